@@ -1,0 +1,1 @@
+"""The hidden side: dials the server and the local services."""

@@ -1,0 +1,1 @@
+"""Configuration: files in, frozen values out."""

@@ -1,0 +1,167 @@
+# -*- test-case-name: tests.config.test_schema -*-
+"""The values that a configuration file is turned into. Frozen; secrets are masked in ``repr``."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+Ports = tuple[range, ...]
+"""Port numbers allowed, as ranges; empty: all."""
+
+
+def _mask(value: object) -> str:
+    return "'***'" if value else "''"
+
+
+def secret(**options: Any) -> Any:
+    """Declare a field whose value never appears in ``repr``."""
+    return field(default="", repr=_mask, **options)
+
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+@frozen(kw_only=True)
+class LogConfig:
+    """Where the log goes and what is in it."""
+
+    file: str = "console"
+    """``console`` (standard output) or a path, rotated daily."""
+    level: str = "info"
+    """One of trace, debug, info, warn, error."""
+    max_days: int = 3
+    disable_color: bool = False
+
+
+@frozen(kw_only=True)
+class TLSConfig:
+    """TLS between client and server; file names are empty when unset."""
+
+    enable: bool = True
+    """Client: use TLS. Without meaning on the server, which recognises it."""
+    only: bool = False
+    """Server: refuse clients without TLS (implied by `trusted_ca_file`)."""
+    cert_file: str = ""
+    key_file: str = ""
+    trusted_ca_file: str = ""
+    server_name: str = ""
+    """Client: the name the server's certificate must have; empty: the server's address."""
+    disable_custom_first_byte: bool = False
+    """Client: don't send frp's 0x17 before the ClientHello. We send it by default, as every
+    server from 0.25 on understands it (protocol notes 1.3)."""
+
+
+@frozen(kw_only=True)
+class DashboardConfig:
+    """The HTTP site that shows what the server does."""
+
+    addr: str
+    port: int = 0
+    """0: off."""
+    user: str = "admin"
+    password: str = secret()
+    credentials_configured: bool = False
+    """Whether the file set user or password. Without, admin/admin on loopback only."""
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    enable_prometheus: bool = False
+
+
+@frozen(kw_only=True)
+class ServerConfig:
+    """``[common]`` of frps.ini."""
+
+    path: str = ""
+    bind_addr: str = "0.0.0.0"  # noqa: S104 - frp's default; a tunnel server is public
+    bind_port: int = 7000
+    proxy_bind_addr: str = "0.0.0.0"  # noqa: S104
+    vhost_http_port: int = 0
+    """0: no http proxies."""
+    vhost_http_timeout_seconds: float = 60.0
+    subdomain_host: str = ""
+    custom_404_page: str = ""
+    token: str = secret()
+    authenticate_heartbeats: bool = False
+    authenticate_new_work_conns: bool = False
+    detailed_errors_to_client: bool = True
+    allow_ports: Ports = ()
+    max_ports_per_client: int = 0
+    """0: no limit."""
+    max_pool_count: int = 5
+    user_conn_timeout_seconds: float = 10.0
+    heartbeat_timeout_seconds: float | None = None
+    """None: 90 s for clients without tcp_mux, none for those with it; 0 or less: never."""
+    tcp_mux: bool = True
+    """Kept for the file's sake: the server takes clients of both kinds at once."""
+    tcp_mux_keepalive_interval_seconds: float = 30.0
+    tcp_keepalive_seconds: float = 7200.0
+    """Less than 0: off."""
+    tls: TLSConfig = TLSConfig()
+    log: LogConfig = LogConfig()
+    dashboard: DashboardConfig = DashboardConfig(addr="127.0.0.1")
+
+
+@frozen(kw_only=True)
+class ProxyConfig:
+    """What every proxy has. `name` is as in the file, without the user."""
+
+    name: str
+    type: str
+    local_ip: str = "127.0.0.1"
+    local_port: int
+    use_encryption: bool = False
+    use_compression: bool = False
+    metas: Mapping[str, str] = NO_HEADERS
+
+
+@frozen(kw_only=True)
+class TCPProxyConfig(ProxyConfig):
+    """``type = tcp``."""
+
+    remote_port: int = 0
+    """0: the server chooses."""
+
+
+@frozen(kw_only=True)
+class HTTPProxyConfig(ProxyConfig):
+    """``type = http``."""
+
+    custom_domains: tuple[str, ...] = ()
+    subdomain: str = ""
+    locations: tuple[str, ...] = ()
+    http_user: str = ""
+    http_password: str = secret()
+    host_header_rewrite: str = ""
+    headers: Mapping[str, str] = NO_HEADERS
+
+
+@frozen(kw_only=True)
+class ClientConfig:
+    """``[common]`` of frpc.ini and its proxies."""
+
+    path: str = ""
+    server_addr: str = "0.0.0.0"  # noqa: S104 - frp's default: this machine
+    server_port: int = 7000
+    dial_server_timeout_seconds: float = 10.0
+    dial_server_keepalive_seconds: float = 7200.0
+    """Less than 0: off."""
+    connect_server_local_ip: str = ""
+    token: str = secret()
+    authenticate_heartbeats: bool = False
+    authenticate_new_work_conns: bool = False
+    user: str = ""
+    metas: Mapping[str, str] = NO_HEADERS
+    pool_count: int = 1
+    tcp_mux: bool = True
+    tcp_mux_keepalive_interval_seconds: float = 30.0
+    heartbeat_interval_seconds: float = 30.0
+    """0 or less: never."""
+    heartbeat_timeout_seconds: float = 90.0
+    """0 or less: never."""
+    login_fail_exit: bool = True
+    start: tuple[str, ...] = ()
+    """Names of the proxies to start; empty: all."""
+    tls: TLSConfig = TLSConfig()
+    log: LogConfig = LogConfig()
+    proxies: tuple[ProxyConfig, ...] = ()

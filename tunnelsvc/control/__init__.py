@@ -1,0 +1,1 @@
+"""The conversation: login, heartbeat, takeover, retry."""

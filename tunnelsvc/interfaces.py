@@ -1,0 +1,64 @@
+# -*- test-case-name: tests.test_interfaces -*-
+"""What all byte streams of this package have in common, whatever carries them."""
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IAddress
+from twisted.python.failure import Failure
+
+
+class StreamReader(Protocol):
+    """Who reads a `Stream`. A Twisted protocol that provides ``IHalfCloseableProtocol``."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes, in order."""
+
+    def readConnectionLost(self) -> None:
+        """The peer finished its direction (end of file). Ours is still open."""
+
+    def writeConnectionLost(self) -> None:
+        """Our direction is finished and everything written was handed on."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Both directions are gone. Called once, nothing follows."""
+
+
+class Stream(Protocol):
+    """A byte stream in both directions: a TCP connection, a TLS connection, a yamux stream.
+
+    Twisted's ``ITransport`` + ``IConsumer`` + ``IPushProducer`` with half-close and abort, as
+    ``twisted.internet.tcp.Connection`` has them. `protocol` is whoever reads at present and may
+    be exchanged at any time; see `tunnelsvc.link.messages.MessageProtocol.detach`.
+    """
+
+    protocol: StreamReader
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, buffering what can't go yet. Ignored once the direction is closed."""
+
+    def loseWriteConnection(self) -> None:
+        """Finish our direction after what is buffered; keep reading."""
+
+    def loseConnection(self) -> None:
+        """Finish both directions after what is buffered. Unregister a producer first."""
+
+    def abortConnection(self) -> None:
+        """Drop both directions now, so that the peer sees a reset."""
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: FBT001
+        """Pause and resume ``producer`` (``IPushProducer``) as the send buffer fills and empties."""
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer."""
+
+    def pauseProducing(self) -> None:
+        """Stop calling ``dataReceived`` until resumed."""
+
+    def resumeProducing(self) -> None:
+        """Call ``dataReceived`` again."""
+
+    def getPeer(self) -> IAddress:
+        """Address of the far end."""
+
+    def getHost(self) -> IAddress:
+        """Address of this end."""

@@ -1,0 +1,1 @@
+"""One byte stream between client and server: endpoints and transports."""

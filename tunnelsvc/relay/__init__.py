@@ -1,0 +1,1 @@
+"""Two byte streams, joined. Knows nothing of frp."""

@@ -1,0 +1,1 @@
+"""The public side: accepts clients and users."""

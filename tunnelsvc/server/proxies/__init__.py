@@ -1,0 +1,1 @@
+"""Proxy types of the server."""
