@@ -1,0 +1,69 @@
+# -*- test-case-name: tests.test_handover -*-
+"""Tests for `tunnelsvc.handover`."""
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.streams import Recorder, pair, pump
+from tunnelsvc.handover import Parked, ParkingFactory, attach, park
+from tunnelsvc.interfaces import Stream
+
+
+class HandoverTests(SynchronousTestCase):
+    """No event is lost between two readers."""
+
+    def test_interface(self) -> None:
+        self.assertTrue(verifyObject(IHalfCloseableProtocol, Parked()))
+
+    def test_a_fresh_connection_is_paused_and_given_away(self) -> None:
+        streams: list[Stream] = []
+        protocol = ParkingFactory(streams.append).buildProtocol(None)
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        self.assertEqual(streams, [transport])
+        self.assertEqual(transport.producerState, "paused")
+        self.assertIs(streams[0].protocol, protocol)
+
+    def test_events_are_replayed_in_order(self) -> None:
+        a, b = pair("stream")
+        park(b)
+        self.assertTrue(b.paused)
+        a.write(b"one")
+        a.write(b"two")
+        a.loseWriteConnection()
+        b.paused = False
+        pump(a)
+        reader = Recorder()
+        attach(b, reader)
+        self.assertEqual(bytes(reader.received), b"onetwo")
+        self.assertTrue(reader.finished)
+        self.assertIsNone(reader.lost)
+
+    def test_a_loss_is_replayed(self) -> None:
+        a, b = pair("stream")
+        a.abortConnection()
+        reader = Recorder()
+        attach(b, reader)
+        assert reader.lost is not None
+        self.assertTrue(reader.lost.check(ConnectionLost))
+
+    def test_only_parked_events_are_replayed(self) -> None:
+        _, b = pair("stream")
+        first, second = Recorder(), Recorder()
+        attach(b, first)
+        b.protocol.dataReceived(b"for the first")
+        attach(b, second)
+        self.assertEqual((bytes(first.received), bytes(second.received)), (b"for the first", b""))
+
+    def test_write_side_is_not_news(self) -> None:
+        parked = Parked()
+        parked.writeConnectionLost()
+        parked.connectionLost(Failure(ConnectionLost()))
+        reader = Recorder()
+        parked.replay(reader)
+        self.assertFalse(reader.finished)
+        self.assertIsNotNone(reader.lost)

@@ -1,0 +1,95 @@
+# -*- test-case-name: tests.test_handover -*-
+"""Exchanging the reader of a byte stream without losing an event.
+
+Every stream starts, and waits between two readers, with a `Parked` protocol. `attach` is the only
+way by which a new reader takes over.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelsvc.interfaces import Stream, StreamReader
+
+
+@implementer(IHalfCloseableProtocol)
+class Parked(Protocol):
+    """Reads for nobody: keeps what happens to a paused stream until `attach` replays it.
+
+    A paused stream still may be lost (its session dies, its peer resets it), and TLS may still
+    hold decrypted bytes. What can arrive is bounded by what the stream had read when paused.
+    """
+
+    def __init__(self, on_connected: Callable[[Stream], None] | None = None) -> None:
+        self._on_connected = on_connected
+        self._held: list[bytes] = []
+        self._finished = False
+        self._lost: Failure | None = None
+
+    def connectionMade(self) -> None:
+        """Pause the fresh stream and tell whoever waits for it.
+
+        An endpoint puts a protocol of its own before ours; from here on nobody is in between.
+        """
+        stream: Stream = self.transport  # type: ignore[assignment]
+        stream.protocol = self
+        stream.pauseProducing()
+        if self._on_connected is not None:
+            self._on_connected(stream)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep bytes that were on their way."""
+        self._held.append(data)
+
+    def readConnectionLost(self) -> None:
+        """Remember the peer's end of file."""
+        self._finished = True
+
+    def writeConnectionLost(self) -> None:
+        """Nobody waits for it."""
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Remember the loss."""
+        self._lost = reason
+
+    def replay(self, reader: StreamReader) -> None:
+        """Tell `reader` all that happened since the stream was parked, in order."""
+        for data in self._held:
+            reader.dataReceived(data)
+        if self._lost is not None:
+            reader.connectionLost(self._lost)
+        elif self._finished:
+            reader.readConnectionLost()
+
+
+def park(stream: Stream) -> None:
+    """Pause `stream` and keep its events until the next `attach`."""
+    stream.pauseProducing()
+    stream.protocol = Parked()
+
+
+def attach(stream: Stream, reader: StreamReader) -> None:
+    """Make `reader` the reader of `stream`, and tell it what it missed.
+
+    The stream stays paused if it was: the reader resumes it when it is ready.
+    """
+    before = stream.protocol
+    stream.protocol = reader
+    if isinstance(before, Parked):
+        before.replay(reader)
+
+
+class ParkingFactory(Factory):
+    """Accepts connections paused, and gives each to `on_stream`."""
+
+    noisy = False
+
+    def __init__(self, on_stream: Callable[[Stream], None]) -> None:
+        self._on_stream = on_stream
+
+    def buildProtocol(self, addr: IAddress | None) -> Parked:  # noqa: ARG002
+        """Build the protocol that only waits."""
+        return Parked(self._on_stream)
