@@ -1,0 +1,1 @@
+"""Sans-I/O codecs: bytes in, values out. No Twisted, no sockets."""
