@@ -8,7 +8,7 @@ way by which a new reader takes over.
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -82,7 +82,7 @@ def attach(stream: Stream, reader: StreamReader) -> None:
         before.replay(reader)
 
 
-class ParkingFactory(Factory):
+class ParkingFactory(ServerFactory):
     """Accepts connections paused, and gives each to `on_stream`."""
 
     noisy = False

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.test_interfaces -*-
 """What all byte streams of this package have in common, whatever carries them."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
@@ -45,8 +45,8 @@ class Stream(Protocol):
     def abortConnection(self) -> None:
         """Drop both directions now, so that the peer sees a reset."""
 
-    def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: FBT001
-        """Pause and resume ``producer`` (``IPushProducer``) as the send buffer fills and empties."""
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pause and resume an ``IPushProducer`` as the send buffer fills and empties."""
 
     def unregisterProducer(self) -> None:
         """Forget the producer."""

@@ -1,0 +1,210 @@
+# -*- test-case-name: tests.link.test_messages -*-
+"""Tests for `tunnelsvc.link.messages`."""
+
+from twisted.internet import error
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.streams import Recorder, pair, pump, recorded
+from tunnelsvc.errors import RemoteProtocolError
+from tunnelsvc.handover import attach
+from tunnelsvc.link.messages import CLOSE_SECONDS, MessageProtocol
+from tunnelsvc.wire.cfb import Encryptor, derive_key
+from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.messages import (
+    CloseProxy,
+    LoginResp,
+    Message,
+    NewWorkConn,
+    Ping,
+    ReqWorkConn,
+    StartWorkConn,
+)
+
+
+class MessageCase(SynchronousTestCase):
+    """`messages` talks over `ours` to `theirs`."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.theirs, self.ours = pair("control")
+        self.messages = MessageProtocol(self.ours, self.clock)
+        self.seen: list[Message] = []
+        self.losses: list[Failure] = []
+        self.messages.on_message = self.seen.append
+        self.messages.on_lost = self.losses.append
+
+    def give(self, data: bytes) -> None:
+        self.theirs.write(data)
+        pump(self.theirs)
+
+
+class ConversationTests(MessageCase):
+    """Messages in and out."""
+
+    def test_interface(self) -> None:
+        self.assertTrue(verifyObject(IHalfCloseableProtocol, self.messages))
+
+    def test_reads_what_was_read_before_first(self) -> None:
+        data = encode(Ping()) + encode(ReqWorkConn())
+        self.messages.start(data[:5])
+        self.give(data[5:])
+        self.assertEqual(self.seen, [Ping(), ReqWorkConn()])
+
+    def test_sends(self) -> None:
+        self.messages.start()
+        at_theirs = recorded(self.theirs)
+        self.messages.send(CloseProxy(proxy_name="ssh"))
+        pump(self.theirs)
+        self.assertEqual(bytes(at_theirs.received), encode(CloseProxy(proxy_name="ssh")))
+
+    def test_cipher_starts_within_a_chunk(self) -> None:
+        """The server's cipher bytes may follow the clear LoginResp in one segment (notes 3.1)."""
+        key = derive_key("12345678")
+
+        def logged_in(message: Message) -> None:
+            self.seen.append(message)
+            if isinstance(message, LoginResp):
+                self.messages.encrypt(key)
+
+        self.messages.on_message = logged_in
+        self.messages.start()
+        wire = Encryptor(key).feed(encode(ReqWorkConn()))
+        self.give(encode(LoginResp(run_id="r")) + wire[:7])
+        self.assertEqual(self.seen, [LoginResp(run_id="r")])
+        self.give(wire[7:])
+        self.assertEqual(self.seen, [LoginResp(run_id="r"), ReqWorkConn()])
+
+    def test_cipher_both_ways(self) -> None:
+        other = MessageProtocol(self.theirs, self.clock)
+        got: list[Message] = []
+        other.on_message = got.append
+        for protocol in (self.messages, other):
+            protocol.start()
+            protocol.encrypt(derive_key("t"))
+        self.messages.send(Ping(timestamp=5))
+        other.send(ReqWorkConn())
+        pump(self.theirs)
+        self.assertEqual((got, self.seen), ([Ping(timestamp=5)], [ReqWorkConn()]))
+
+    def test_violation_ends_the_stream_with_the_reason(self) -> None:
+        self.messages.start()
+        self.give(b"Z" + bytes(20))
+        [failure] = self.losses
+        self.assertTrue(failure.check(RemoteProtocolError))
+        self.assertTrue(self.ours.lost)
+
+    def test_nothing_is_read_after_a_violation(self) -> None:
+        self.messages.start()
+        self.give(b"Z")
+        self.messages.dataReceived(encode(Ping()))
+        self.assertEqual(self.seen, [])
+
+    def test_end_of_file_ends_the_conversation(self) -> None:
+        self.messages.start()
+        self.theirs.loseWriteConnection()
+        pump(self.theirs)
+        [failure] = self.losses
+        self.assertTrue(failure.check(ConnectionDone))
+        self.messages.writeConnectionLost()
+
+    def test_loss_is_told_once(self) -> None:
+        self.messages.start()
+        self.theirs.abortConnection()
+        self.messages.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(len(self.losses), 1)
+
+    def test_close_cuts_a_peer_that_does_not_read(self) -> None:
+        self.messages.start()
+        self.messages.send(LoginResp(error="no"))
+        self.messages.close()
+        pump(self.theirs)
+        self.assertFalse(self.ours.lost)
+        self.clock.advance(CLOSE_SECONDS)
+        self.assertTrue(self.ours.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_close_after_flush(self) -> None:
+        self.messages.start()
+        at_theirs = recorded(self.theirs)
+        self.messages.send(LoginResp(error="no"))
+        self.messages.close()
+        pump(self.theirs)
+        self.assertEqual(bytes(at_theirs.received), encode(LoginResp(error="no")))
+        self.assertTrue(self.ours.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_unset_callbacks_are_harmless(self) -> None:
+        fresh = MessageProtocol(self.ours, self.clock)
+        fresh.start()
+        self.give(encode(Ping()))
+        self.theirs.abortConnection()
+        self.assertTrue(self.ours.lost)
+
+
+class ExpectTests(MessageCase):
+    """Waiting for one message."""
+
+    def test_fires_with_the_next_message(self) -> None:
+        waiting = self.messages.expect(10)
+        self.messages.start(encode(NewWorkConn(run_id="r")))
+        self.assertEqual(self.successResultOf(waiting), NewWorkConn(run_id="r"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_time_limit(self) -> None:
+        waiting = self.messages.expect(10)
+        self.messages.start(b"w")
+        self.clock.advance(10)
+        self.failureResultOf(waiting, error.TimeoutError)
+        self.assertTrue(self.ours.lost)
+
+    def test_loss(self) -> None:
+        waiting = self.messages.expect(10)
+        self.messages.start()
+        self.theirs.abortConnection()
+        self.failureResultOf(waiting, ConnectionLost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cancel(self) -> None:
+        waiting = self.messages.expect(10)
+        self.messages.start()
+        waiting.cancel()
+        self.failureResultOf(waiting)
+        self.assertTrue(self.ours.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DetachTests(MessageCase):
+    """Giving the stream away."""
+
+    def test_bytes_behind_the_last_message_are_handed_over(self) -> None:
+        got: list[tuple[object, bytes]] = []
+        self.messages.on_message = lambda _: got.append(self.messages.detach())
+        self.messages.start()
+        self.give(encode(StartWorkConn(proxy_name="ssh")) + b"SSH-2.0-first user bytes")
+        self.assertEqual(got, [(self.ours, b"SSH-2.0-first user bytes")])
+        self.assertTrue(self.ours.paused)
+        self.assertEqual(self.losses, [])
+
+    def test_later_events_are_for_the_next_reader(self) -> None:
+        self.messages.expect(10)
+        self.messages.start()
+        stream, unread = self.messages.detach()
+        self.assertEqual(unread, b"")
+        self.theirs.abortConnection()
+        reader = Recorder()
+        attach(stream, reader)
+        self.assertIsNotNone(reader.lost)
+        self.assertEqual(self.losses, [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_detach_before_the_stream_is_read(self) -> None:
+        got: list[tuple[object, bytes]] = []
+        self.messages.on_message = lambda _: got.append(self.messages.detach())
+        self.messages.start(encode(Ping()) + b"rest")
+        self.assertEqual(got, [(self.ours, b"rest")])
+        self.assertTrue(self.ours.paused)

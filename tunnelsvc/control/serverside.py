@@ -1,0 +1,202 @@
+# -*- test-case-name: tests.control.test_serverside -*-
+r"""The server's half of a conversation with one client: login, requests, end.
+
+The machine, as ``automat-visualize tunnelsvc.control.serverside`` draws it::
+
+    Greeting --accept--> Serving --drop, lost--> Closing --closed--> Closed
+        \--refuse--> Refused          Greeting --lost, drop--> Closing
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Protocol
+
+from attrs import define, field
+from automat import TypeMachineBuilder, pep614
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.heartbeat import Watchdog
+from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.messages import (
+    CloseProxy,
+    LoginResp,
+    Message,
+    NewProxy,
+    NewProxyResp,
+    Ping,
+    Pong,
+    ReqWorkConn,
+)
+
+
+class ClientDesk(Protocol):
+    """Who serves the requests of one client."""
+
+    async def new_proxy(self, request: NewProxy) -> NewProxyResp:
+        """Open a proxy; refusals are in the answer."""
+
+    async def close_proxy(self, name: str) -> None:
+        """Close a proxy; unknown names are ignored."""
+
+    async def close_all(self) -> None:
+        """Close all that the client had."""
+
+
+class ServerControl(Protocol):
+    """Inputs of the machine. Callers never ask for the state."""
+
+    def accept(self, response: LoginResp, work_connections: int) -> None:
+        """The login holds: answer, encrypt, ask for the first work connections."""
+
+    def refuse(self, response: LoginResp) -> None:
+        """The login does not hold: answer and close."""
+
+    def received(self, message: Message) -> None:
+        """The client sent a message."""
+
+    def ask_work_connection(self) -> None:
+        """Ask the client for one more work connection."""
+
+    def drop(self, reason: str) -> None:
+        """End the conversation from our side."""
+
+    def lost(self, reason: Failure) -> None:
+        """The connection is gone."""
+
+    def closed(self) -> None:
+        """Everything that the client had is closed."""
+
+
+@define(eq=False)
+class ControlCore:
+    """What the states share."""
+
+    messages: MessageProtocol
+    desk: ClientDesk
+    auth: TokenAuth
+    clock: IReactorTime
+    heartbeat_timeout_seconds: float
+    on_end: Callable[[str], None]
+    """Called once with the reason when the conversation ends."""
+    ended: Deferred[None] = field(factory=Deferred)
+    """Fires when everything is closed."""
+    watchdog: Watchdog | None = None
+    turn: DeferredLock = field(factory=DeferredLock)
+    """Requests are answered one after the other, in order (protocol notes 5.1)."""
+    log: ClassVar[Logger] = Logger(namespace="control")
+
+    def in_turn(self, answer: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
+        """Run `answer` after those before it; its errors are logged."""
+        done: Deferred[None] = self.turn.run(lambda: ensureDeferred(answer()))
+        return done.addErrback(
+            lambda failure: self.log.failure("serving a request failed", failure)
+        )
+
+
+_machine = TypeMachineBuilder(ServerControl, ControlCore)
+
+_greeting = _machine.state("Greeting")
+_serving = _machine.state("Serving")
+_refused = _machine.state("Refused")
+_closing = _machine.state("Closing")
+_closed = _machine.state("Closed")
+
+# What comes too early or too late has no effect.
+_greeting.upon(ServerControl.received).loop().returns(None)
+_greeting.upon(ServerControl.ask_work_connection).loop().returns(None)
+_greeting.upon(ServerControl.closed).loop().returns(None)
+_serving.upon(ServerControl.accept).loop().returns(None)
+_serving.upon(ServerControl.refuse).loop().returns(None)
+_serving.upon(ServerControl.closed).loop().returns(None)
+for _state in (_refused, _closing, _closed):
+    _state.upon(ServerControl.accept).loop().returns(None)
+    _state.upon(ServerControl.refuse).loop().returns(None)
+    _state.upon(ServerControl.received).loop().returns(None)
+    _state.upon(ServerControl.ask_work_connection).loop().returns(None)
+    _state.upon(ServerControl.drop).loop().returns(None)
+    _state.upon(ServerControl.lost).loop().returns(None)
+_refused.upon(ServerControl.closed).loop().returns(None)
+_closed.upon(ServerControl.closed).loop().returns(None)
+
+
+@pep614(_greeting.upon(ServerControl.accept).to(_serving))
+def _accept(
+    control: ServerControl, core: ControlCore, response: LoginResp, work_connections: int
+) -> None:
+    core.messages.send(response)
+    core.messages.encrypt(derive_key(core.auth.token))
+    core.watchdog = Watchdog(
+        core.clock, core.heartbeat_timeout_seconds, lambda: control.drop("heartbeat timeout")
+    )
+    for _ in range(work_connections):
+        core.messages.send(ReqWorkConn())
+
+
+@pep614(_greeting.upon(ServerControl.refuse).to(_refused))
+def _refuse(_control: ServerControl, core: ControlCore, response: LoginResp) -> None:
+    core.messages.send(response)
+    core.messages.close()
+    core.on_end(response.error)
+    core.ended.callback(None)
+
+
+@pep614(_serving.upon(ServerControl.received).loop())
+def _received(control: ServerControl, core: ControlCore, message: Message) -> None:
+    match message:
+        case NewProxy():
+            core.in_turn(lambda: _open(core, message))
+        case CloseProxy():
+            core.in_turn(lambda: core.desk.close_proxy(message.proxy_name))
+        case Ping():
+            _pong(control, core, message)
+
+
+@pep614(_serving.upon(ServerControl.ask_work_connection).loop())
+def _ask(_control: ServerControl, core: ControlCore) -> None:
+    core.messages.send(ReqWorkConn())
+
+
+@pep614(_greeting.upon(ServerControl.drop).to(_closing))
+@pep614(_serving.upon(ServerControl.drop).to(_closing))
+def _drop(control: ServerControl, core: ControlCore, reason: str) -> None:
+    core.messages.close()
+    _begin_closing(control, core, reason)
+
+
+@pep614(_greeting.upon(ServerControl.lost).to(_closing))
+@pep614(_serving.upon(ServerControl.lost).to(_closing))
+def _lost(control: ServerControl, core: ControlCore, reason: Failure) -> None:
+    _begin_closing(control, core, reason.getErrorMessage())
+
+
+@pep614(_closing.upon(ServerControl.closed).to(_closed))
+def _all_closed(_control: ServerControl, core: ControlCore) -> None:
+    core.ended.callback(None)
+
+
+def _begin_closing(control: ServerControl, core: ControlCore, reason: str) -> None:
+    if core.watchdog is not None:
+        core.watchdog.stop()
+    core.on_end(reason)
+    core.in_turn(core.desk.close_all).addCallback(lambda _: control.closed())
+
+
+async def _open(core: ControlCore, request: NewProxy) -> None:
+    core.messages.send(await core.desk.new_proxy(request))
+
+
+def _pong(control: ServerControl, core: ControlCore, ping: Ping) -> None:
+    error = core.auth.ping_error(ping)
+    core.messages.send(Pong(error=error))
+    if error:
+        control.drop(error)
+    elif core.watchdog is not None:
+        core.watchdog.feed()
+
+
+make_server_control = _machine.build()
+"""Build the machine for one connection whose first message was a Login."""

@@ -1,0 +1,188 @@
+# -*- test-case-name: tests.control.test_session -*-
+"""The client's side of one login: from the connection to the loss of it."""
+
+import platform
+from random import Random
+from typing import Protocol
+
+from attrs import define, field, frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from tunnelsvc import __version__
+from tunnelsvc.config.schema import ClientConfig
+from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.heartbeat import Pinger, Watchdog
+from tunnelsvc.errors import LoginRefused, RemoteProtocolError, TunnelError
+from tunnelsvc.link.links import Connect, Link
+from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.messages import Login, LoginResp, Message, Pong, ReqWorkConn
+
+LOGIN_SECONDS = 10.0
+"""How long the server may take to answer a login (protocol notes 3.1)."""
+WIRE_VERSION = "0.70.1"
+"""The frp version whose behaviour we announce; servers parse three integers (notes 3.7)."""
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
+"""Go's names for processors, as frp's dashboards show them."""
+
+
+class SessionOwner(Protocol):
+    """Who is told what happens in a session."""
+
+    def message_received(self, message: Message) -> None:
+        """The server sent something other than a heartbeat or a wish for work connections."""
+
+    def work_connection_wanted(self, session: "Session") -> None:
+        """The server wants one more work connection."""
+
+
+@frozen(kw_only=True)
+class LoginTerms:
+    """What a login needs besides the connection."""
+
+    config: ClientConfig
+    auth: TokenAuth
+    clock: IReactorTime
+    random: Random
+    owner: SessionOwner
+
+
+@define(eq=False)
+class Session:
+    """A login that holds.
+
+    Attributes:
+        run_id: what the server knows us by.
+        server_is_ours: whether the other end can half-close.
+        on_lost: set by whoever runs the session.
+    """
+
+    link: Link
+    messages: MessageProtocol
+    terms: LoginTerms
+    run_id: str
+    server_is_ours: bool
+    started_at: float
+    _pinger: Pinger | None = field(default=None, init=False)
+    _watchdog: Watchdog | None = field(default=None, init=False)
+
+    def run(self) -> None:
+        """Start the heartbeat."""
+        config, clock = self.terms.config, self.terms.clock
+        self._watchdog = Watchdog(
+            clock, self._heartbeat_timeout(), lambda: self._fail("the server's heartbeat stopped")
+        )
+        self._pinger = Pinger(
+            clock,
+            config.heartbeat_interval_seconds,
+            lambda: self.messages.send(self.terms.auth.ping()),
+            self.terms.random,
+        )
+
+    def _heartbeat_timeout(self) -> float:
+        """Without pings of ours there are no pongs to wait for."""
+        config = self.terms.config
+        if config.heartbeat_interval_seconds <= 0:
+            return 0.0
+        return config.heartbeat_timeout_seconds
+
+    def received(self, message: Message) -> None:
+        """Handle what belongs to the session, pass on the rest."""
+        match message:
+            case Pong():
+                self._pong(message)
+            case ReqWorkConn():
+                self.terms.owner.work_connection_wanted(self)
+            case _:
+                self.terms.owner.message_received(message)
+
+    def _pong(self, pong: Pong) -> None:
+        if pong.error:
+            self._fail(f"the server refused our heartbeat: {pong.error}")
+        elif self._watchdog is not None:
+            self._watchdog.feed()
+
+    def _fail(self, why: str) -> None:
+        on_lost = self.messages.on_lost
+        self.close()
+        on_lost(Failure(TunnelError(why)))
+
+    def close(self) -> None:
+        """End the session; ``on_lost`` of the messages is not called any more."""
+        self.stop_heartbeat()
+        self.messages.on_lost = lambda _: None
+        self.messages.abort()
+        self.link.close()
+
+    def stop_heartbeat(self) -> None:
+        """Stop the timers."""
+        for timer in (self._pinger, self._watchdog):
+            if timer is not None:
+                timer.stop()
+
+    async def open_work(self) -> MessageProtocol:
+        """Open a work connection and say whose it is.
+
+        Raises:
+            ConnectError: the server can't be reached.
+        """
+        messages = MessageProtocol(await self.link.open(), self.terms.clock)
+        messages.start()
+        messages.send(self.terms.auth.new_work_conn(self.run_id))
+        return messages
+
+
+def greeting(terms: LoginTerms, run_id: str) -> Login:
+    """Make the first message of a control connection."""
+    config = terms.config
+    login = Login(
+        version=WIRE_VERSION,
+        hostname=platform.node(),
+        os=platform.system().lower(),
+        arch=_MACHINES.get(platform.machine(), platform.machine()),
+        user=config.user,
+        run_id=run_id,
+        metas=dict(config.metas),
+        pool_count=config.pool_count,
+        tunnelsvc=__version__,
+    )
+    return terms.auth.sign_login(login)
+
+
+async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
+    """Connect and log in.
+
+    Args:
+        connect: makes the link.
+        terms: who we are.
+        run_id: of an earlier session, to take its place; empty for the first.
+
+    Raises:
+        LoginRefused: with the server's text.
+        ConnectError, ConnectionLost, TimeoutError, RemoteProtocolError: it didn't come to that.
+    """
+    link = await connect()
+    try:
+        messages = MessageProtocol(await link.open(), terms.clock)
+        messages.start()
+        messages.send(greeting(terms, run_id))
+        answer = await messages.expect(LOGIN_SECONDS)
+        if not isinstance(answer, LoginResp):
+            raise RemoteProtocolError(f"expected LoginResp, got {type(answer).__name__}")
+        if answer.error:
+            raise LoginRefused(answer.error)
+    except BaseException:
+        link.close()
+        raise
+    messages.encrypt(derive_key(terms.auth.token))
+    session = Session(
+        link=link,
+        messages=messages,
+        terms=terms,
+        run_id=answer.run_id,
+        server_is_ours=bool(answer.tunnelsvc),
+        started_at=terms.clock.seconds(),
+    )
+    messages.on_message = session.received
+    return session

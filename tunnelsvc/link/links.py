@@ -1,0 +1,98 @@
+# -*- test-case-name: tests.link.test_links -*-
+"""The client's way to its server: logical connections, over one TCP connection or one each."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from tunnelsvc.config.schema import ClientConfig
+from tunnelsvc.handover import Parked, attach
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.certificates import client_context
+from tunnelsvc.link.dial import DialReactor, dial
+from tunnelsvc.link.mux import MuxSession
+from tunnelsvc.link.tls import start_tls_client
+
+
+class Link(Protocol):
+    """Opens logical connections to one server (protocol notes, glossary)."""
+
+    async def open(self) -> Stream:
+        """Open one, parked.
+
+        Raises:
+            ConnectError: the server can't be reached.
+        """
+
+    def close(self) -> None:
+        """Close what the link itself holds."""
+
+
+Connect = Callable[[], Awaitable[Link]]
+"""Makes a fresh link; raises ``ConnectError`` where the server can't be reached."""
+
+
+class MuxLink:
+    """Logical connections as yamux streams of one connection (``tcp_mux = true``)."""
+
+    def __init__(self, stream: Stream, clock: IReactorTime, keepalive_seconds: float) -> None:
+        self._session = MuxSession(client=True, clock=clock, keepalive_seconds=keepalive_seconds)
+        self._session.makeConnection(stream)  # type: ignore[arg-type]
+        attach(stream, self._session)  # type: ignore[arg-type]
+        stream.resumeProducing()
+
+    async def open(self) -> Stream:
+        """See `Link`; needs no round trip."""
+        stream = self._session.open_stream()
+        stream.protocol = Parked()
+        stream.pauseProducing()
+        return stream
+
+    def close(self) -> None:
+        """Close the connection and so every stream."""
+        self._session.abort()
+
+
+class DirectLink:
+    """A connection for each logical connection (``tcp_mux = false``)."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Stream]]) -> None:
+        self._connect = connect
+
+    async def open(self) -> Stream:
+        """See `Link`."""
+        return await self._connect()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def connector(reactor: DialReactor, config: ClientConfig) -> Connect:
+    """Make what dials the server as `config` says.
+
+    Raises:
+        ConfigError: a TLS file can't be used.
+    """
+    tls = client_context(config.tls, config.server_addr) if config.tls.enable else None
+
+    async def connect() -> Stream:
+        stream = await dial(
+            reactor,
+            config.server_addr,
+            config.server_port,
+            timeout=config.dial_server_timeout_seconds,
+            source=config.connect_server_local_ip,
+            keepalive_seconds=config.dial_server_keepalive_seconds,
+        )
+        if tls is None:
+            return stream
+        head_byte = not config.tls.disable_custom_first_byte
+        return start_tls_client(stream, tls, Parked(), reactor, head_byte=head_byte)
+
+    async def link() -> Link:
+        if not config.tcp_mux:
+            return DirectLink(connect)
+        return MuxLink(await connect(), reactor, config.tcp_mux_keepalive_interval_seconds)
+
+    return link

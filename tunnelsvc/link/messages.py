@@ -1,0 +1,149 @@
+# -*- test-case-name: tests.link.test_messages -*-
+"""frp messages over a stream, until somebody takes the stream over (hop 5)."""
+
+from collections.abc import Callable
+
+from twisted.internet import error
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelsvc.errors import RemoteProtocolError
+from tunnelsvc.handover import attach, park
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.wire.cfb import Decryptor, Encryptor
+from tunnelsvc.wire.framing import MessageReader, encode
+from tunnelsvc.wire.messages import Message
+
+FIRST_MESSAGE_SECONDS = 10.0
+"""How long a peer may take for its first message (protocol notes 1.3)."""
+
+CLOSE_SECONDS = 10.0
+"""How long a peer may take to read our last words."""
+
+
+def _ignore_message(message: Message) -> None:
+    """Drop a message that nobody expects; known but unexpected ones are harmless."""
+
+
+def _ignore_loss(reason: Failure) -> None:
+    """Nobody waits for this stream."""
+
+
+@implementer(IHalfCloseableProtocol)
+class MessageProtocol:
+    """Reads and writes messages on a stream.
+
+    Attributes:
+        stream: what carries the messages.
+        on_message: called with each message; exchange it at will, also from within itself.
+        on_lost: called once, with why, unless the stream was handed over before.
+    """
+
+    def __init__(self, stream: Stream, clock: IReactorTime) -> None:
+        self.stream = stream
+        self.on_message: Callable[[Message], None] = _ignore_message
+        self.on_lost: Callable[[Failure], None] = _ignore_loss
+        self._clock = clock
+        self._reader = MessageReader()
+        self._decryptor: Decryptor | None = None
+        self._encryptor: Encryptor | None = None
+        self._deadline: IDelayedCall | None = None
+        self._failure: Failure | None = None
+        self._detached = False
+
+    def start(self, first_bytes: bytes = b"") -> None:
+        """Begin to read; `first_bytes` were read by whoever recognised the connection."""
+        if first_bytes:
+            self.dataReceived(first_bytes)
+        if not self._detached:
+            attach(self.stream, self)
+            self.stream.resumeProducing()
+
+    def send(self, message: Message) -> None:
+        """Send one message.
+
+        Raises:
+            LocalProtocolError: it is longer than the protocol allows.
+        """
+        data = encode(message)
+        self.stream.write(self._encryptor.feed(data) if self._encryptor else data)
+
+    def encrypt(self, key: bytes) -> None:
+        """Put everything that follows, both ways, under the control cipher (notes 4.2)."""
+        unread = self._reader.take_unread()
+        self._encryptor, self._decryptor = Encryptor(key), Decryptor(key)
+        self._reader.feed(self._decryptor.feed(unread))
+
+    def expect(self, seconds: float) -> Deferred[Message]:
+        """Wait for one message.
+
+        Returns:
+            Fires with the next message. Fails with ``TimeoutError`` after `seconds`, or with why
+            the stream was lost; the stream is gone then.
+        """
+        waiting: Deferred[Message] = Deferred(lambda _: self.abort())
+
+        def arrived(message: Message) -> None:
+            self._forget_deadline()
+            self.on_message, self.on_lost = _ignore_message, _ignore_loss
+            waiting.callback(message)
+
+        self.on_message, self.on_lost = arrived, waiting.errback
+        self._deadline = self._clock.callLater(seconds, self._too_late, seconds)
+        return waiting
+
+    def detach(self) -> tuple[Stream, bytes]:
+        """Stop reading messages and give the stream away, parked, with its unread bytes."""
+        self._detached = True
+        self._forget_deadline()
+        park(self.stream)
+        return self.stream, self._reader.take_unread()
+
+    def close(self) -> None:
+        """Close after everything sent is out; a peer that doesn't take it is cut off."""
+        self._forget_deadline()
+        self.stream.loseConnection()
+        self._deadline = self._clock.callLater(CLOSE_SECONDS, self.abort)
+
+    def abort(self) -> None:
+        """Close now."""
+        self._forget_deadline()
+        self.stream.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read messages; a violation of the protocol ends the stream."""
+        if self._failure is not None:
+            return
+        try:
+            self._reader.feed(self._decryptor.feed(data) if self._decryptor else data)
+            while not self._detached and (message := self._reader.next_message()) is not None:
+                self.on_message(message)
+        except RemoteProtocolError:
+            self._fail(Failure())
+
+    def readConnectionLost(self) -> None:
+        """Close: a conversation has no half."""
+        self._fail(Failure(error.ConnectionDone("the peer closed the connection")))
+
+    def writeConnectionLost(self) -> None:
+        """Nothing to do."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Tell the owner why the stream is gone."""
+        self._forget_deadline()
+        on_lost, self.on_lost = self.on_lost, _ignore_loss
+        on_lost(self._failure or reason)
+
+    def _fail(self, failure: Failure) -> None:
+        self._failure = self._failure or failure
+        self.abort()
+
+    def _too_late(self, seconds: float) -> None:
+        self._fail(Failure(error.TimeoutError(f"no message within {seconds:g} s")))
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
