@@ -78,8 +78,9 @@ class FakeServer:
                 messages.encrypt(derive_key(TOKEN))
 
     def pump(self) -> None:
-        streams = [stream for link in self.links for stream in link.streams]
-        if streams:
+        known = -1
+        while known != len(streams := [one for link in self.links for one in link.streams]):
+            known = len(streams)
             pump(*streams)
 
     def say(self, message: Message) -> None:

@@ -71,6 +71,8 @@ class ClientCore:
     events: ClientEvents
     run_id: str = ""
     has_logged_in: bool = False
+    session_since: float | None = None
+    """When the session began that is or was the latest; None: the latest attempt came to none."""
     log: ClassVar[Logger] = Logger(namespace="control")
 
     def gives_up(self) -> bool:
@@ -94,26 +96,34 @@ def _attempt(control: ClientControl, core: ClientCore, *_: object) -> Deferred[N
 def _run(control: ClientControl, core: ClientCore, session: Session) -> Session:
     """Running: hold the session."""
     session.messages.on_lost = control.lost
-    session.run()
     core.run_id = session.run_id
     core.has_logged_in = True
+    core.session_since = session.started_at
     core.log.info("[{run_id}] login to server success, get run id [{run_id}]", run_id=core.run_id)
     core.events.logged_in(session)
+    session.run()
     return session
 
 
-def _wait(control: ClientControl, core: ClientCore, *_: object) -> IDelayedCall:
-    """Waiting: hold the timer."""
+def _wait(control: ClientControl, core: ClientCore, reason: Failure) -> IDelayedCall:
+    """Waiting: hold the timer. Automat makes this before it runs the transition's own code."""
     clock = core.terms.clock
-    wait = core.backoff.wait_seconds(clock.seconds())
-    core.log.info("try to connect to server again in {wait:.1f} s", wait=wait)
+    now = clock.seconds()
+    why = explain(core, reason)
+    if core.session_since is not None:
+        core.backoff.succeeded(now - core.session_since)
+        core.session_since = None
+    wait = core.backoff.wait_seconds(now)
+    core.log.warn("{why}; trying again in {wait:.1f} s", why=why, wait=wait)
     return clock.callLater(wait, control.retry)
 
 
 def explain(core: ClientCore, failure: Failure) -> str:
-    """Say why a login failed, and where."""
+    """Say why there is no session, and where."""
     config = core.terms.config
     where = f"{config.server_addr}:{config.server_port}"
+    if core.session_since is not None:
+        return f"connection to server {where} lost: {failure.getErrorMessage()}"
     if failure.check(LoginRefused):
         return f"login to server {where} failed: {failure.getErrorMessage()}"
     return f"connect to server {where} failed: {failure.getErrorMessage()}"
@@ -129,6 +139,7 @@ _stopped = _machine.state("Stopped")
 
 _idle.upon(ClientControl.start).to(_connecting).returns(None)
 _connecting.upon(ClientControl.established).to(_running).returns(None)
+_connecting.upon(ClientControl.failed).to(_waiting).returns(None)
 _waiting.upon(ClientControl.retry).to(_connecting).returns(None)
 _idle.upon(ClientControl.stop).to(_stopped).returns(None)
 for _input in (
@@ -143,21 +154,16 @@ for _input in (
     _stopped.upon(_input).loop().returns(None)
 
 
-@pep614(_connecting.upon(ClientControl.failed, nodata=True).to(_waiting))
-def _failed(_control: ClientControl, core: ClientCore, reason: Failure) -> None:
-    core.log.warn("{why}", why=explain(core, reason))
-
-
-@pep614(_connecting.upon(ClientControl.given_up, nodata=True).to(_stopped))
-def _given_up(_control: ClientControl, core: ClientCore, reason: Failure) -> None:
+@pep614(_connecting.upon(ClientControl.given_up).to(_stopped))
+def _given_up(
+    _control: ClientControl, core: ClientCore, _attempt: Deferred[None], reason: Failure
+) -> None:
     core.events.gave_up(explain(core, reason))
 
 
 @pep614(_running.upon(ClientControl.lost).to(_waiting))
-def _lost(_control: ClientControl, core: ClientCore, session: Session, reason: Failure) -> None:
-    core.log.warn("connection to server lost: {why}", why=reason.getErrorMessage())
+def _lost(_control: ClientControl, core: ClientCore, session: Session, _reason: Failure) -> None:
     session.close()
-    core.backoff.succeeded(core.terms.clock.seconds() - session.started_at)
     core.events.session_lost()
 
 

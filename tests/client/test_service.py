@@ -1,0 +1,255 @@
+# -*- test-case-name: tests.client.test_service -*-
+"""Tests for `tunnelsvc.client.service`, against a fake server."""
+
+from random import Random
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.control.fakes import TOKEN, FakeServer
+from tests.streams import MemoryStream, pair, pump, recorded
+from tunnelsvc.client import local, service
+from tunnelsvc.client.service import TunnelClient
+from tunnelsvc.config.schema import ClientConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.handover import park
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.relay import codecs, dress
+from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.messages import (
+    LoginResp,
+    NewProxy,
+    NewProxyResp,
+    NewWorkConn,
+    Pong,
+    ReqWorkConn,
+    StartWorkConn,
+)
+
+
+class ClientCase(SynchronousTestCase):
+    """A client with a fake server at one end and fake local services at the other."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.server = FakeServer(self.clock)
+        self.fatal: list[str] = []
+        self.logins: list[str] = []
+        self.lines: list[str] = []
+        self.services: list[MemoryStream] = []
+        self.dialled: list[tuple[str, int]] = []
+        self.dial_result: Deferred[Stream] | None = None
+        globalLogPublisher.addObserver(self.observe)
+        self.addCleanup(globalLogPublisher.removeObserver, self.observe)
+        self.patch(service, "connector", lambda *_: self.server.connect)
+        self.patch(local, "dial", self.dial)
+
+    def observe(self, event: LogEvent) -> None:
+        self.lines.append(formatEvent(event))
+
+    async def dial(self, reactor: object, host: str, port: int, *, timeout: float) -> Stream:
+        self.dialled.append((host, port))
+        if self.dial_result is not None:
+            return await self.dial_result
+        near, far = pair("local")
+        self.services.append(far)
+        return near
+
+    def start(self, *proxies: ProxyConfig, **options: Any) -> TunnelClient:
+        config = ClientConfig(server_addr="vps", token=TOKEN, proxies=proxies, **options)
+        self.client = TunnelClient(config, self.clock, self.fatal.append, Random(1))
+        self.client.on_login = self.logins.append
+        self.client.startService()
+        self.server.pump()
+        for message in list(self.server.heard):
+            if isinstance(message, NewProxy):
+                self.server.say(NewProxyResp(proxy_name=message.proxy_name, remote_addr=":6000"))
+        return self.client
+
+    def work(self) -> MessageProtocol:
+        """Make the client open a work connection."""
+        self.server.say(ReqWorkConn())
+        return self.server.work[-1]
+
+    def pump(self) -> None:
+        streams = [stream for link in self.server.links for stream in link.streams]
+        pump(*streams, *self.services)
+
+
+SSH = TCPProxyConfig(name="ssh", type="tcp", local_port=22, remote_port=6000)
+
+
+class LoginTests(ClientCase):
+    """From start to stop."""
+
+    def test_announces_its_proxies(self) -> None:
+        client = self.start(SSH)
+        self.assertEqual(self.logins, ["r1"])
+        self.assertEqual(client.proxy_addresses, {"ssh": ":6000"})
+        self.assertIn("[ssh] start proxy success", self.lines)
+
+    def test_a_refused_login_is_fatal(self) -> None:
+        self.server.answer = lambda _: LoginResp(error="no")
+        self.start(SSH)
+        self.assertEqual(self.fatal, ["login to server vps:7000 failed: no"])
+        self.assertIn(self.fatal[0], self.lines)
+
+    def test_announces_again_after_a_loss(self) -> None:
+        client = self.start(SSH)
+        self.server.control.abort()
+        self.assertEqual(client.proxy_addresses, {})
+        self.server.heard.clear()
+        self.clock.advance(0)
+        self.server.pump()
+        self.assertEqual([type(message) for message in self.server.heard][:1], [NewProxy])
+        self.assertEqual(self.logins, ["r1", "r1"])
+
+    def test_stop(self) -> None:
+        self.start(SSH)
+        self.client.stopService()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertTrue(self.server.links[0].closed)
+        self.client.message_received(NewProxyResp(proxy_name="ssh"))
+
+
+class UserTests(ClientCase):
+    """User connections."""
+
+    def test_a_user_meets_the_local_service(self) -> None:
+        self.start(SSH)
+        work = self.work()
+        self.assertIn(NewWorkConn(run_id="r1"), self.server.heard)
+        work.send(StartWorkConn(proxy_name="ssh", src_addr="192.0.2.1", src_port=5))
+        user, _ = work.detach()
+        assert isinstance(user, MemoryStream)
+        at_user = recorded(user)
+        user.write(b"hello from the user")
+        self.pump()
+        self.assertEqual(self.dialled, [("127.0.0.1", 22)])
+        [service] = self.services
+        at_service = recorded(service)
+        service.write(b"hello from the service")
+        self.pump()
+        self.assertEqual(bytes(at_service.received), b"hello from the user")
+        self.assertEqual(bytes(at_user.received), b"hello from the service")
+        user.loseConnection()
+        self.pump()
+        service.loseConnection()
+        self.pump()
+        [line] = [line for line in self.lines if "192.0.2.1:5" in line]
+        self.assertIn("19 bytes in, 22 bytes out", line)
+
+    def test_encrypted_and_compressed(self) -> None:
+        proxy = TCPProxyConfig(
+            name="ssh", type="tcp", local_port=22, use_encryption=True, use_compression=True
+        )
+        self.start(proxy)
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        stages = codecs(derive_key(TOKEN), encryption=True, compression=True)
+        user, _ = dress(*work.detach(), stages)
+        user.write(b"in the clear for the service")
+        self.pump()
+        at_service = recorded(self.services[0])
+        self.pump()
+        self.assertEqual(bytes(at_service.received), b"in the clear for the service")
+
+    def test_bytes_that_are_not_of_the_codec(self) -> None:
+        self.start(TCPProxyConfig(name="ssh", type="tcp", local_port=22, use_compression=True))
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        user, _ = work.detach()
+        user.write(b"not snappy at all")
+        self.pump()
+        self.assertTrue(user.lost)  # type: ignore[attr-defined]
+
+    def test_a_dead_local_service(self) -> None:
+        self.start(SSH)
+        self.dial_result = Deferred()
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        user, _ = work.detach()
+        self.pump()
+        self.lines.clear()
+        self.dial_result.errback(Failure(error.ConnectionRefusedError("111")))
+        self.assertTrue(user.lost)  # type: ignore[attr-defined]
+        [line] = self.lines
+        self.assertIn("[ssh] connect to local service [127.0.0.1:22] error:", line)
+        self.assertIn("refused", line)
+
+    def test_a_user_who_leaves_while_the_service_is_dialled(self) -> None:
+        self.start(SSH)
+        self.dial_result = Deferred()
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        user, _ = work.detach()
+        self.pump()
+        user.abortConnection()
+        near, far = pair("local")
+        self.services.append(far)
+        self.dial_result.callback(near)  # type: ignore[arg-type]
+        self.assertTrue(far.lost)
+
+    def test_with_a_user_name(self) -> None:
+        self.start(SSH, user="me")
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="me.ssh"))
+        self.pump()
+        self.assertEqual(len(self.services), 1)
+
+    def test_refused_work_connections(self) -> None:
+        self.start(SSH)
+        for message in (
+            StartWorkConn(error="work connection pool is full, discarding"),
+            StartWorkConn(proxy_name="unknown"),
+            Pong(),
+        ):
+            work = self.work()
+            lost: list[Failure] = []
+            work.on_lost = lost.append
+            work.send(message)
+            self.pump()
+            self.assertEqual(len(lost), 1, message)
+        self.assertEqual(self.services, [])
+
+    def test_a_start_after_the_session(self) -> None:
+        self.start(SSH)
+        work = self.work()
+        self.client.session_lost()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        self.pump()
+        self.assertEqual(self.services, [])
+
+    def test_a_server_that_cannot_be_dialled_for_work(self) -> None:
+        self.start(SSH)
+
+        async def refuse() -> Stream:
+            raise error.ConnectionRefusedError
+
+        self.server.links[0].open = refuse  # type: ignore[method-assign]
+        self.server.say(ReqWorkConn())
+        self.assertTrue(any(line.startswith("no work connection: ") for line in self.lines))
+
+    def test_events_while_dialling_are_kept(self) -> None:
+        """A service that speaks first and closes at once loses nothing."""
+        self.start(SSH)
+        self.dial_result = Deferred()
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        user, _ = work.detach()
+        self.pump()
+        near, far = pair("local")
+        park(near)  # type: ignore[arg-type]
+        far.write(b"banner")
+        far.loseWriteConnection()
+        self.services.append(far)
+        self.dial_result.callback(near)  # type: ignore[arg-type]
+        at_user = recorded(user)  # type: ignore[arg-type]
+        self.pump()
+        self.assertEqual(bytes(at_user.received), b"banner")
+        self.assertTrue(at_user.finished)

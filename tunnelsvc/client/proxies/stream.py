@@ -1,0 +1,68 @@
+# -*- test-case-name: tests.client.proxies.test_stream -*-
+"""The hops of a user connection on the client, in order: see `StreamProxy.serve`.
+
+One handler for every type whose user connections are byte streams (tcp, http).
+"""
+
+from typing import ClassVar
+
+from attrs import define
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from tunnelsvc.client.local import dial_local
+from tunnelsvc.config.schema import ProxyConfig
+from tunnelsvc.control.session import Session
+from tunnelsvc.errors import LocalServiceUnavailable, RemoteProtocolError
+from tunnelsvc.link.dial import DialReactor
+from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.relay import Closed, Stages, codecs, dress, join
+from tunnelsvc.wire.messages import StartWorkConn
+
+
+@define(eq=False)
+class StreamProxy:
+    """Connects work connections to one local service."""
+
+    config: ProxyConfig
+    reactor: DialReactor
+    key: bytes
+    """Of the cipher, derived from the token."""
+    log: ClassVar[Logger] = Logger(namespace="proxy")
+
+    async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
+        """Carry one user connection from StartWorkConn to account; design notes number the hops."""
+        bare, unread = work.detach()
+        try:
+            stream, unread = dress(bare, unread, self._codecs())  # 6
+            local = await dial_local(self.reactor, self.config)  # 7
+        except (LocalServiceUnavailable, RemoteProtocolError, CancelledError) as why:
+            self.log.warn("[{proxy}] {why}", proxy=self.config.name, why=why)
+            bare.abortConnection()
+            return
+        closed = await join(  # 8
+            local,
+            stream,
+            far_unread=unread,
+            clock=self.reactor,
+            far_half_closes=session.server_is_ours,
+        )
+        self.account(start, closed)  # 9
+
+    def _codecs(self) -> Stages:
+        config = self.config
+        return codecs(
+            self.key, encryption=config.use_encryption, compression=config.use_compression
+        )
+
+    def account(self, start: StartWorkConn, closed: Closed) -> None:
+        """Hop 9: one line per connection; near is the local service here."""
+        self.log.info(
+            "[{proxy}] user {user}: {reason}, {up} bytes in, {down} bytes out, {seconds:.1f} s",
+            proxy=self.config.name,
+            user=f"{start.src_addr}:{start.src_port}" if start.src_addr else "(not told)",
+            reason=closed.because(near="the local service", far="the server"),
+            up=closed.down_bytes,
+            down=closed.up_bytes,
+            seconds=closed.seconds,
+        )

@@ -1,0 +1,139 @@
+# -*- test-case-name: tests.client.test_registration -*-
+"""Announcing the proxies of one session to the server, and again where it said no."""
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from attrs import define, evolve, field
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from tunnelsvc.config.schema import HTTPProxyConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.wire.messages import Message, NewProxy, NewProxyResp
+
+ANSWER_SECONDS = 20.0
+"""How long an answer is waited for before the proxy is announced again (protocol notes 5.1)."""
+FIRST_RETRY_SECONDS = 2.0
+"""How long after a first refusal it is announced again: what held the port or the name may just
+have gone away. Doubles with each refusal."""
+LAST_RETRY_SECONDS = 30.0
+"""Longest wait after a refusal, frp's only one."""
+
+
+def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
+    """Make the message that announces `proxy` under `wire_name`."""
+    message = NewProxy(
+        proxy_name=wire_name,
+        proxy_type=proxy.type,
+        use_encryption=proxy.use_encryption,
+        use_compression=proxy.use_compression,
+        metas=proxy.metas,
+    )
+    match proxy:
+        case TCPProxyConfig():
+            message = evolve(message, remote_port=proxy.remote_port)
+        case HTTPProxyConfig():
+            message = evolve(
+                message,
+                custom_domains=proxy.custom_domains,
+                subdomain=proxy.subdomain,
+                locations=proxy.locations,
+                http_user=proxy.http_user,
+                http_pwd=proxy.http_password,
+                host_header_rewrite=proxy.host_header_rewrite,
+                headers=proxy.headers,
+            )
+    return message
+
+
+@define(eq=False)
+class _Entry:
+    """What is known of one proxy in this session."""
+
+    proxy: ProxyConfig
+    remote_addr: str | None = None
+    """Where the server put it; None: not running."""
+    retry_seconds: float = FIRST_RETRY_SECONDS
+    timer: IDelayedCall | None = None
+
+    def stop_timer(self) -> None:
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+
+
+@define(eq=False)
+class Registration:
+    """The proxies of a client as one server session sees them.
+
+    Attributes:
+        send: sends a message to the server.
+        clock: for the retries.
+        user: put before the names on the wire, with a dot; may be empty.
+        server_addr: shown before the port that the server chose.
+    """
+
+    send: Callable[[Message], None]
+    clock: IReactorTime
+    user: str
+    server_addr: str
+    log: ClassVar[Logger] = Logger(namespace="proxy")
+    _entries: dict[str, _Entry] = field(factory=dict, init=False)
+
+    def announce(self, proxies: Iterable[ProxyConfig]) -> None:
+        """Announce all, without waiting between them."""
+        for proxy in proxies:
+            self._entries[self._wire_name(proxy)] = _Entry(proxy)
+        for entry in self._entries.values():
+            self._announce(entry)
+
+    def answered(self, answer: NewProxyResp) -> None:
+        """Take the server's answer; one that nobody waits for is ignored."""
+        entry = self._entries.get(answer.proxy_name)
+        if entry is None or entry.remote_addr is not None:
+            return
+        entry.stop_timer()
+        if answer.error:
+            self._refused(entry, answer.error)
+        else:
+            self._started(entry, answer.remote_addr)
+
+    def find(self, wire_name: str) -> ProxyConfig | None:
+        """Return the announced proxy of that name.
+
+        A first user may be faster than the answer to the announcement, so that isn't asked for.
+        """
+        entry = self._entries.get(wire_name)
+        return entry.proxy if entry is not None else None
+
+    def addresses(self) -> dict[str, str]:
+        """Return where the server put the running proxies, by name without the user."""
+        return {
+            entry.proxy.name: entry.remote_addr
+            for entry in self._entries.values()
+            if entry.remote_addr is not None
+        }
+
+    def stop(self) -> None:
+        """Forget all; the session is over."""
+        for entry in self._entries.values():
+            entry.stop_timer()
+        self._entries.clear()
+
+    def _wire_name(self, proxy: ProxyConfig) -> str:
+        return f"{self.user}.{proxy.name}" if self.user else proxy.name
+
+    def _announce(self, entry: _Entry) -> None:
+        entry.timer = self.clock.callLater(ANSWER_SECONDS, self._announce, entry)
+        self.send(announcement(entry.proxy, self._wire_name(entry.proxy)))
+
+    def _refused(self, entry: _Entry, error: str) -> None:
+        self.log.warn("[{proxy}] start error: {error}", proxy=entry.proxy.name, error=error)
+        entry.timer = self.clock.callLater(entry.retry_seconds, self._announce, entry)
+        entry.retry_seconds = min(2 * entry.retry_seconds, LAST_RETRY_SECONDS)
+
+    def _started(self, entry: _Entry, remote_addr: str) -> None:
+        entry.remote_addr = remote_addr
+        address = f"{self.server_addr}{remote_addr}" if remote_addr[:1] == ":" else remote_addr
+        self.log.info("[{proxy}] start proxy success", proxy=entry.proxy.name)
+        self.log.info("[{proxy}] users reach it at {address}",
+                      proxy=entry.proxy.name, address=address)  # fmt: skip

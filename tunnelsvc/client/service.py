@@ -1,0 +1,144 @@
+# -*- test-case-name: tests.client.test_service -*-
+"""The client as a Twisted service."""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.error import ConnectError
+from twisted.logger import Logger
+
+from tunnelsvc.client.proxies.stream import StreamProxy
+from tunnelsvc.client.registration import Registration
+from tunnelsvc.config.schema import ClientConfig
+from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.backoff import Backoff
+from tunnelsvc.control.clientside import ClientCore, make_client_control
+from tunnelsvc.control.session import LoginTerms, Session
+from tunnelsvc.link.links import connector
+from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
+
+
+class TunnelClient(Service):
+    """The hidden side of the tunnel.
+
+    Attributes:
+        on_login: called with the run id after each login that succeeded.
+    """
+
+    log = Logger(namespace="client")
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        reactor: Any,
+        on_fatal: Callable[[str], None],
+        random: Random | None = None,
+    ) -> None:
+        """Build everything; nothing is dialled yet.
+
+        Args:
+            config: the file's values.
+            reactor: dials, and is the clock.
+            on_fatal: called with a message for the user when the first login fails and
+                ``login_fail_exit`` says that this is the end.
+            random: of back-off and heartbeats.
+
+        Raises:
+            ConfigError: a TLS file can't be used.
+        """
+        self.config = config
+        self.on_login: Callable[[str], None] | None = None
+        self._on_fatal = on_fatal
+        self._reactor = reactor
+        self._registration: Registration | None = None
+        key = derive_key(config.token)
+        self._proxies = {proxy.name: StreamProxy(proxy, reactor, key) for proxy in config.proxies}
+        random = random or Random()  # noqa: S311 - jitter, no secret
+        auth = TokenAuth(
+            token=config.token,
+            heartbeats=config.authenticate_heartbeats,
+            new_work_conns=config.authenticate_new_work_conns,
+            now=reactor.seconds,
+        )
+        terms = LoginTerms(config=config, auth=auth, clock=reactor, random=random, owner=self)
+        self._control = make_client_control(
+            ClientCore(connector(reactor, config), terms, Backoff(random), self)
+        )
+
+    @property
+    def proxy_addresses(self) -> Mapping[str, str]:
+        """Where the server put the running proxies, as it said: ``:6000``, ``a.example:8080``."""
+        return self._registration.addresses() if self._registration else {}
+
+    def startService(self) -> None:
+        """Begin to connect."""
+        super().startService()
+        self._control.start()
+
+    def stopService(self) -> None:
+        """Close the session; user connections end with it."""
+        super().stopService()
+        self._control.stop()
+
+    # What the conversation tells us.
+
+    def logged_in(self, session: Session) -> None:
+        """Announce our proxies; see `tunnelsvc.control.clientside.ClientEvents`."""
+        config = self.config
+        self._registration = Registration(
+            session.messages.send, self._reactor, config.user, config.server_addr
+        )
+        self._registration.announce(config.proxies)
+        if self.on_login is not None:
+            self.on_login(session.run_id)
+
+    def session_lost(self) -> None:
+        """Forget what the server knew."""
+        if self._registration is not None:
+            self._registration.stop()
+            self._registration = None
+
+    def gave_up(self, message: str) -> None:
+        """Tell the program to end."""
+        self.log.error("{why}", why=message)
+        self._on_fatal(message)
+
+    def message_received(self, message: Message) -> None:
+        """Take the server's answers; see `tunnelsvc.control.session.SessionOwner`."""
+        if isinstance(message, NewProxyResp) and self._registration is not None:
+            self._registration.answered(message)
+
+    def work_connection_wanted(self, session: Session) -> None:
+        """Open a work connection and serve whoever it is given to."""
+        ensureDeferred(self._work(session)).addErrback(
+            lambda failure: self.log.failure("work connection broken", failure)
+        )
+
+    async def _work(self, session: Session) -> None:
+        """Hops 4 and 5: open a stream, wait to be told which proxy it is for."""
+        try:
+            work = await session.open_work()
+        except ConnectError as why:
+            self.log.warn("no work connection: {why}", why=why)
+            return
+        work.on_message = lambda message: self._started(session, work, message)
+
+    def _started(self, session: Session, work: MessageProtocol, message: Message) -> None:
+        if not isinstance(message, StartWorkConn) or message.error:
+            why = getattr(message, "error", "") or f"unexpected {type(message).__name__}"
+            self.log.debug("the server refused a work connection: {why}", why=why)
+            work.close()
+            return
+        config = self._registration.find(message.proxy_name) if self._registration else None
+        if config is None:
+            self.log.debug("no proxy [{proxy}]", proxy=message.proxy_name)
+            work.abort()
+            return
+        ensureDeferred(self._proxies[config.name].serve(session, work, message)).addErrback(
+            lambda failure: self.log.failure("[{proxy}] broken", failure, proxy=config.name)
+        )
