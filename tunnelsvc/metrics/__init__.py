@@ -1,1 +1,1 @@
-"""Counters and their text formats."""
+"""Counters of what the server does, and how monitoring reads them. No I/O, no Twisted."""

@@ -1,0 +1,140 @@
+# -*- test-case-name: tests.admin.test_site -*-
+"""A server that isn't there, its dashboard, and HTTP without a network."""
+
+import json
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from http.client import HTTPResponse
+from io import BytesIO
+from typing import Any, cast
+
+from attrs import define, field
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.web.server import Site
+
+from tunnelsvc.admin.auth import BasicAuth
+from tunnelsvc.admin.site import dashboard_site
+from tunnelsvc.config.schema import DashboardConfig, ServerConfig
+from tunnelsvc.metrics.counters import ProxyStats, ServerStats
+from tunnelsvc.metrics.prometheus import Exporter
+
+STARTED = time.mktime((2026, 7, 14, 13, 5, 9, 0, 0, -1))
+"""When the fake server started; also where its clock begins."""
+DASHBOARD = DashboardConfig(
+    addr="127.0.0.1", user="admin", password="secret", credentials_configured=True
+)
+CONFIG = ServerConfig(dashboard=DASHBOARD)
+
+
+@define
+class FakeServer:
+    """A `tunnelsvc.admin.view.DashboardView`."""
+
+    stats: ServerStats
+    config: ServerConfig = CONFIG
+    ports: Mapping[str, int] = field(factory=dict)
+    started_at: float = STARTED
+
+    def login(self, run_id: str, user: str = "", client_id: str = "", host: str = "box") -> None:
+        self.stats.client_online(
+            run_id,
+            user=user,
+            client_id=client_id,
+            version="0.70.1",
+            address="192.0.2.7",
+            os="linux",
+            arch="amd64",
+            hostname=host,
+        )
+
+    def proxy(self, name: str, kind: str = "tcp", **conf: Any) -> ProxyStats:
+        conf = {"name": name, "type": kind, **conf}
+        return self.stats.proxy_online(name, type=kind, conf=conf, run_id="r1")
+
+
+def basic(text: str) -> bytes:
+    """Make the value of an Authorization header."""
+    return b"Basic " + b64encode(text.encode())
+
+
+RIGHT = basic("admin:secret")
+
+
+class Answer:
+    """A response, parsed by Python's own client."""
+
+    def __init__(self, data: bytes, method: str) -> None:
+        class Socket:
+            def makefile(self, _mode: str) -> BytesIO:
+                return BytesIO(data)
+
+        response = HTTPResponse(cast("Any", Socket()), method=method)
+        response.begin()
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Conversation:
+    """One connection to the dashboard; requests go out at once."""
+
+    def __init__(self, site: Site, host: str = "192.0.2.1") -> None:
+        self.transport = StringTransport(peerAddress=IPv4Address("TCP", host, 4321))
+        self.channel = site.buildProtocol(cast("IAddress", self.transport.getPeer()))
+        assert self.channel is not None
+        self.channel.makeConnection(self.transport)
+        self._method = ""
+
+    def send(
+        self, method: str, path: str, authorization: bytes | None = RIGHT, more: bytes = b""
+    ) -> None:
+        lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: dashboard"]
+        if authorization is not None:
+            lines.append(b"Authorization: " + authorization)
+        self._method = method
+        self.channel.dataReceived(b"\r\n".join(lines) + b"\r\n" + more + b"\r\n")
+
+    def answered(self) -> bool:
+        return bool(self.transport.value())
+
+    def answer(self) -> Answer:
+        data = self.transport.value()
+        self.transport.clear()
+        return Answer(data, self._method)
+
+
+class Dashboard:
+    """The dashboard of a `FakeServer`."""
+
+    def __init__(
+        self, *, config: DashboardConfig = DASHBOARD, metrics: bool = True, **server: Any
+    ) -> None:
+        self.clock = Clock()
+        self.clock.advance(STARTED)
+        self.server = FakeServer(stats=ServerStats(self.clock.seconds), **server)
+        exporter = Exporter(self.server.stats) if metrics else None
+        self.guard: BasicAuth
+        self.site, self.guard = dashboard_site(config, self.server, self.clock, exporter)
+
+    def connect(self, host: str = "192.0.2.1") -> Conversation:
+        return Conversation(self.site, host)
+
+    def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        authorization: bytes | None = RIGHT,
+        more: bytes = b"",
+    ) -> Answer:
+        """Ask once, on a connection of its own."""
+        connection = self.connect()
+        connection.send(method, path, authorization, more)
+        return connection.answer()

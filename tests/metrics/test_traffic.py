@@ -1,0 +1,240 @@
+# -*- test-case-name: tests.metrics.test_traffic -*-
+"""Tests for `tunnelsvc.metrics.traffic`."""
+
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tunnelsvc.metrics.traffic import DAYS, DailyTraffic, Ledger, Traffic
+from tunnelsvc.relay import Meter
+from tunnelsvc.units import DAY, HOUR, MINUTE
+
+MIDNIGHT = time.mktime((2026, 7, 14, 0, 0, 0, 0, 0, -1))
+NOON = MIDNIGHT - 12 * HOUR
+NONE = Traffic(0, 0)
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    def __init__(self, seconds: float = NOON) -> None:
+        self.seconds = seconds
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class DailyTrafficTests(SynchronousTestCase):
+    def test_today_is_first(self) -> None:
+        daily = DailyTraffic(100)
+        daily.add(100, 1, 10)
+        daily.add(102, 2, 20)
+        days = daily.days(103)
+        self.assertEqual(len(days), DAYS)
+        self.assertEqual(days[:5], [NONE, Traffic(2, 20), NONE, Traffic(1, 10), NONE])
+
+    def test_a_week_later_only_the_total_remains(self) -> None:
+        daily = DailyTraffic(100)
+        daily.add(100, 1, 10)
+        self.assertEqual(daily.days(100 + DAYS), [NONE] * DAYS)
+        self.assertEqual(daily.total, Traffic(1, 10))
+
+    def test_the_oldest_day_is_kept_until_its_last_moment(self) -> None:
+        daily = DailyTraffic(100)
+        daily.add(100, 1, 10)
+        self.assertEqual(daily.days(100 + DAYS - 1)[-1], Traffic(1, 10))
+
+    def test_years_later(self) -> None:
+        daily = DailyTraffic(100)
+        daily.add(100, 1, 1)
+        self.assertEqual(daily.days(10**9), [NONE] * DAYS)
+
+    def test_a_clock_put_back_loses_nothing_and_heals(self) -> None:
+        daily = DailyTraffic(100)
+        daily.add(100, 1, 10)
+        daily.add(90, 2, 20)
+        self.assertEqual(daily.days(90)[0], Traffic(3, 30))
+        self.assertEqual(daily.days(91)[:2], [NONE, Traffic(3, 30)])
+
+    @given(st.lists(st.tuples(st.integers(-3, 9), st.integers(0, 1 << 40), st.integers(0, 99))))
+    def test_the_total_is_the_sum(self, steps: list[tuple[int, int, int]]) -> None:
+        daily, day = DailyTraffic(1000), 1000
+        for passed, in_bytes, out_bytes in steps:
+            day += passed
+            daily.add(day, in_bytes, out_bytes)
+        self.assertEqual(
+            daily.total, Traffic(sum(each[1] for each in steps), sum(each[2] for each in steps))
+        )
+
+
+class AccountTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.time = Time()
+        self.ledger = Ledger(self.time)
+        self.account = self.ledger.open_account()
+        self.meter = Meter()
+
+    def test_a_new_account_is_empty(self) -> None:
+        self.assertEqual(self.account.days(), [NONE] * DAYS)
+        self.assertEqual(self.account.total(), NONE)
+        self.assertEqual((self.account.connections, self.ledger.connections), (0, 0))
+
+    def test_bytes_show_while_they_move(self) -> None:
+        self.account.track(self.meter)
+        self.meter.up_bytes, self.meter.down_bytes = 5, 7
+        self.assertEqual(self.account.total(), Traffic(5, 7))
+        self.assertEqual(self.account.days()[0], Traffic(5, 7))
+        self.assertEqual(self.ledger.days()[0], Traffic(5, 7))
+
+    def test_looking_counts_nothing_twice(self) -> None:
+        self.account.track(self.meter)
+        self.meter.up_bytes = 5
+        for _ in range(3):
+            self.ledger.days()
+            self.account.days()
+        self.meter.up_bytes = 6
+        self.account.untrack(self.meter)
+        self.assertEqual(self.account.total(), Traffic(6, 0))
+        self.assertEqual(self.ledger.days()[0], Traffic(6, 0))
+
+    def test_what_a_meter_counts_after_the_end_is_nobodys(self) -> None:
+        self.account.track(self.meter)
+        self.account.untrack(self.meter)
+        self.meter.up_bytes = 5
+        self.assertEqual(self.account.total(), NONE)
+
+    def test_bytes_from_before_the_tracking_count(self) -> None:
+        self.meter.down_bytes = 3
+        self.account.track(self.meter)
+        self.assertEqual(self.account.total(), Traffic(0, 3))
+
+    def test_connections(self) -> None:
+        other = self.ledger.open_account()
+        self.account.track(self.meter)
+        self.account.connection_opened()
+        other.connection_opened()
+        self.assertEqual((self.account.connections, self.ledger.connections), (2, 3))
+        self.account.untrack(self.meter)
+        self.account.connection_closed()
+        self.assertEqual((self.account.connections, self.ledger.connections), (0, 1))
+
+    def test_an_unknown_meter_is_a_bug(self) -> None:
+        self.assertRaises(KeyError, self.account.untrack, self.meter)
+        self.assertEqual((self.account.connections, self.ledger.connections), (0, 0))
+
+    def test_only_accounts_with_running_meters_are_asked(self) -> None:
+        second = Meter()
+        self.account.track(self.meter)
+        self.account.track(second)
+        self.account.untrack(self.meter)
+        self.assertEqual(list(self.ledger.busy.values()), [self.account])
+        self.account.untrack(second)
+        self.assertEqual(self.ledger.busy, {})
+
+    def test_bytes_without_a_meter(self) -> None:
+        self.account.add(1, 2)
+        self.account.add(10, 20)
+        self.assertEqual(self.account.days()[0], Traffic(11, 22))
+        self.assertEqual(self.ledger.days()[0], Traffic(11, 22))
+
+
+class DayChangeTests(SynchronousTestCase):
+    """A transfer over midnight belongs to both days."""
+
+    def setUp(self) -> None:
+        self.time = Time(MIDNIGHT - HOUR)
+        self.ledger = Ledger(self.time)
+        self.account = self.ledger.open_account()
+        self.meter = Meter()
+        self.account.track(self.meter)
+        self.meter.down_bytes = 100
+
+    def test_what_nobody_saw_move_belongs_to_the_day_of_the_last_look(self) -> None:
+        self.time.seconds = MIDNIGHT
+        self.ledger.settle()
+        self.meter.down_bytes = 130
+        self.time.seconds = MIDNIGHT + HOUR
+        self.assertEqual(self.account.days()[:2], [NONE, Traffic(0, 130)])
+
+    def test_the_first_look_of_a_day_settles_the_old_one(self) -> None:
+        self.time.seconds = MIDNIGHT
+        self.assertEqual(self.account.days()[:2], [NONE, Traffic(0, 100)])
+        self.meter.down_bytes = 130
+        self.assertEqual(self.account.days()[:2], [Traffic(0, 30), Traffic(0, 100)])
+        self.assertEqual(self.ledger.days()[:2], [Traffic(0, 30), Traffic(0, 100)])
+
+    def test_any_event_of_the_new_day_is_a_look(self) -> None:
+        self.time.seconds = MIDNIGHT + 1
+        self.ledger.open_account().add(1, 1)
+        self.meter.down_bytes = 130
+        self.assertEqual(self.account.days()[:2], [Traffic(0, 30), Traffic(0, 100)])
+
+    def test_the_end_of_the_transfer_is_a_look(self) -> None:
+        self.time.seconds = MIDNIGHT + 1
+        self.account.untrack(self.meter)
+        self.assertEqual(self.account.days()[:2], [NONE, Traffic(0, 100)])
+
+    def test_a_week_passes(self) -> None:
+        self.account.untrack(self.meter)
+        self.time.seconds = MIDNIGHT + 6 * DAY - HOUR
+        self.assertEqual(self.account.days()[-1], Traffic(0, 100))
+        self.time.seconds = MIDNIGHT + 6 * DAY + HOUR
+        self.assertEqual(self.account.days(), [NONE] * DAYS)
+
+    def test_seconds_to_midnight(self) -> None:
+        self.assertEqual(self.ledger.seconds_to_midnight(), HOUR)
+        self.time.seconds = MIDNIGHT - MINUTE
+        self.assertEqual(self.ledger.seconds_to_midnight(), MINUTE)
+        self.time.seconds = MIDNIGHT
+        self.assertGreater(self.ledger.seconds_to_midnight(), 22 * HOUR)
+
+    def test_a_clock_put_back_by_days(self) -> None:
+        self.time.seconds = MIDNIGHT - 3 * DAY
+        self.assertEqual(self.account.days()[0], Traffic(0, 100))
+        self.time.seconds += DAY
+        self.assertEqual(self.account.days()[:2], [NONE, Traffic(0, 100)])
+
+
+class SumTests(SynchronousTestCase):
+    @given(
+        st.lists(
+            st.tuples(
+                st.integers(0, 2),
+                st.sampled_from(["track", "move", "untrack", "add", "look", "pass"]),
+                st.integers(0, 1 << 33),
+            ),
+            max_size=60,
+        )
+    )
+    def test_nothing_is_lost_and_nothing_counted_twice(
+        self, steps: list[tuple[int, str, int]]
+    ) -> None:
+        """Whatever the order of events: each account has its own bytes, the ledger all."""
+        clock = Time()
+        ledger = Ledger(clock)
+        accounts = [ledger.open_account() for _ in range(3)]
+        running: list[list[Meter]] = [[], [], []]
+        moved = [0, 0, 0]
+        for which, event, amount in steps:
+            account, meters = accounts[which], running[which]
+            if event == "track":
+                meters.append(Meter())
+                account.track(meters[-1])
+            elif event == "move" and meters:
+                meters[amount % len(meters)].up_bytes += amount
+                moved[which] += amount
+            elif event == "untrack" and meters:
+                account.untrack(meters.pop(amount % len(meters)))
+            elif event == "add":
+                account.add(amount, 0)
+                moved[which] += amount
+            elif event == "look":
+                ledger.days()
+            elif event == "pass":
+                clock.seconds += amount % DAY
+        self.assertEqual([account.total().in_bytes for account in accounts], moved)
+        ledger.settle()
+        self.assertEqual(ledger.daily.total, Traffic(sum(moved), 0))
+        self.assertEqual(ledger.connections, sum(map(len, running)))

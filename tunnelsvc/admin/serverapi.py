@@ -1,0 +1,167 @@
+# -*- test-case-name: tests.admin.test_serverapi -*-
+"""frp's JSON API of the server (reference 1.9): which path answers what.
+
+Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in `tunnelsvc.admin.shapes`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.logger import Logger
+from twisted.web import http
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from tunnelsvc.admin import shapes
+from tunnelsvc.admin.view import DashboardView
+from tunnelsvc.admin.web import answer_json
+from tunnelsvc.errors import TunnelError
+from tunnelsvc.metrics.clients import ClientStats
+from tunnelsvc.metrics.counters import ProxyStats
+
+NO_PROXY: Final = "no proxy info found"
+
+
+class APIError(TunnelError):
+    """A request that gets an error for an answer."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+Handler = Callable[["ServerAPI", Request, list[str]], Any]
+"""Given the request and the variable parts of its path, return what becomes JSON."""
+
+
+class ServerAPI(Resource):
+    """``/api/``."""
+
+    isLeaf = True
+    log = Logger(namespace="dashboard")
+
+    def __init__(self, server: DashboardView) -> None:
+        super().__init__()
+        self._server = server
+
+    def render(self, request: Request) -> bytes:
+        """Answer."""
+        try:
+            handler, variables = _route(request)
+            return answer_json(request, handler(self, request, variables))
+        except APIError as why:
+            return answer_json(request, {"Code": why.code, "Msg": str(why)}, why.code)
+
+    def serverinfo(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """Facts and sums."""
+        return shapes.server_info(self._server)
+
+    def proxies_of_type(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """All proxies of one type; of an unknown type there are none."""
+        (kind,) = variables
+        found = (proxy for proxy in self._server.stats.proxies() if proxy.type == kind)
+        return {"proxies": [shapes.proxy(each) for each in found]}
+
+    def proxy_of_type(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """One proxy."""
+        kind, name = variables
+        proxy = self._proxy(name)
+        if proxy.type != kind:
+            raise APIError(http.NOT_FOUND, NO_PROXY)
+        return shapes.proxy(proxy)
+
+    def proxy(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """One proxy, of whatever type."""
+        return shapes.proxy(self._proxy(variables[0]))
+
+    def proxies(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """All proxies: ours, frp asks once for each type."""
+        return {"proxies": [shapes.proxy(each) for each in self._server.stats.proxies()]}
+
+    def delete_proxies(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """Forget the proxies that are offline."""
+        if _query(request, "status") != "offline":
+            raise APIError(http.BAD_REQUEST, "status only support offline")
+        count = self._server.stats.clear_offline_proxies()
+        self.log.info("cleared {count} offline proxies", count=count)
+        return {"Code": http.OK, "Msg": "success"}
+
+    def traffic(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """Bytes of one proxy by day, today first."""
+        return shapes.traffic(self._proxy(variables[0]))
+
+    def clients(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """All clients, as the query wants them."""
+        wanted = _client_filter(request)
+        return [shapes.client(each) for each in self._server.stats.clients() if wanted(each)]
+
+    def client(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """One client."""
+        (key,) = variables
+        client = self._server.stats.client(key)
+        if client is None:
+            raise APIError(http.NOT_FOUND, f"client {key} not found")
+        return shapes.client(client)
+
+    def _proxy(self, name: str) -> ProxyStats:
+        proxy = self._server.stats.proxy(name)
+        if proxy is None:
+            raise APIError(http.NOT_FOUND, NO_PROXY)
+        return proxy
+
+
+ANY: Final = None
+"""In a path of `ROUTES`: the part is a variable."""
+ROUTES: Final[dict[tuple[str | None, ...], dict[bytes, Handler]]] = {
+    ("serverinfo",): {b"GET": ServerAPI.serverinfo},
+    ("proxy", ANY): {b"GET": ServerAPI.proxies_of_type},
+    ("proxy", ANY, ANY): {b"GET": ServerAPI.proxy_of_type},
+    ("proxies",): {b"GET": ServerAPI.proxies, b"DELETE": ServerAPI.delete_proxies},
+    ("proxies", ANY): {b"GET": ServerAPI.proxy},
+    ("traffic", ANY): {b"GET": ServerAPI.traffic},
+    ("clients",): {b"GET": ServerAPI.clients},
+    ("clients", ANY): {b"GET": ServerAPI.client},
+}
+"""Parts of the path below ``/api/`` to method to who answers. HEAD is answered as GET."""
+
+
+def _route(request: Request) -> tuple[Handler, list[str]]:
+    """Find who answers, and the variable parts of the path."""
+    parts = [part.decode("utf-8", "replace") for part in request.postpath or ()]
+    for pattern, methods in ROUTES.items():
+        if len(pattern) == len(parts) and all(
+            part == fixed if fixed is not ANY else part
+            for fixed, part in zip(pattern, parts, strict=True)
+        ):
+            variables = [part for fixed, part in zip(pattern, parts, strict=True) if fixed is ANY]
+            return _method(request, methods), variables
+    raise APIError(http.NOT_FOUND, "no such path")
+
+
+def _method(request: Request, methods: dict[bytes, Handler]) -> Handler:
+    handler = methods.get(b"GET" if request.method == b"HEAD" else request.method)
+    if handler is None:
+        request.setHeader(b"Allow", b", ".join([*methods, b"HEAD"]))
+        raise APIError(http.NOT_ALLOWED, "method not allowed")
+    return handler
+
+
+def _query(request: Request, name: str) -> str:
+    """Read one parameter of the query; empty if it isn't there."""
+    value: bytes = request.args.get(name.encode(), [b""])[0]
+    return value.decode("utf-8", "replace")
+
+
+def _client_filter(request: Request) -> Callable[[ClientStats], bool]:
+    user, client_id, run_id = (_query(request, name) for name in ("user", "clientId", "runId"))
+    online = {"online": True, "offline": False}.get(_query(request, "status").lower())
+
+    def wanted(client: ClientStats) -> bool:
+        return (
+            user in {"", client.user}
+            and client_id in {"", client.shown_id}
+            and run_id in {"", client.run_id}
+            and online in {None, client.online}
+        )
+
+    return wanted

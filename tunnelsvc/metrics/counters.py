@@ -1,0 +1,234 @@
+# -*- test-case-name: tests.metrics.test_counters -*-
+"""Hop 9 of a user connection: what the dashboard and ``/metrics`` show.
+
+The server tells `ServerStats` who comes and goes, and a proxy's `ProxyStats` what moves. All of it
+lives in memory.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tunnelsvc.metrics.clients import ClientStats, ClientTable
+from tunnelsvc.metrics.retention import Attic
+from tunnelsvc.metrics.traffic import Account, Ledger, Meter, Traffic
+
+
+class ProxyStats:
+    """One proxy, over all its registrations.
+
+    Attributes:
+        name: on the wire, with the user: ``alice.ssh``.
+        type: as in the configuration file: ``tcp``, ``http``.
+        conf: the client's configuration, in the shape of frp's API.
+        user: who registered it last.
+        client_id: what that client calls itself, else its run id.
+        run_id: the login that registered it last.
+        online: whether users can reach it.
+        started_at: when it was registered last, Unix seconds.
+        closed_at: when it went offline last, Unix seconds; None: never.
+    """
+
+    def __init__(self, name: str, type: str, account: Account) -> None:  # noqa: A002
+        self.name = name
+        self.type = type
+        self.conf: Mapping[str, Any] = {}
+        self.user = ""
+        self.client_id = ""
+        self.run_id = ""
+        self.online = False
+        self.started_at = 0.0
+        self.closed_at: float | None = None
+        self._account = account
+
+    @property
+    def connections(self) -> int:
+        """How many are open at present."""
+        return self._account.connections
+
+    def track(self, meter: Meter) -> None:
+        """Count a connection that opens now, and its bytes as they move."""
+        self._account.track(meter)
+
+    def untrack(self, meter: Meter) -> None:
+        """Count the end of a connection that `track` was told of.
+
+        Raises:
+            KeyError: it was not.
+        """
+        self._account.untrack(meter)
+
+    def connection_opened(self) -> None:
+        """Count a connection without a meter; its bytes come by `add_traffic`."""
+        self._account.connection_opened()
+
+    def connection_closed(self) -> None:
+        """Count the end of a connection without a meter."""
+        self._account.connection_closed()
+
+    def add_traffic(self, in_bytes: int, out_bytes: int) -> None:
+        """Count bytes from the user (in) and to the user (out) that no meter counts."""
+        self._account.add(in_bytes, out_bytes)
+
+    def last_days(self) -> list[Traffic]:
+        """Traffic of the last seven days, today first, running transfers included."""
+        return self._account.days()
+
+    def total(self) -> Traffic:
+        """Traffic since the proxy is known, running transfers included."""
+        return self._account.total()
+
+
+class ServerStats:
+    """Everything that the server counts.
+
+    Attributes:
+        now: the time, in Unix seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """Start at zero.
+
+        Args:
+            now: the time, in Unix seconds. Days are those of the local time zone.
+        """
+        self.now = now
+        self._ledger = Ledger(now)
+        self._clients = ClientTable(now)
+        self._proxies: dict[str, ProxyStats] = {}
+        self._attic = Attic()
+
+    def client_online(
+        self,
+        run_id: str,
+        *,
+        user: str,
+        client_id: str,
+        version: str,
+        address: str,
+        os: str,
+        arch: str,
+        hostname: str,
+        wire_protocol: str = "v1",
+    ) -> ClientStats:
+        """Note a login.
+
+        Args:
+            run_id: the login.
+            user: whom the client's proxies belong to; may be empty.
+            client_id: what the client calls itself; may be empty.
+            version: of the client's program.
+            address: where it comes from, without a port.
+            os: Go's name of its operating system.
+            arch: Go's name of its processor.
+            hostname: of its machine.
+            wire_protocol: ``v1`` or ``v2``.
+        """
+        return self._clients.online(
+            run_id,
+            user=user,
+            client_id=client_id,
+            version=version,
+            address=address,
+            os=os,
+            arch=arch,
+            hostname=hostname,
+            wire_protocol=wire_protocol,
+        )
+
+    def client_offline(self, run_id: str) -> None:
+        """Note the end of a login. One that a newer login replaced is no news."""
+        self._clients.offline(run_id)
+
+    def proxy_online(
+        self,
+        name: str,
+        *,
+        type: str,  # noqa: A002 - frp's name for it
+        conf: Mapping[str, Any],
+        run_id: str,
+    ) -> ProxyStats:
+        """Note a registration, and find the proxy's counters: the old ones if it is known."""
+        proxy = self._proxies.get(name)
+        if proxy is None or proxy.type != type:
+            proxy = self._proxies[name] = ProxyStats(name, type, self._ledger.open_account())
+        client = self._clients.by_run_id(run_id)
+        proxy.conf = conf
+        proxy.run_id = run_id
+        proxy.user = client.user if client else ""
+        proxy.client_id = client.shown_id if client else run_id
+        proxy.online = True
+        proxy.started_at = self.now()
+        self._attic.take(name)
+        return proxy
+
+    def proxy_offline(self, name: str) -> None:
+        """Note that users can't reach a proxy any more; what they have open still counts."""
+        proxy = self._proxies.get(name)
+        if proxy is None or not proxy.online:
+            return
+        proxy.online = False
+        proxy.closed_at = self.now()
+        self._attic.put(name, proxy.closed_at)
+        self._clear()
+
+    def clear_offline_proxies(self) -> int:
+        """Forget all proxies that are offline, and say how many."""
+        names = self._attic.keys()
+        for name in names:
+            self._attic.take(name)
+            del self._proxies[name]
+        return len(names)
+
+    def proxy(self, name: str) -> ProxyStats | None:
+        """Find a proxy, online or remembered."""
+        self._clear()
+        return self._proxies.get(name)
+
+    def proxies(self) -> list[ProxyStats]:
+        """List all proxies, online or remembered, by name."""
+        self._clear()
+        return [self._proxies[name] for name in sorted(self._proxies)]
+
+    def proxies_by_type(self) -> dict[str, int]:
+        """Count the proxies online, by type; a type with none but offline ones has 0."""
+        counts: Counter[str] = Counter()
+        for proxy in self.proxies():
+            counts[proxy.type] += proxy.online
+        return dict(counts)
+
+    def client(self, key: str) -> ClientStats | None:
+        """Find a client, online or remembered."""
+        return self._clients.get(key)
+
+    def clients(self) -> list[ClientStats]:
+        """List all clients, online or remembered, by user and id."""
+        return self._clients.all()
+
+    @property
+    def online_clients(self) -> int:
+        """How many clients are logged in."""
+        return self._clients.online_count
+
+    @property
+    def connections(self) -> int:
+        """How many user connections are open, over all proxies."""
+        return self._ledger.connections
+
+    def last_days(self) -> list[Traffic]:
+        """Traffic of all proxies in the last seven days, today first; forgotten ones included."""
+        return self._ledger.days()
+
+    def roll(self) -> float:
+        """Attribute what moves to the right day: call it when the day ends, or more often.
+
+        Returns:
+            Seconds until the day ends.
+        """
+        seconds = self._ledger.seconds_to_midnight()
+        self._ledger.settle()
+        return seconds
+
+    def _clear(self) -> None:
+        for name in self._attic.clear(self.now()):
+            del self._proxies[name]
