@@ -94,16 +94,17 @@ class ServerControlTests(SynchronousTestCase):
         self.accept(2)
         self.assertEqual(self.got, [LoginResp(run_id="r"), ReqWorkConn(), ReqWorkConn()])
 
-    def test_refuse(self) -> None:
-        self.control.refuse(LoginResp(error="no"))
+    def test_turned_away(self) -> None:
+        """Dropped before it was let in: the client hears why."""
+        self.control.drop("control was replaced")
         self.pump()
-        self.assertEqual(self.got, [LoginResp(error="no")])
+        self.assertEqual(self.got, [LoginResp(error="control was replaced")])
         self.assertTrue(self.near.lost)
-        self.assertEqual(self.ends, ["no"])
+        self.assertEqual(self.ends, ["control was replaced"])
         self.assertTrue(self.core.ended.called)
         self.control.accept(LoginResp(), 1)
         self.control.drop("late")
-        self.assertEqual(self.desk.calls, [])
+        self.assertEqual(self.desk.calls, ["close all"])
 
     def test_requests_are_answered_in_order(self) -> None:
         self.accept()

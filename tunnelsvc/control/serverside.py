@@ -4,7 +4,9 @@ r"""The server's half of a conversation with one client: login, requests, end.
 The machine, as ``automat-visualize tunnelsvc.control.serverside`` draws it::
 
     Greeting --accept--> Serving --drop, lost--> Closing --closed--> Closed
-        \--refuse--> Refused          Greeting --lost, drop--> Closing
+        \------------drop, lost-----------------/
+
+It begins when the login was found good: a bad one is answered and forgotten.
 """
 
 from collections.abc import Callable, Coroutine
@@ -50,10 +52,7 @@ class ServerControl(Protocol):
     """Inputs of the machine. Callers never ask for the state."""
 
     def accept(self, response: LoginResp, work_connections: int) -> None:
-        """The login holds: answer, encrypt, ask for the first work connections."""
-
-    def refuse(self, response: LoginResp) -> None:
-        """The login does not hold: answer and close."""
+        """The place is free: answer, encrypt, ask for the first work connections."""
 
     def received(self, message: Message) -> None:
         """The client sent a message."""
@@ -101,7 +100,6 @@ _machine = TypeMachineBuilder(ServerControl, ControlCore)
 
 _greeting = _machine.state("Greeting")
 _serving = _machine.state("Serving")
-_refused = _machine.state("Refused")
 _closing = _machine.state("Closing")
 _closed = _machine.state("Closed")
 
@@ -110,16 +108,13 @@ _greeting.upon(ServerControl.received).loop().returns(None)
 _greeting.upon(ServerControl.ask_work_connection).loop().returns(None)
 _greeting.upon(ServerControl.closed).loop().returns(None)
 _serving.upon(ServerControl.accept).loop().returns(None)
-_serving.upon(ServerControl.refuse).loop().returns(None)
 _serving.upon(ServerControl.closed).loop().returns(None)
-for _state in (_refused, _closing, _closed):
+for _state in (_closing, _closed):
     _state.upon(ServerControl.accept).loop().returns(None)
-    _state.upon(ServerControl.refuse).loop().returns(None)
     _state.upon(ServerControl.received).loop().returns(None)
     _state.upon(ServerControl.ask_work_connection).loop().returns(None)
     _state.upon(ServerControl.drop).loop().returns(None)
     _state.upon(ServerControl.lost).loop().returns(None)
-_refused.upon(ServerControl.closed).loop().returns(None)
 _closed.upon(ServerControl.closed).loop().returns(None)
 
 
@@ -134,14 +129,6 @@ def _accept(
     )
     for _ in range(work_connections):
         core.messages.send(ReqWorkConn())
-
-
-@pep614(_greeting.upon(ServerControl.refuse).to(_refused))
-def _refuse(_control: ServerControl, core: ControlCore, response: LoginResp) -> None:
-    core.messages.send(response)
-    core.messages.close()
-    core.on_end(response.error)
-    core.ended.callback(None)
 
 
 @pep614(_serving.upon(ServerControl.received).loop())
@@ -161,6 +148,12 @@ def _ask(_control: ServerControl, core: ControlCore) -> None:
 
 
 @pep614(_greeting.upon(ServerControl.drop).to(_closing))
+def _turn_away(control: ServerControl, core: ControlCore, reason: str) -> None:
+    core.messages.send(LoginResp(error=reason))
+    core.messages.close()
+    _begin_closing(control, core, reason)
+
+
 @pep614(_serving.upon(ServerControl.drop).to(_closing))
 def _drop(control: ServerControl, core: ControlCore, reason: str) -> None:
     core.messages.close()

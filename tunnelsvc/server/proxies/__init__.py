@@ -1,1 +1,9 @@
-"""Proxy types of the server."""
+"""Proxy types of the server, by their name on the wire."""
+
+from collections.abc import Mapping
+
+from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.server.proxies.http import HTTPProxy
+from tunnelsvc.server.proxies.tcp import TCPProxy
+
+PROXY_TYPES: Mapping[str, type[Proxy]] = {"tcp": TCPProxy, "http": HTTPProxy}

@@ -1,0 +1,332 @@
+# -*- test-case-name: tests.server.test_clients -*-
+"""Tests for `tunnelsvc.server.clients`."""
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.fakes import FakeClient, make_registry
+from tests.streams import pair, recorded
+from tunnelsvc.server import clients
+from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
+from tunnelsvc.wire.messages import (
+    CloseProxy,
+    LoginResp,
+    Message,
+    NewProxy,
+    NewProxyResp,
+    NewWorkConn,
+    ReqWorkConn,
+    StartWorkConn,
+)
+
+
+def ssh(port: int = 6000, name: str = "ssh") -> NewProxy:
+    return NewProxy(proxy_name=name, proxy_type="tcp", remote_port=port)
+
+
+class LoginTests(SynchronousTestCase):
+    """Who gets in."""
+
+    def test_login(self) -> None:
+        registry = make_registry()
+        client = FakeClient(registry, user="me", pool_count=2)
+        response = client.heard[0]
+        assert isinstance(response, LoginResp)
+        self.assertEqual(len(response.run_id), 16)
+        self.assertEqual(response.error, "")
+        self.assertTrue(response.tunnelsvc)
+        self.assertEqual(client.heard[1:], [ReqWorkConn(), ReqWorkConn()])
+        self.assertTrue(client.valid)
+
+    def test_pool_count_is_clamped(self) -> None:
+        client = FakeClient(make_registry(max_pool_count=3), pool_count=100)
+        self.assertEqual(client.heard.count(ReqWorkConn()), 3)
+        self.assertEqual(FakeClient(make_registry(), pool_count=-5).heard.count(ReqWorkConn()), 0)
+
+    def test_wrong_token(self) -> None:
+        for detailed, text in (
+            (True, "token in login doesn't match token from configuration"),
+            (False, "register control error"),
+        ):
+            registry = make_registry(detailed_errors_to_client=detailed)
+            client = FakeClient(registry, privilege_key="")
+            self.patch(type(registry.auth), "sign_login", lambda _, login: login)
+            client = FakeClient(registry, privilege_key="wrong")
+            [response] = client.heard
+            assert isinstance(response, LoginResp)
+            self.assertEqual(response.error, text)
+            self.assertFalse(client.valid)
+            self.assertTrue(client.streams[0].lost)
+            self.assertNotIn("wrong", registry.clients)
+
+    def test_nonsense_run_ids(self) -> None:
+        for run_id in ("x" * 1000, "a\nb"):
+            client = FakeClient(make_registry(), run_id=run_id)
+            [response] = client.heard
+            assert isinstance(response, LoginResp)
+            self.assertIn("run id", response.error)
+
+    def test_heartbeat_timeouts(self) -> None:
+        for configured, muxed, expected in (
+            (None, True, 0.0),
+            (None, False, NO_MUX_HEARTBEAT_TIMEOUT_SECONDS),
+            (30.0, True, 30.0),
+        ):
+            context = make_registry(heartbeat_timeout_seconds=configured).context
+            self.assertEqual(clients._heartbeat_timeout(context, muxed=muxed), expected)
+
+
+class TakeoverTests(SynchronousTestCase):
+    """The same run id again."""
+
+    def test_the_new_one_finds_everything_free(self) -> None:
+        registry = make_registry()
+        first = FakeClient(registry)
+        first.say(ssh())
+        self.assertIn(6000, first.reactor.listening)
+        second = FakeClient(registry, run_id=first.run_id)
+        self.assertEqual(second.run_id, first.run_id)
+        first.pump()
+        self.assertTrue(first.streams[0].lost)
+        self.assertEqual(first.reactor.listening, {})
+        answer = second.say(ssh())
+        self.assertEqual(answer, NewProxyResp(proxy_name="ssh", remote_addr=":6000"))
+        self.assertEqual(list(registry.clients), [first.run_id])
+
+    def test_a_third_replaces_a_waiting_second(self) -> None:
+        registry = make_registry()
+        first = FakeClient(registry)
+        first.say(ssh())
+        held: Deferred[None] = Deferred()
+        listening = first.reactor.listening[6000]
+        self.patch(listening, "stopListening", lambda: held)
+        second = FakeClient(registry, run_id=first.run_id)
+        self.assertEqual(second.heard, [])
+        third = FakeClient(registry, run_id=first.run_id)
+        held.callback(None)
+        second.pump()
+        third.pump()
+        answers = [client.heard[0] for client in (second, third)]
+        self.assertEqual(
+            [answer.error for answer in answers if isinstance(answer, LoginResp)],
+            ["control was replaced by a new login with its run id", ""],
+        )
+
+    def test_leaving(self) -> None:
+        registry = make_registry()
+        client = FakeClient(registry)
+        client.say(ssh())
+        client.messages.abort()
+        self.assertEqual((registry.clients, client.reactor.listening), ({}, {}))
+        self.assertEqual(registry.context.proxies, {})
+
+    def test_server_stop(self) -> None:
+        registry = make_registry()
+        client = FakeClient(registry)
+        client.say(ssh())
+        done = ensureDeferred(registry.close())
+        client.pump()
+        self.successResultOf(done)
+        self.assertEqual((registry.clients, client.reactor.listening), ({}, {}))
+
+
+class ProxyTests(SynchronousTestCase):
+    """Opening and closing proxies."""
+
+    def refusal(self, client: FakeClient, request: NewProxy) -> str:
+        answer = client.say(request)
+        assert isinstance(answer, NewProxyResp)
+        self.assertEqual((answer.proxy_name, answer.remote_addr), (request.proxy_name, ""))
+        return answer.error
+
+    def test_chosen_port_is_told(self) -> None:
+        answer = FakeClient(make_registry()).say(ssh(0))
+        self.assertEqual(answer, NewProxyResp(proxy_name="ssh", remote_addr=":50000"))
+
+    def test_no_type_is_tcp(self) -> None:
+        answer = FakeClient(make_registry()).say(NewProxy(proxy_name="a", remote_port=6000))
+        self.assertEqual(answer, NewProxyResp(proxy_name="a", remote_addr=":6000"))
+
+    def test_refusals(self) -> None:
+        client = FakeClient(make_registry())
+        client.say(ssh())
+        self.assertEqual(self.refusal(client, ssh(6001)), "proxy [ssh] already exists")
+        self.assertEqual(self.refusal(client, ssh(6000, "b")), "port already used")
+        self.assertEqual(
+            self.refusal(client, NewProxy(proxy_name="x", proxy_type="udp")),
+            "unknown proxy type: udp",
+        )
+        self.assertIn("name", self.refusal(client, NewProxy(proxy_type="tcp")))
+        self.assertIn("name", self.refusal(client, ssh(6005, "a\x1b[31m")))
+
+    def test_refusals_without_details(self) -> None:
+        client = FakeClient(make_registry(detailed_errors_to_client=False))
+        client.say(ssh())
+        self.assertEqual(self.refusal(client, ssh(6000, "b")), "new proxy [b] error")
+
+    def test_a_refused_name_is_free(self) -> None:
+        client = FakeClient(make_registry(allow_ports=(range(6000, 6001),)))
+        self.assertEqual(self.refusal(client, ssh(7000)), "port not allowed")
+        self.assertEqual(client.say(ssh()), NewProxyResp(proxy_name="ssh", remote_addr=":6000"))
+
+    def test_names_are_the_servers(self) -> None:
+        registry = make_registry()
+        FakeClient(registry).say(ssh())
+        self.assertEqual(
+            self.refusal(FakeClient(registry), ssh(6001)), "proxy [ssh] already exists"
+        )
+
+    def test_max_ports_per_client(self) -> None:
+        client = FakeClient(make_registry(max_ports_per_client=2))
+        client.say(ssh(0, "a"))
+        client.say(ssh(0, "b"))
+        self.assertEqual(self.refusal(client, ssh(0, "c")), "exceed the max_ports_per_client")
+        web = NewProxy(proxy_name="w", proxy_type="http", custom_domains=("a.example.com",))
+        self.assertEqual(self.refusal_or_address(client, web), "a.example.com:8080")
+        client.say(CloseProxy(proxy_name="a"))
+        self.assertEqual(self.refusal_or_address(client, ssh(6000, "c")), ":6000")
+
+    def refusal_or_address(self, client: FakeClient, request: NewProxy) -> str:
+        answer = client.say(request)
+        assert isinstance(answer, NewProxyResp)
+        return answer.error or answer.remote_addr
+
+    def test_most_proxies(self) -> None:
+        self.patch(clients, "MOST_PROXIES_PER_CLIENT", 1)
+        client = FakeClient(make_registry())
+        client.say(ssh())
+        self.assertIn("more than 1", self.refusal(client, ssh(0, "b")))
+
+    def test_close(self) -> None:
+        client = FakeClient(make_registry())
+        client.say(ssh())
+        client.say(CloseProxy(proxy_name="ssh"))
+        client.say(CloseProxy(proxy_name="unknown"))
+        self.assertEqual(client.reactor.listening, {})
+        self.assertEqual(client.say(ssh()), NewProxyResp(proxy_name="ssh", remote_addr=":6000"))
+
+
+class WorkConnectionTests(SynchronousTestCase):
+    """Work connections find their client, or hear why not."""
+
+    def setUp(self) -> None:
+        self.answers: list[Message] = []
+        self.losses: list[Failure] = []
+
+    def offer(self, client: FakeClient, message: NewWorkConn) -> str:
+        self.answers.clear()
+        client.on_start = lambda _, answer: self.answers.append(answer)
+        near = client.work(message)
+        near.on_lost = self.losses.append
+        client.pump()
+        if not self.answers:
+            return ""
+        [answer] = self.answers
+        assert isinstance(answer, StartWorkConn)
+        return answer.error
+
+    def test_accepted(self) -> None:
+        client = FakeClient(make_registry())
+        self.assertEqual(self.offer(client, NewWorkConn(run_id=client.run_id)), "")
+
+    def test_unknown_run_id(self) -> None:
+        client = FakeClient(make_registry())
+        self.assertEqual(
+            self.offer(client, NewWorkConn(run_id="x")),
+            "no client control found for run id [x]",
+        )
+
+    def test_unsigned(self) -> None:
+        client = FakeClient(make_registry(authenticate_new_work_conns=True))
+        self.assertEqual(
+            self.offer(client, NewWorkConn(run_id=client.run_id)),
+            "token in NewWorkConn doesn't match token from configuration",
+        )
+
+    def test_without_details(self) -> None:
+        client = FakeClient(make_registry(detailed_errors_to_client=False))
+        self.assertEqual(self.offer(client, NewWorkConn(run_id="x")), "invalid NewWorkConn")
+
+    def test_pool_full(self) -> None:
+        client = FakeClient(make_registry())
+        message = NewWorkConn(run_id=client.run_id)
+        errors = [self.offer(client, message) for _ in range(11)]
+        self.assertEqual(errors[:10], [""] * 10)
+        self.assertEqual(errors[10], "work connection pool is full, discarding")
+
+
+class UserTests(SynchronousTestCase):
+    """A user connection on the server, from accept to account."""
+
+    def test_a_user_meets_the_client(self) -> None:
+        registry = make_registry()
+        client = FakeClient(registry)
+        client.say(ssh())
+        starts: list[StartWorkConn] = []
+
+        def started(work: object, start: StartWorkConn) -> None:
+            starts.append(start)
+
+        client.on_start = started
+        client.work()
+        user = client.reactor.user(6000)
+        at_user = recorded(user)
+        user.write(b"hello")
+        client.streams.append(user)
+        client.pump()
+        [start] = starts
+        self.assertEqual(
+            start,
+            StartWorkConn(
+                proxy_name="ssh",
+                src_addr="192.0.2.7",
+                src_port=51000,
+                dst_addr="127.0.0.1",
+                dst_port=7000,
+            ),
+        )
+        self.assertEqual(client.heard[-1], ReqWorkConn(), "a spare is asked for")
+        stats = registry.context.proxies["ssh"].stats
+        self.assertEqual(stats.connections, 1)
+        work = client.streams[1]
+        at_work = recorded(work)
+        work.write(b"welcome")
+        client.pump()
+        self.assertEqual(bytes(at_user.received), b"welcome")
+        self.assertEqual(bytes(at_work.received), b"")
+        user.abortConnection()
+        client.pump()
+        self.assertEqual(stats.connections, 0)
+        self.assertEqual((stats.total().in_bytes, stats.total().out_bytes), (5, 7))
+
+    def test_no_work_connection_in_time(self) -> None:
+        client = FakeClient(make_registry(user_conn_timeout_seconds=10.0))
+        client.say(ssh())
+        user = client.reactor.user(6000)
+        client.reactor.advance(10)
+        self.assertTrue(user.peer.lost)
+
+    def test_a_client_that_speaks_before_it_is_started(self) -> None:
+        client = FakeClient(make_registry())
+        client.say(ssh())
+        early = client.work()
+        early.stream.write(b"s\x00\x00")
+        client.pump()
+        client.work()
+        user = client.reactor.user(6000)
+        client.streams.append(user)
+        client.pump()
+        self.assertTrue(client.streams[1].lost)
+        self.assertFalse(client.streams[2].lost)
+        self.assertFalse(user.lost)
+
+    def test_a_user_who_comes_as_the_proxy_closes(self) -> None:
+        client = FakeClient(make_registry())
+        client.say(ssh())
+        proxy = client.registry.context.proxies["ssh"]
+        client.say(CloseProxy(proxy_name="ssh"))
+        user, inner = pair("late")
+        proxy.accept(inner)
+        self.assertTrue(user.lost)
+

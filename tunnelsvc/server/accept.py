@@ -1,0 +1,171 @@
+# -*- test-case-name: tests.server.test_accept -*-
+"""What comes in on the bind port: recognise it, read its first message, give it to its owner.
+
+One connection may pass here several times: the bare TCP connection, what is inside its TLS, and
+each of the yamux streams inside that. Every pass has its time limit, and nothing is answered to
+bytes that aren't frp's.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelsvc.handover import Parked, attach
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
+from tunnelsvc.link.mux import MuxSession, MuxStream
+from tunnelsvc.link.sockopts import tune
+from tunnelsvc.link.switch import Route, Switch
+from tunnelsvc.link.tls import start_tls_server
+from tunnelsvc.server.clients import ClientRegistry
+from tunnelsvc.wire.messages import (
+    Login,
+    Message,
+    NewVisitorConn,
+    NewVisitorConnResp,
+    NewWorkConn,
+)
+from tunnelsvc.wire.sniff import IN_TLS, Kind
+
+LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
+"""How long a multiplexed connection may go without a valid login or work connection."""
+
+
+class Acceptor:
+    """Recognises and distributes connections."""
+
+    log = Logger(namespace="accept")
+
+    def __init__(
+        self,
+        registry: ClientRegistry,
+        tls: Any,
+        vhost: Route | None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            registry: who owns logins and work connections.
+            tls: makes the server's side of TLS connections.
+            vhost: takes over HTTP requests; None without vhost.
+        """
+        config = registry.context.config
+        self._registry = registry
+        self._clock = registry.context.reactor
+        self._config = config
+        self._tls = tls
+        plain: dict[Kind, Route] = {
+            Kind.YAMUX: self._multiplexed,
+            Kind.MESSAGES: partial(self._messages, muxed=False, on_valid=lambda: None),
+            Kind.V2_MAGIC: partial(self._unsupported, "wire protocol v2"),
+        }
+        self._inside_tls: Mapping[Kind, Route] = plain
+        outside: dict[Kind, Route] = {
+            Kind.TLS_WITH_HEAD_BYTE: self._tls_with_head_byte,
+            Kind.TLS: self._start_tls,
+            Kind.WEBSOCKET: partial(self._unsupported, "websocket"),
+        }
+        if config.tls.only:
+            outside |= dict.fromkeys(plain, self._tls_missing)
+        else:
+            outside |= plain
+        if vhost is not None:
+            outside[Kind.HTTP] = vhost
+        self._outside: Mapping[Kind, Route] = outside
+
+    def accept(self, stream: Stream) -> None:
+        """Take a fresh, paused TCP connection."""
+        tune(stream, self._config.tcp_keepalive_seconds)
+        Switch(stream, self._clock, self._outside)
+
+    def _tls_with_head_byte(self, stream: Stream, seen: bytes) -> None:
+        self._start_tls(stream, seen[1:])
+
+    def _start_tls(self, stream: Stream, seen: bytes) -> None:
+        inner = start_tls_server(stream, self._tls, Parked(), self._clock, first_bytes=seen)
+        Switch(inner, self._clock, self._inside_tls, IN_TLS)
+
+    def _tls_missing(self, stream: Stream, seen: bytes) -> None:  # noqa: ARG002
+        self.log.warn(
+            "non-TLS connection received on a TlsOnly server, from {peer}", peer=_host(stream)
+        )
+        stream.abortConnection()
+
+    def _unsupported(self, what: str, stream: Stream, seen: bytes) -> None:  # noqa: ARG002
+        self.log.warn("{what} is not supported yet, closing {peer}", what=what, peer=_host(stream))
+        stream.abortConnection()
+
+    def _multiplexed(self, stream: Stream, seen: bytes) -> None:
+        """Start a yamux session; one that never shows a valid client is cut."""
+        deadline: IDelayedCall = self._clock.callLater(LOGIN_SECONDS, stream.abortConnection)
+
+        def valid() -> None:
+            if deadline.active():
+                deadline.cancel()
+
+        def opened(inner: MuxStream) -> None:
+            self._messages(inner, b"", muxed=True, on_valid=valid)
+
+        session = MuxSession(
+            client=False,
+            clock=self._clock,
+            on_stream=opened,
+            keepalive_seconds=self._config.tcp_mux_keepalive_interval_seconds,
+            first_bytes=seen,
+        )
+        session.makeConnection(stream)  # type: ignore[arg-type]
+        session.on_lost = lambda _: valid()
+        attach(stream, session)  # type: ignore[arg-type]
+        stream.resumeProducing()
+
+    def _messages(
+        self, stream: Stream, seen: bytes, *, muxed: bool, on_valid: Callable[[], None]
+    ) -> None:
+        """Wait for the first message of a logical connection."""
+        messages = MessageProtocol(stream, self._clock)
+        first = messages.expect(FIRST_MESSAGE_SECONDS)
+        first.addCallback(self._first_message, messages, muxed=muxed, on_valid=on_valid)
+        first.addErrback(self._nothing, stream)
+        messages.start(seen)
+
+    def _first_message(
+        self,
+        message: Message,
+        messages: MessageProtocol,
+        *,
+        muxed: bool,
+        on_valid: Callable[[], None],
+    ) -> None:
+        match message:
+            case Login():
+                valid = self._registry.login(messages, message, muxed=muxed)
+            case NewWorkConn():
+                valid = self._registry.work_connection(messages, message)
+            case NewVisitorConn():
+                valid = self._visitor(messages, message)
+            case _:
+                valid = False
+                messages.abort()
+        if valid:
+            on_valid()
+
+    def _visitor(self, messages: MessageProtocol, message: NewVisitorConn) -> bool:
+        """Refuse: no proxy type that has visitors exists here yet."""
+        error = f"custom listener for [{message.proxy_name}] doesn't exist"
+        messages.send(NewVisitorConnResp(proxy_name=message.proxy_name, error=error))
+        messages.close()
+        return False
+
+    def _nothing(self, failure: Failure, stream: Stream) -> None:
+        """Nobody spoke, or not frp's language: normal on a public port."""
+        self.log.debug(
+            "{peer}: no first message: {why}", peer=_host(stream), why=failure.getErrorMessage()
+        )
+
+
+def _host(stream: Stream) -> str:
+    return str(getattr(stream.getPeer(), "host", "?"))

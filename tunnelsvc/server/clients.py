@@ -1,0 +1,269 @@
+# -*- test-case-name: tests.server.test_clients -*-
+"""Who is logged in: run id to client, takeover by the same run id, requests of each."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+
+from tunnelsvc import __version__
+from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
+from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.proxies import PROXY_TYPES
+from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.server.workpool import WorkPool
+from tunnelsvc.wire.messages import (
+    Login,
+    LoginResp,
+    NewProxy,
+    NewProxyResp,
+    NewWorkConn,
+    StartWorkConn,
+)
+
+WIRE_VERSION = "0.70.1"
+"""The frp version whose behaviour we announce (protocol notes 3.7)."""
+MOST_RUN_ID_CHARACTERS = 128
+"""frp's run ids have 16; they go into log lines and keys."""
+MOST_PROXIES_PER_CLIENT = 5_000
+"""A bound on what one client can make us remember; port ranges of thousands exist."""
+NO_MUX_HEARTBEAT_TIMEOUT_SECONDS = 90.0
+"""Default without tcp_mux; with it yamux's own pings notice a dead peer (notes 5.3)."""
+
+
+class Client:
+    """One login: its conversation, its work connections, its proxies."""
+
+    log = Logger(namespace="client")
+
+    def __init__(
+        self, messages: MessageProtocol, login: Login, registry: ClientRegistry, *, muxed: bool
+    ) -> None:
+        context = registry.context
+        self.login = login
+        self.run_id = login.run_id
+        self.is_ours = bool(login.tunnelsvc)
+        self.before: Client | None = None
+        """The client in whose place this one comes, until that is gone."""
+        self.proxies: dict[str, Proxy] = {}
+        self._context = context
+        self._registry = registry
+        self._pool_size = max(0, min(login.pool_count, context.config.max_pool_count))
+        self._core = ControlCore(
+            messages=messages,
+            desk=self,
+            auth=registry.auth,
+            clock=context.reactor,
+            heartbeat_timeout_seconds=_heartbeat_timeout(context, muxed=muxed),
+            on_end=self._ended,
+        )
+        self.control: ServerControl = make_server_control(self._core)
+        self.closed = self._core.ended
+        self.pool = WorkPool(
+            self._pool_size,
+            self.control.ask_work_connection,
+            context.reactor,
+            context.config.user_conn_timeout_seconds,
+        )
+        messages.on_message = self.control.received
+        messages.on_lost = self.control.lost
+
+    def welcome(self, peer: str) -> None:
+        """Answer the login, and ask for the first work connections."""
+        response = LoginResp(version=WIRE_VERSION, run_id=self.run_id, tunnelsvc=__version__)
+        self._context.stats.client_online(
+            self.run_id,
+            user=self.login.user,
+            client_id=self.login.client_id,
+            version=self.login.version,
+            address=peer,
+            os=self.login.os,
+            arch=self.login.arch,
+            hostname=self.login.hostname,
+        )
+        self.log.info(
+            "[{run_id}] client login info: ip [{peer}] version [{version}] hostname [{hostname}]"
+            " os [{os}] arch [{arch}]",
+            run_id=self.run_id,
+            peer=peer,
+            version=self.login.version,
+            hostname=self.login.hostname,
+            os=self.login.os,
+            arch=self.login.arch,
+        )
+        self.control.accept(response, self._pool_size)
+        self.pool.asked(self._pool_size)
+
+    async def new_proxy(self, request: NewProxy) -> NewProxyResp:
+        """Open a proxy for the client; see `tunnelsvc.control.serverside.ClientDesk`."""
+        name = request.proxy_name
+        request = evolve(request, proxy_type=request.proxy_type or "tcp")
+        try:
+            proxy = self._make(request)
+            address = await self._open(proxy)
+        except ProxyRefused as why:
+            self.log.warn(
+                "[{run_id}] new proxy [{proxy}] type [{type}] error: {why}",
+                run_id=self.run_id, proxy=name, type=request.proxy_type, why=why,
+            )  # fmt: skip
+            return NewProxyResp(proxy_name=name, error=self._detail(f"new proxy [{name}]", why))
+        self.log.info(
+            "[{run_id}] new proxy [{proxy}] type [{type}] success: {address}",
+            run_id=self.run_id, proxy=name, type=request.proxy_type, address=address,
+        )  # fmt: skip
+        return NewProxyResp(proxy_name=name, remote_addr=address)
+
+    def _make(self, request: NewProxy) -> Proxy:
+        if not request.proxy_name or not request.proxy_name.isprintable():
+            raise ProxyRefused("a proxy needs a name of printable characters")
+        if len(self.proxies) >= MOST_PROXIES_PER_CLIENT:
+            raise ProxyRefused(f"more than {MOST_PROXIES_PER_CLIENT} proxies of one client")
+        proxy_type = PROXY_TYPES.get(request.proxy_type)
+        if proxy_type is None:
+            raise ProxyRefused(f"unknown proxy type: {request.proxy_type}")
+        return proxy_type(request, self, self._context)
+
+    async def _open(self, proxy: Proxy) -> str:
+        most = self._context.config.max_ports_per_client
+        if proxy.uses_port and most and self._ports() >= most:
+            raise ProxyRefused("exceed the max_ports_per_client")
+        self._context.claim(proxy.name, proxy)
+        try:
+            address = await proxy.open()
+        except BaseException:
+            self._context.release(proxy.name)
+            raise
+        self.proxies[proxy.name] = proxy
+        return address
+
+    def _ports(self) -> int:
+        return sum(proxy.uses_port for proxy in self.proxies.values())
+
+    def _detail(self, what: str, why: ProxyRefused) -> str:
+        return str(why) if self._context.config.detailed_errors_to_client else f"{what} error"
+
+    async def close_proxy(self, name: str) -> None:
+        """Close one proxy of the client."""
+        proxy = self.proxies.pop(name, None)
+        if proxy is None:
+            return
+        await proxy.close()
+        self._context.release(name)
+        self.log.info("[{run_id}] close proxy [{proxy}] success", run_id=self.run_id, proxy=name)
+
+    async def close_all(self) -> None:
+        """Close all that the client had."""
+        for name in list(self.proxies):
+            await self.close_proxy(name)
+
+    def _ended(self, reason: str) -> None:
+        self.pool.close()
+        self._registry.forget(self)
+        self.log.info("[{run_id}] client exit: {reason}", run_id=self.run_id, reason=reason)
+
+
+def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:
+    configured = context.config.heartbeat_timeout_seconds
+    if configured is not None:
+        return configured
+    return 0.0 if muxed else NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
+
+
+class ClientRegistry:
+    """All clients of the server."""
+
+    log = Logger(namespace="client")
+
+    def __init__(self, context: ServerContext, auth: TokenAuth) -> None:
+        self.context = context
+        self.auth = auth
+        self.clients: dict[str, Client] = {}
+
+    def login(self, messages: MessageProtocol, login: Login, *, muxed: bool) -> bool:
+        """Take a connection whose first message was a Login.
+
+        Returns:
+            Whether the login holds; the refusal has been sent if not.
+        """
+        peer = getattr(messages.stream.getPeer(), "host", "?")
+        error = self.auth.login_error(login) or _bad_run_id(login.run_id)
+        if error:
+            self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)
+            detailed = self.context.config.detailed_errors_to_client
+            error = error if detailed else "register control error"
+            messages.send(LoginResp(version=WIRE_VERSION, error=error))
+            messages.close()
+            return False
+        if not login.run_id:
+            login = evolve(login, run_id=secrets.token_hex(8))
+        ensureDeferred(self._enter(Client(messages, login, self, muxed=muxed), peer)).addErrback(
+            partial(self.log.failure, "login failed")
+        )
+        return True
+
+    async def _enter(self, client: Client, peer: str) -> None:
+        """Welcome a client after the one in its place is gone, proxies and all."""
+        client.before = self.clients.get(client.run_id)
+        self.clients[client.run_id] = client
+        if client.before is not None:
+            client.before.control.drop("control was replaced by a new login with its run id")
+            await _gone(client.before)
+            client.before = None
+        if self.clients.get(client.run_id) is client:
+            client.welcome(peer)
+
+    def work_connection(self, work: MessageProtocol, message: NewWorkConn) -> bool:
+        """Take a connection whose first message was a NewWorkConn.
+
+        Returns:
+            Whether it belongs to a client; the refusal has been sent if not.
+        """
+        client = self.clients.get(message.run_id)
+        if client is None:
+            error = f"no client control found for run id [{message.run_id}]"
+        elif error := self.auth.new_work_conn_error(message):
+            pass
+        elif client.pool.offer(work):
+            return True
+        else:
+            error = "work connection pool is full, discarding"
+        detailed = self.context.config.detailed_errors_to_client
+        work.send(StartWorkConn(error=error if detailed else "invalid NewWorkConn"))
+        work.close()
+        return client is not None and error.startswith("work connection pool")
+
+    def forget(self, client: Client) -> None:
+        """Take note that a client is gone."""
+        if self.clients.get(client.run_id) is client:
+            del self.clients[client.run_id]
+            self.context.stats.client_offline(client.run_id)
+
+    async def close(self) -> None:
+        """End all conversations, and wait until their ports are free."""
+        ending = list(self.clients.values())
+        for client in ending:
+            client.control.drop("the server stops")
+        for client in ending:
+            await _gone(client)
+
+
+async def _gone(client: Client) -> None:
+    """Wait for the end of `client` and of those it was itself still waiting for."""
+    waiter: Deferred[None] = Deferred()
+    client.closed.addCallback(lambda _: waiter.callback(None))
+    await waiter
+    if client.before is not None:
+        await _gone(client.before)
+
+
+def _bad_run_id(run_id: str) -> str:
+    if len(run_id) <= MOST_RUN_ID_CHARACTERS and (not run_id or run_id.isprintable()):
+        return ""
+    return f"a run id has at most {MOST_RUN_ID_CHARACTERS} printable characters"

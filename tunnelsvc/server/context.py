@@ -1,0 +1,53 @@
+# -*- test-case-name: tests.server.test_context -*-
+"""What all parts of one server share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from tunnelsvc.config.schema import ServerConfig
+from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.metrics.counters import ServerStats
+from tunnelsvc.server.ports import PortManager
+from tunnelsvc.server.vhost.router import Router
+
+if TYPE_CHECKING:
+    from tunnelsvc.server.proxies.base import Proxy
+    from tunnelsvc.server.vhost.route import Route
+
+
+@define(eq=False)
+class ServerContext:
+    """Shared by the proxies of all clients.
+
+    Attributes:
+        reactor: clock and listener.
+        config: the file's values.
+        ports: public ports.
+        router: host names and paths of http proxies.
+        stats: what the dashboard shows.
+        proxies: name on the wire to proxy, over all clients.
+    """
+
+    reactor: Any
+    config: ServerConfig
+    ports: PortManager
+    router: Router[Route]
+    stats: ServerStats
+    proxies: dict[str, Proxy] = field(factory=dict)
+
+    def claim(self, name: str, proxy: Proxy) -> None:
+        """Reserve a name.
+
+        Raises:
+            ProxyRefused: somebody has it.
+        """
+        if name in self.proxies:
+            raise ProxyRefused(f"proxy [{name}] already exists")
+        self.proxies[name] = proxy
+
+    def release(self, name: str) -> None:
+        """Free a name."""
+        self.proxies.pop(name, None)

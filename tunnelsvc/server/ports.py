@@ -1,0 +1,115 @@
+# -*- test-case-name: tests.server.test_ports -*-
+"""The public ports that proxies listen on."""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from random import Random
+
+from attrs import define, field
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
+from twisted.internet.protocol import ServerFactory
+
+from tunnelsvc.config.schema import Ports
+from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.units import DAY
+
+RESERVED_SECONDS = DAY
+"""How long a name finds its old port again (protocol notes 5.1)."""
+MOST_RESERVED = 10_000
+"""Names remembered; the oldest is forgotten first."""
+ATTEMPTS = 100
+"""Free ports tried before "no available port"; frp tries 5."""
+BACKLOG = 1024
+"""Users who may wait to be accepted; the kernel cuts it to ``somaxconn``."""
+
+
+@define(eq=False)
+class PublicPort:
+    """A port that a proxy listens on."""
+
+    number: int
+    _listening: IListeningPort
+    _manager: "PortManager"
+    _name: str
+
+    async def close(self) -> None:
+        """Stop listening, and keep the number for the name for a day."""
+        self._manager.released(self._name, self.number)
+        stopped = self._listening.stopListening()
+        if stopped is not None:
+            await stopped
+
+
+@define(eq=False)
+class PortManager:
+    """Gives out TCP ports, within what the configuration allows."""
+
+    reactor: IReactorTCP
+    clock: IReactorTime
+    interface: str
+    allowed: Ports
+    random: Random = field(factory=Random)
+    _used: set[int] = field(factory=set, init=False)
+    _reserved: dict[str, tuple[int, float]] = field(factory=dict, init=False)
+
+    def listen(self, name: str, wanted: int, factory: ServerFactory) -> PublicPort:
+        """Listen on a port.
+
+        Args:
+            name: the proxy's, to give it its old port again when it has no wish.
+            wanted: port number; 0: any.
+            factory: what accepts connections.
+
+        Raises:
+            ProxyRefused: with frp's text.
+        """
+        if not wanted:
+            return self._any(name, factory)
+        if not self._allows(wanted):
+            raise ProxyRefused("port not allowed")
+        if wanted in self._used:
+            raise ProxyRefused("port already used")
+        try:
+            return self._bind(name, wanted, factory)
+        except CannotListenError:
+            raise ProxyRefused("port unavailable") from None
+
+    def released(self, name: str, number: int) -> None:
+        """Take a port back."""
+        self._used.discard(number)
+        self._reserved.pop(name, None)
+        self._reserved[name] = (number, self.clock.seconds())
+        if len(self._reserved) > MOST_RESERVED:
+            self._reserved.pop(next(iter(self._reserved)))
+
+    def _any(self, name: str, factory: ServerFactory) -> PublicPort:
+        for number in islice(self._candidates(name), ATTEMPTS):
+            try:
+                return self._bind(name, number, factory)
+            except CannotListenError:
+                continue
+        raise ProxyRefused("no available port")
+
+    def _candidates(self, name: str) -> Iterator[int]:
+        """Yield the name's old port, then free ones in random order; 0: the kernel's choice."""
+        number, since = self._reserved.get(name, (0, 0.0))
+        recent = self.clock.seconds() - since < RESERVED_SECONDS
+        if number and recent and self._allows(number) and number not in self._used:
+            yield number
+        if not self.allowed:
+            yield 0
+            return
+        free = sorted(set(chain(*self.allowed)) - self._used)
+        yield from self.random.sample(free, len(free))
+
+    def _allows(self, number: int) -> bool:
+        return not self.allowed or any(number in ports for ports in self.allowed)
+
+    def _bind(self, name: str, number: int, factory: ServerFactory) -> PublicPort:
+        listening = self.reactor.listenTCP(
+            number, factory, backlog=BACKLOG, interface=self.interface
+        )
+        actual: int = listening.getHost().port  # type: ignore[attr-defined]
+        self._used.add(actual)
+        return PublicPort(actual, listening, self, name)

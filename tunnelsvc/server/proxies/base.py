@@ -1,0 +1,171 @@
+# -*- test-case-name: tests.server.proxies.test_base -*-
+"""The hops of a user connection on the server, in order: see `Proxy.serve`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+
+from tunnelsvc.errors import WorkConnectionUnavailable
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.sockopts import tune
+from tunnelsvc.metrics.counters import ProxyStats
+from tunnelsvc.relay import Closed, Meter, Stages, codecs, dress, join
+from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.messages import NewProxy, StartWorkConn
+
+if TYPE_CHECKING:
+    from tunnelsvc.server.clients import Client
+    from tunnelsvc.server.context import ServerContext
+
+
+class Proxy(ABC):
+    """One public service of one client."""
+
+    log = Logger(namespace="proxy")
+    uses_port = False
+    """Whether it counts for ``max_ports_per_client``."""
+    stats: ProxyStats
+
+    def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
+        self.name = request.proxy_name
+        self.request = request
+        self.client = client
+        self.context = context
+        self.closed = False
+        self._key = derive_key(context.config.token)
+
+    async def open(self) -> str:
+        """Make the service reachable.
+
+        Returns:
+            Where users reach it, as the client shows it: ``:6000``, ``a.example.com:8080``.
+
+        Raises:
+            ProxyRefused: with the text that the client's user sees.
+        """
+        address = await self.listen()
+        self.stats = self.context.stats.proxy_online(
+            self.name, type=self.request.proxy_type, conf=self.api_conf(), run_id=self.client.run_id
+        )
+        return address
+
+    async def close(self) -> None:
+        """Make it unreachable; connections that exist live on (protocol notes 5.1)."""
+        self.closed = True
+        await self.unlisten()
+        self.context.stats.proxy_offline(self.name)
+
+    @abstractmethod
+    async def listen(self) -> str:
+        """Start to accept users; see `open`."""
+
+    @abstractmethod
+    async def unlisten(self) -> None:
+        """Stop to accept users."""
+
+    def api_conf(self) -> dict[str, Any]:
+        """Describe the proxy as frp's dashboard API does (reference 1.9)."""
+        request = self.request
+        return {
+            "name": self.name,
+            "type": request.proxy_type,
+            "transport": {
+                "useEncryption": request.use_encryption,
+                "useCompression": request.use_compression,
+            },
+            "metadatas": dict(request.metas or {}),
+        }
+
+    def accept(self, user: Stream) -> None:
+        """Hop 1: take a fresh, paused user connection."""
+        tune(user)
+        ensureDeferred(self.serve(user)).addErrback(
+            lambda failure: self.log.failure("[{proxy}] broken", failure, proxy=self.name)
+        )
+
+    async def serve(self, user: Stream) -> None:
+        """Carry one user connection from accept to account; design notes number the hops."""
+        try:
+            self.admit(user)  # 2
+            work, unread = await self.open_work(user.getPeer(), user.getHost())  # 3, 5, 6
+        except WorkConnectionUnavailable as why:
+            self.log.warn("[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user), why=why)
+            user.abortConnection()
+            return
+        meter = Meter()
+        self.stats.track(meter)
+        closed = await join(  # 8
+            user,
+            work,
+            far_unread=unread,
+            clock=self.context.reactor,
+            far_half_closes=self.client.is_ours,
+            meter=meter,
+        )
+        self.stats.untrack(meter)
+        self.account(user, closed)  # 9
+
+    def admit(self, user: Stream) -> None:
+        """Hop 2: whether this user may enter; rules by user come here.
+
+        Raises:
+            WorkConnectionUnavailable: the proxy closed while the user came in.
+        """
+        if self.closed:
+            raise WorkConnectionUnavailable(f"proxy closed, {_at(user)} came too late")
+
+    async def open_work(self, user: IAddress, entrance: IAddress | None) -> tuple[Stream, bytes]:
+        """Hops 3, 5 and 6: a work connection that carries this user's plain bytes.
+
+        Args:
+            user: the user's address.
+            entrance: where the user came in; None when that isn't told (http).
+
+        Raises:
+            WorkConnectionUnavailable: the client gave none.
+        """
+        while True:
+            work = await self.client.pool.take()  # 3
+            work.send(self.start_message(user, entrance))  # 5
+            stream, early = work.detach()
+            if not early:
+                return dress(stream, b"", self._codecs())  # 6
+            stream.abortConnection()  # no client speaks before it is started
+
+    def start_message(self, user: IAddress, entrance: IAddress | None) -> StartWorkConn:
+        """Tell the client which proxy a work connection is for, and whose."""
+        return StartWorkConn(
+            proxy_name=self.name,
+            src_addr=getattr(user, "host", ""),
+            src_port=getattr(user, "port", 0),
+            dst_addr=getattr(entrance, "host", ""),
+            dst_port=getattr(entrance, "port", 0),
+        )
+
+    def _codecs(self) -> Stages:
+        request = self.request
+        return codecs(
+            self._key, encryption=request.use_encryption, compression=request.use_compression
+        )
+
+    def account(self, user: Stream, closed: Closed) -> None:
+        """Hop 9: one line per connection."""
+        self.log.info(
+            "[{proxy}] user {user}: {reason}, {up} bytes in, {down} bytes out, {seconds:.1f} s",
+            proxy=self.name,
+            user=_at(user),
+            reason=closed.because(near="the user", far="the client"),
+            up=closed.up_bytes,
+            down=closed.down_bytes,
+            seconds=closed.seconds,
+        )
+
+
+def _at(user: Stream) -> str:
+    peer = user.getPeer()
+    return f"{getattr(peer, 'host', '?')}:{getattr(peer, 'port', '?')}"
