@@ -2,9 +2,9 @@
 """Tests for `tunnelsvc.client.registration`."""
 
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.loglines import LogLines
 from tunnelsvc.client.registration import (
     ANSWER_SECONDS,
     FIRST_RETRY_SECONDS,
@@ -68,14 +68,9 @@ class RegistrationTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.sent: list[Message] = []
-        self.lines: list[str] = []
-        globalLogPublisher.addObserver(self.observe)
-        self.addCleanup(globalLogPublisher.removeObserver, self.observe)
+        self.lines = LogLines(self)
         self.registration = Registration(self.sent.append, self.clock, "me", "vps.example.com")
         self.registration.announce([SSH, WEB])
-
-    def observe(self, event: LogEvent) -> None:
-        self.lines.append(formatEvent(event))
 
     def names(self) -> list[str]:
         return [message.proxy_name for message in self.sent if isinstance(message, NewProxy)]

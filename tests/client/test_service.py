@@ -7,11 +7,11 @@ from typing import Any
 from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.control.fakes import TOKEN, FakeServer
+from tests.loglines import LogLines
 from tests.streams import MemoryStream, pair, pump, recorded
 from tunnelsvc.client import local, service
 from tunnelsvc.client.service import TunnelClient
@@ -40,17 +40,12 @@ class ClientCase(SynchronousTestCase):
         self.server = FakeServer(self.clock)
         self.fatal: list[str] = []
         self.logins: list[str] = []
-        self.lines: list[str] = []
+        self.lines = LogLines(self)
         self.services: list[MemoryStream] = []
         self.dialled: list[tuple[str, int]] = []
         self.dial_result: Deferred[Stream] | None = None
-        globalLogPublisher.addObserver(self.observe)
-        self.addCleanup(globalLogPublisher.removeObserver, self.observe)
         self.patch(service, "connector", lambda *_: self.server.connect)
         self.patch(local, "dial", self.dial)
-
-    def observe(self, event: LogEvent) -> None:
-        self.lines.append(formatEvent(event))
 
     async def dial(self, reactor: object, host: str, port: int, *, timeout: float) -> Stream:
         self.dialled.append((host, port))
@@ -192,7 +187,7 @@ class UserTests(ClientCase):
         user.abortConnection()
         near, far = pair("local")
         self.services.append(far)
-        self.dial_result.callback(near)  # type: ignore[arg-type]
+        self.dial_result.callback(near)
         self.assertTrue(far.lost)
 
     def test_with_a_user_name(self) -> None:
@@ -244,11 +239,11 @@ class UserTests(ClientCase):
         user, _ = work.detach()
         self.pump()
         near, far = pair("local")
-        park(near)  # type: ignore[arg-type]
+        park(near)
         far.write(b"banner")
         far.loseWriteConnection()
         self.services.append(far)
-        self.dial_result.callback(near)  # type: ignore[arg-type]
+        self.dial_result.callback(near)
         at_user = recorded(user)  # type: ignore[arg-type]
         self.pump()
         self.assertEqual(bytes(at_user.received), b"banner")

@@ -4,10 +4,10 @@
 from random import Random
 
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.control.fakes import FakeServer, terms
+from tests.loglines import LogLines
 from tunnelsvc.control.backoff import QUICK_SECONDS, Backoff
 from tunnelsvc.control.clientside import ClientControl, ClientCore, make_client_control
 from tunnelsvc.control.session import LOGIN_SECONDS, Session
@@ -22,9 +22,7 @@ class ClientControlTests(SynchronousTestCase):
         self.server = FakeServer(self.clock)
         self.events: list[str] = []
         self.sessions: list[Session] = []
-        self.lines: list[str] = []
-        globalLogPublisher.addObserver(self.observe)
-        self.addCleanup(globalLogPublisher.removeObserver, self.observe)
+        self.lines = LogLines(self)
         self.control = self.build()
 
     def build(self, **options: object) -> ClientControl:
@@ -32,9 +30,6 @@ class ClientControlTests(SynchronousTestCase):
             self.server.connect, terms(self.clock, self, **options), Backoff(Random(1)), self
         )
         return make_client_control(self.core)
-
-    def observe(self, event: LogEvent) -> None:
-        self.lines.append(formatEvent(event))
 
     # ClientEvents and SessionOwner.
 

@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.control.test_session -*-
 """Tests for `tunnelsvc.control.session`."""
 
+from typing import Any
+
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -38,14 +40,14 @@ class SessionTests(SynchronousTestCase):
     def work_connection_wanted(self, session: Session) -> None:
         self.wanted += 1
 
-    def log_in(self, run_id: str = "", **options: object) -> Deferred[Session]:
+    def log_in(self, run_id: str = "", **options: Any) -> Deferred[Session]:
         result = ensureDeferred(
             log_in(self.server.connect, terms(self.clock, self, **options), run_id)
         )
         self.server.pump()
         return result
 
-    def session(self, **options: object) -> Session:
+    def session(self, **options: Any) -> Session:
         session = self.successResultOf(self.log_in(**options))
         session.messages.on_lost = self.losses.append
         session.run()

@@ -71,8 +71,8 @@ class Reactor(MemoryReactorClock):
 def make_registry(**options: Any) -> ClientRegistry:
     """Make a server's clients with all that they need."""
     reactor = Reactor()
-    options = {"token": TOKEN, "vhost_http_port": 8080} | options
-    config = ServerConfig(**options)
+    options.setdefault("vhost_http_port", 8080)
+    config = ServerConfig(token=TOKEN, **options)
     context = ServerContext(
         reactor=reactor,
         config=config,

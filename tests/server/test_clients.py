@@ -329,4 +329,3 @@ class UserTests(SynchronousTestCase):
         user, inner = pair("late")
         proxy.accept(inner)
         self.assertTrue(user.lost)
-

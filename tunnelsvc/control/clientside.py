@@ -162,7 +162,8 @@ def _given_up(
 
 
 @pep614(_running.upon(ClientControl.lost).to(_waiting))
-def _lost(_control: ClientControl, core: ClientCore, session: Session, _reason: Failure) -> None:
+def _lost(_control: ClientControl, core: ClientCore, session: Session, reason: Failure) -> None:
+    del reason  # told in _wait
     session.close()
     core.events.session_lost()
 

@@ -38,8 +38,8 @@ class MuxLink:
 
     def __init__(self, stream: Stream, clock: IReactorTime, keepalive_seconds: float) -> None:
         self._session = MuxSession(client=True, clock=clock, keepalive_seconds=keepalive_seconds)
-        self._session.makeConnection(stream)  # type: ignore[arg-type]
-        attach(stream, self._session)  # type: ignore[arg-type]
+        self._session.makeConnection(stream)
+        attach(stream, self._session)
         stream.resumeProducing()
 
     async def open(self) -> Stream:

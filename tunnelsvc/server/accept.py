@@ -117,9 +117,9 @@ class Acceptor:
             keepalive_seconds=self._config.tcp_mux_keepalive_interval_seconds,
             first_bytes=seen,
         )
-        session.makeConnection(stream)  # type: ignore[arg-type]
+        session.makeConnection(stream)
         session.on_lost = lambda _: valid()
-        attach(stream, session)  # type: ignore[arg-type]
+        attach(stream, session)
         stream.resumeProducing()
 
     def _messages(

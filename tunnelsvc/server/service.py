@@ -4,7 +4,7 @@
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -105,9 +105,9 @@ class TunnelServer(MultiService):
     async def _stop(self) -> None:
         listening, self._listening = self._listening, []
         for port in listening:
-            await port.stopListening()
+            await maybeDeferred(port.stopListening)
         await self._registry.close()
-        await super().stopService()
+        await maybeDeferred(super().stopService)
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and end all conversations; fires when the ports are free."""

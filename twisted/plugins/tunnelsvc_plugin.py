@@ -1,4 +1,7 @@
-"""The two twistd commands. Imports nothing of the package, so that ``twistd --help`` stays cheap."""
+"""The two twistd commands.
+
+Imports nothing of the package, so that ``twistd --help`` stays cheap.
+"""
 
 from twisted.application.service import ServiceMaker
 
