@@ -6,13 +6,19 @@ way by which a new reader takes over.
 """
 
 from collections.abc import Callable
+from weakref import WeakSet
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.interfaces import Stream, StreamReader
+
+TURNS = 3
+"""Of the reactor, until a cut connection, the streams inside it and what they were joined to are
+all gone."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -82,14 +88,47 @@ def attach(stream: Stream, reader: StreamReader) -> None:
         before.replay(reader)
 
 
+class Connections:
+    """The TCP connections of one program, whoever reads them: to cut all when it stops."""
+
+    def __init__(self) -> None:
+        self._streams: WeakSet[Stream] = WeakSet()
+
+    def add(self, stream: Stream) -> None:
+        """Take note of a connection; it is forgotten by itself when it is gone."""
+        self._streams.add(stream)
+
+    async def abort_all(self, clock: IReactorTime) -> None:
+        """Cut all, and wait until their readers know."""
+        for stream in list(self._streams):
+            stream.abortConnection()
+        # A cut is told in the next turn, and what hangs on it (streams within streams) after it.
+        for _ in range(TURNS):
+            await deferLater(clock, 0)
+
+
 class ParkingFactory(ServerFactory):
     """Accepts connections paused, and gives each to `on_stream`."""
 
     noisy = False
 
-    def __init__(self, on_stream: Callable[[Stream], None]) -> None:
+    def __init__(
+        self, on_stream: Callable[[Stream], None], connections: Connections | None = None
+    ) -> None:
+        """Begin.
+
+        Args:
+            on_stream: takes each connection.
+            connections: takes note of each.
+        """
         self._on_stream = on_stream
+        self._connections = connections
 
     def buildProtocol(self, addr: IAddress | None) -> Parked:  # noqa: ARG002
         """Build the protocol that only waits."""
-        return Parked(self._on_stream)
+        return Parked(self._connected)
+
+    def _connected(self, stream: Stream) -> None:
+        if self._connections is not None:
+            self._connections.add(stream)
+        self._on_stream(stream)

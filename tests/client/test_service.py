@@ -106,7 +106,9 @@ class LoginTests(ClientCase):
 
     def test_stop(self) -> None:
         self.start(SSH)
-        self.client.stopService()
+        stopped = self.client.stopService()
+        self.clock.pump([0] * 5)
+        self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertTrue(self.server.links[0].closed)
         self.client.message_received(NewProxyResp(proxy_name="ssh"))

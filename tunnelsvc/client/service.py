@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import ConnectError
 from twisted.logger import Logger
 
@@ -17,6 +17,7 @@ from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.clientside import ClientCore, make_client_control
 from tunnelsvc.control.session import LoginTerms, Session
+from tunnelsvc.handover import Connections
 from tunnelsvc.link.links import connector
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
@@ -56,8 +57,12 @@ class TunnelClient(Service):
         self._on_fatal = on_fatal
         self._reactor = reactor
         self._registration: Registration | None = None
+        self._connections = Connections()
         key = derive_key(config.token)
-        self._proxies = {proxy.name: StreamProxy(proxy, reactor, key) for proxy in config.proxies}
+        self._proxies = {
+            proxy.name: StreamProxy(proxy, reactor, key, self._connections)
+            for proxy in config.proxies
+        }
         random = random or Random()  # noqa: S311 - jitter, no secret
         auth = TokenAuth(
             token=config.token,
@@ -67,7 +72,7 @@ class TunnelClient(Service):
         )
         terms = LoginTerms(config=config, auth=auth, clock=reactor, random=random, owner=self)
         self._control = make_client_control(
-            ClientCore(connector(reactor, config), terms, Backoff(random), self)
+            ClientCore(connector(reactor, config, self._connections), terms, Backoff(random), self)
         )
 
     @property
@@ -80,10 +85,11 @@ class TunnelClient(Service):
         super().startService()
         self._control.start()
 
-    def stopService(self) -> None:
-        """Close the session; user connections end with it."""
+    def stopService(self) -> Deferred[None]:
+        """Close the session and all user connections; fires when they are gone."""
         super().stopService()
         self._control.stop()
+        return ensureDeferred(self._connections.abort_all(self._reactor))
 
     # What the conversation tells us.
 

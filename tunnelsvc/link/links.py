@@ -7,7 +7,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.config.schema import ClientConfig
-from tunnelsvc.handover import Parked, attach
+from tunnelsvc.handover import Connections, Parked, attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.certificates import client_context
 from tunnelsvc.link.dial import DialReactor, dial
@@ -44,10 +44,7 @@ class MuxLink:
 
     async def open(self) -> Stream:
         """See `Link`; needs no round trip."""
-        stream = self._session.open_stream()
-        stream.protocol = Parked()
-        stream.pauseProducing()
-        return stream
+        return self._session.open_stream()
 
     def close(self) -> None:
         """Close the connection and so every stream."""
@@ -68,8 +65,13 @@ class DirectLink:
         """Nothing is held."""
 
 
-def connector(reactor: DialReactor, config: ClientConfig) -> Connect:
+def connector(reactor: DialReactor, config: ClientConfig, connections: Connections) -> Connect:
     """Make what dials the server as `config` says.
+
+    Args:
+        reactor: what connects.
+        config: where to, and how.
+        connections: takes note of each connection.
 
     Raises:
         ConfigError: a TLS file can't be used.
@@ -85,6 +87,7 @@ def connector(reactor: DialReactor, config: ClientConfig) -> Connect:
             source=config.connect_server_local_ip,
             keepalive_seconds=config.dial_server_keepalive_seconds,
         )
+        connections.add(stream)
         if tls is None:
             return stream
         head_byte = not config.tls.disable_custom_first_byte

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.handover import Connections
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.server.ports import PortManager
 from tunnelsvc.server.vhost.router import Router
@@ -29,6 +30,7 @@ class ServerContext:
         router: host names and paths of http proxies.
         stats: what the dashboard shows.
         proxies: name on the wire to proxy, over all clients.
+        connections: everything that was accepted on any port.
     """
 
     reactor: Any
@@ -37,6 +39,7 @@ class ServerContext:
     router: Router[Route]
     stats: ServerStats
     proxies: dict[str, Proxy] = field(factory=dict)
+    connections: Connections = field(factory=Connections)
 
     def claim(self, name: str, proxy: Proxy) -> None:
         """Reserve a name.

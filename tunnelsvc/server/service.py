@@ -1,18 +1,20 @@
 # -*- test-case-name: tests.server.test_service -*-
 """The server as a Twisted service: what is listening, and what it is built of."""
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.handover import ParkingFactory
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.certificates import server_context
+from tunnelsvc.link.sockopts import tune
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.relay import join
 from tunnelsvc.server.accept import Acceptor
@@ -51,7 +53,7 @@ class TunnelServer(MultiService):
             new_work_conns=config.authenticate_new_work_conns,
             now=reactor.seconds,
         )
-        context = ServerContext(
+        self._context = context = ServerContext(
             reactor=reactor,
             config=config,
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
@@ -83,13 +85,20 @@ class TunnelServer(MultiService):
         """
         super().privilegedStartService()
         config = self.config
-        self._listen(
-            "bind", config.bind_addr, config.bind_port, ParkingFactory(self._acceptor.accept)
-        )
+        self._listen("bind", config.bind_addr, config.bind_port, self._acceptor.accept)
         if self._vhost is not None and config.vhost_http_port != config.bind_port:
-            self._listen("vhost_http", config.proxy_bind_addr, config.vhost_http_port, self._vhost)
+            self._listen("vhost_http", config.proxy_bind_addr, config.vhost_http_port, self._user)
 
-    def _listen(self, what: str, interface: str, number: int, factory: Factory) -> None:
+    def _user(self, stream: Stream) -> None:
+        """Take a connection to the vhost port."""
+        assert self._vhost is not None
+        tune(stream)
+        self._vhost.take_over(stream, b"")
+
+    def _listen(
+        self, what: str, interface: str, number: int, accept: Callable[[Stream], None]
+    ) -> None:
+        factory = ParkingFactory(accept, self._context.connections)
         interface = interface.removeprefix("[").removesuffix("]")
         port = self._reactor.listenTCP(number, factory, backlog=BACKLOG, interface=interface)
         self._listening.append(port)
@@ -107,6 +116,7 @@ class TunnelServer(MultiService):
         for port in listening:
             await maybeDeferred(port.stopListening)
         await self._registry.close()
+        await self._context.connections.abort_all(self._reactor)
         await maybeDeferred(super().stopService)
 
     def stopService(self) -> Deferred[None]:

@@ -14,6 +14,7 @@ from tunnelsvc.client.local import dial_local
 from tunnelsvc.config.schema import ProxyConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.errors import LocalServiceUnavailable, RemoteProtocolError
+from tunnelsvc.handover import Connections
 from tunnelsvc.link.dial import DialReactor
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.relay import Closed, Stages, codecs, dress, join
@@ -28,6 +29,8 @@ class StreamProxy:
     reactor: DialReactor
     key: bytes
     """Of the cipher, derived from the token."""
+    connections: Connections
+    """Takes note of each connection to the service."""
     log: ClassVar[Logger] = Logger(namespace="proxy")
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
@@ -36,6 +39,7 @@ class StreamProxy:
         try:
             stream, unread = dress(bare, unread, self._codecs())  # 6
             local = await dial_local(self.reactor, self.config)  # 7
+            self.connections.add(local)
         except (LocalServiceUnavailable, RemoteProtocolError, CancelledError) as why:
             self.log.warn("[{proxy}] {why}", proxy=self.config.name, why=why)
             bare.abortConnection()

@@ -44,9 +44,7 @@ class HTTPProxy(Proxy):
             http_user=request.http_user,
             http_password=request.http_pwd,
         )
-        self.backend = BackendPool(
-            self.open_backend, context.reactor, half_closes=client.is_ours
-        )
+        self.backend = BackendPool(self.open_backend, context.reactor, half_closes=client.is_ours)
         self.domains = domains_of(request, context.config)
         self._routes = [
             (domain, location)

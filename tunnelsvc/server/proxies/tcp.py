@@ -16,7 +16,7 @@ class TCPProxy(Proxy):
 
     async def listen(self) -> str:
         """See `Proxy`."""
-        factory = ParkingFactory(self.accept)
+        factory = ParkingFactory(self.accept, self.context.connections)
         self._port = self.context.ports.listen(self.name, self.request.remote_port, factory)
         return f":{self._port.number}"
 

@@ -1,0 +1,134 @@
+# -*- test-case-name: tests.server.test_service -*-
+"""Tests for `tunnelsvc.server.service`: server and client together, on real sockets."""
+
+import itertools
+import socket
+from typing import Any
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from tests.tunnels import Answering, TunnelCase, clock
+from tunnelsvc.config.schema import HTTPProxyConfig, TCPProxyConfig, TLSConfig
+
+PLAIN = TLSConfig(enable=False)
+
+
+class Hello(Resource):
+    """Says hello, and by which name it was called."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        host = request.getHeader(b"host")
+        assert isinstance(host, bytes)
+        return b"hello, I am " + host
+
+
+class TunnelTests(TunnelCase):
+    """The whole way, in every way that a client may come."""
+
+    async def check(self, server_options: dict[str, Any], client_options: dict[str, Any]) -> None:
+        """Send a user through a tcp and an http proxy."""
+        local = await self.listen(Factory.forProtocol(Answering))
+        web = await self.listen(Site(Hello()))
+        server = self.serve(vhost_http_port=self.free_port(), token="t", **server_options)
+        layers: Any = {"use_encryption": True, "use_compression": True}
+        client = await self.connect(
+            server,
+            TCPProxyConfig(name="plain", type="tcp", local_port=local),
+            TCPProxyConfig(name="dressed", type="tcp", local_port=local, **layers),
+            HTTPProxyConfig(
+                name="web", type="http", local_port=web, custom_domains=("a.example.com",), **layers
+            ),
+            token="t",
+            **client_options,
+        )
+        for name in ("plain", "dressed"):
+            await self.half_close(int(client.proxy_addresses[name][1:]))
+        for entrance in ("bind", "vhost_http"):
+            await self.get(server.ports[entrance])
+
+    def free_port(self) -> int:
+        """Find a port number; the http proxies' address needs one before it listens."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            number: int = probe.getsockname()[1]
+        return number
+
+    async def half_close(self, number: int) -> None:
+        """The answer comes after the end of the request, all of it."""
+        user, reader = await self.dial(number)
+        for _ in range(50):
+            user.write(bytes(20_000))
+        user.loseWriteConnection()
+        await reader.until(lambda: reader.finished or reader.lost is not None)
+        self.assertEqual(bytes(reader.received), b"got 1000000")
+
+    async def get(self, number: int) -> None:
+        user, reader = await self.dial(number)
+        user.write(b"GET / HTTP/1.1\r\nHost: a.example.com\r\nConnection: close\r\n\r\n")
+        await reader.until(lambda: reader.finished or reader.lost is not None)
+        self.assertTrue(reader.received.startswith(b"HTTP/1.1 200 OK\r\n"), reader.received)
+        self.assertTrue(reader.received.endswith(b"hello, I am a.example.com"), reader.received)
+
+
+def _make_test(tcp_mux: bool, tls: TLSConfig) -> Any:
+    async def test(self: TunnelTests) -> None:
+        await self.check({}, {"tcp_mux": tcp_mux, "tls": tls})
+
+    return test
+
+
+for _mux, (_name, _tls) in itertools.product(
+    (True, False),
+    (
+        ("plain", PLAIN),
+        ("tls", TLSConfig()),
+        ("tls_from_its_first_byte", TLSConfig(disable_custom_first_byte=True)),
+    ),
+):
+    setattr(TunnelTests, f"test_{'mux' if _mux else 'direct'}_{_name}", _make_test(_mux, _tls))
+
+
+class ListenTests(TunnelCase):
+    """Starting and stopping."""
+
+    def test_a_taken_port(self) -> None:
+        server = self.serve()
+        with self.assertRaises(CannotListenError):
+            self.serve(bind_port=server.ports["bind"])
+
+    async def test_ports_are_free_after_the_stop(self) -> None:
+        local = await self.listen(Factory.forProtocol(Answering))
+        server = self.serve()
+        proxy = TCPProxyConfig(name="a", type="tcp", local_port=local)
+        client = await self.connect(server, proxy)
+        public = int(client.proxy_addresses["a"][1:])
+        await server.stopService()
+        again = self.serve(bind_port=server.ports["bind"])
+        self.assertEqual(again.ports, server.ports)
+        await self.listen_on(public)
+
+    async def listen_on(self, number: int) -> None:
+        port: Any = clock.listenTCP(number, Factory(), interface="127.0.0.1")
+        await port.stopListening()
+
+    async def test_the_client_comes_back(self) -> None:
+        """After a restart of the server everything works again, without anybody's help."""
+        local = await self.listen(Factory.forProtocol(Answering))
+        server = self.serve()
+        proxy = TCPProxyConfig(name="a", type="tcp", local_port=local)
+        client = await self.connect(server, proxy)
+        before = dict(client.proxy_addresses)
+        await server.stopService()
+        await self.wait(lambda: not client.proxy_addresses)
+        self.serve(bind_port=server.ports["bind"])
+        await self.wait(lambda: bool(client.proxy_addresses))
+        user, reader = await self.dial(int(client.proxy_addresses["a"][1:]))
+        user.write(b"now")
+        await reader.until(lambda: reader.finished)
+        self.assertEqual(bytes(reader.received), b"got 3")
+        self.assertEqual(set(before), {"a"})
