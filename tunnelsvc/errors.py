@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_errors -*-
+# -*- test-case-name: tests.config.test_report -*-
 """Every exception that the package raises on purpose, in one tree."""
 
 from collections.abc import Sequence

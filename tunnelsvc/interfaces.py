@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_interfaces -*-
+# -*- test-case-name: tests.relay.test_join -*-
 """What all byte streams of this package have in common, whatever carries them."""
 
 from typing import Any, Protocol

@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 from twisted.internet import error, reactor
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.streams import Recorder
 from tunnelsvc.handover import Parked, ParkingFactory, attach
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link import dial as dialling
 from tunnelsvc.link.dial import dial, endpoint
 
 
@@ -38,6 +39,22 @@ class EndpointTests(SynchronousTestCase):
         self.assertEqual((host, port, timeout, source), ("192.0.2.1", 7000, 7.0, ("192.0.2.9", 0)))
         result.cancel()
         self.failureResultOf(result)
+
+
+class NameTests(SynchronousTestCase):
+    """Names that nobody knows."""
+
+    def test_unknown(self) -> None:
+        class Nobody:
+            def connect(self, factory: object) -> Deferred[None]:
+                return fail(error.DNSLookupError("no results"))
+
+        self.patch(dialling, "endpoint", lambda *_: Nobody())
+        failure = self.failureResultOf(
+            ensureDeferred(dial(MemoryReactorClock(), "nowhere.invalid", 1, timeout=1)),  # type: ignore[arg-type]
+            error.ConnectError,
+        )
+        self.assertIn("nowhere.invalid", failure.getErrorMessage())
 
 
 class DialTests(TestCase):

@@ -6,7 +6,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.fakes import FakeClient, make_registry
-from tests.streams import pair, recorded
 from tunnelsvc.server import clients
 from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
 from tunnelsvc.wire.messages import (
@@ -254,78 +253,3 @@ class WorkConnectionTests(SynchronousTestCase):
         errors = [self.offer(client, message) for _ in range(11)]
         self.assertEqual(errors[:10], [""] * 10)
         self.assertEqual(errors[10], "work connection pool is full, discarding")
-
-
-class UserTests(SynchronousTestCase):
-    """A user connection on the server, from accept to account."""
-
-    def test_a_user_meets_the_client(self) -> None:
-        registry = make_registry()
-        client = FakeClient(registry)
-        client.say(ssh())
-        starts: list[StartWorkConn] = []
-
-        def started(work: object, start: StartWorkConn) -> None:
-            starts.append(start)
-
-        client.on_start = started
-        client.work()
-        user = client.reactor.user(6000)
-        at_user = recorded(user)
-        user.write(b"hello")
-        client.streams.append(user)
-        client.pump()
-        [start] = starts
-        self.assertEqual(
-            start,
-            StartWorkConn(
-                proxy_name="ssh",
-                src_addr="192.0.2.7",
-                src_port=51000,
-                dst_addr="127.0.0.1",
-                dst_port=7000,
-            ),
-        )
-        self.assertEqual(client.heard[-1], ReqWorkConn(), "a spare is asked for")
-        stats = registry.context.proxies["ssh"].stats
-        self.assertEqual(stats.connections, 1)
-        work = client.streams[1]
-        at_work = recorded(work)
-        work.write(b"welcome")
-        client.pump()
-        self.assertEqual(bytes(at_user.received), b"welcome")
-        self.assertEqual(bytes(at_work.received), b"")
-        user.abortConnection()
-        client.pump()
-        self.assertEqual(stats.connections, 0)
-        self.assertEqual((stats.total().in_bytes, stats.total().out_bytes), (5, 7))
-
-    def test_no_work_connection_in_time(self) -> None:
-        client = FakeClient(make_registry(user_conn_timeout_seconds=10.0))
-        client.say(ssh())
-        user = client.reactor.user(6000)
-        client.reactor.advance(10)
-        self.assertTrue(user.peer.lost)
-
-    def test_a_client_that_speaks_before_it_is_started(self) -> None:
-        client = FakeClient(make_registry())
-        client.say(ssh())
-        early = client.work()
-        early.stream.write(b"s\x00\x00")
-        client.pump()
-        client.work()
-        user = client.reactor.user(6000)
-        client.streams.append(user)
-        client.pump()
-        self.assertTrue(client.streams[1].lost)
-        self.assertFalse(client.streams[2].lost)
-        self.assertFalse(user.lost)
-
-    def test_a_user_who_comes_as_the_proxy_closes(self) -> None:
-        client = FakeClient(make_registry())
-        client.say(ssh())
-        proxy = client.registry.context.proxies["ssh"]
-        client.say(CloseProxy(proxy_name="ssh"))
-        user, inner = pair("late")
-        proxy.accept(inner)
-        self.assertTrue(user.lost)

@@ -19,6 +19,15 @@ def secret(**options: Any) -> Any:
     return field(default="", repr=_mask, **options)
 
 
+def _mask_values(mapping: Mapping[str, str]) -> str:
+    return repr(dict.fromkeys(mapping, "***"))
+
+
+def secrets() -> Any:
+    """Declare a mapping whose values never appear in ``repr``: passwords may be among them."""
+    return field(default=NO_HEADERS, repr=_mask_values)
+
+
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
@@ -31,6 +40,7 @@ class LogConfig:
     level: str = "info"
     """One of trace, debug, info, warn, error."""
     max_days: int = 3
+    """Days that rotated files are kept; 0: for ever."""
     disable_color: bool = False
 
 
@@ -112,7 +122,7 @@ class ProxyConfig:
     local_port: int
     use_encryption: bool = False
     use_compression: bool = False
-    metas: Mapping[str, str] = NO_HEADERS
+    metas: Mapping[str, str] = secrets()
 
 
 @frozen(kw_only=True)
@@ -133,7 +143,7 @@ class HTTPProxyConfig(ProxyConfig):
     http_user: str = ""
     http_password: str = secret()
     host_header_rewrite: str = ""
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = secrets()
 
 
 @frozen(kw_only=True)
@@ -151,7 +161,7 @@ class ClientConfig:
     authenticate_heartbeats: bool = False
     authenticate_new_work_conns: bool = False
     user: str = ""
-    metas: Mapping[str, str] = NO_HEADERS
+    metas: Mapping[str, str] = secrets()
     pool_count: int = 1
     tcp_mux: bool = True
     tcp_mux_keepalive_interval_seconds: float = 30.0

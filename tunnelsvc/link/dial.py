@@ -3,6 +3,7 @@
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import DNSLookupError, UnknownHostError
 from twisted.internet.interfaces import (
     IReactorPluggableNameResolver,
     IReactorTCP,
@@ -58,7 +59,11 @@ async def dial(
         ConnectError: refused, unreachable, not resolvable or timed out.
     """
     connected: list[Stream] = []
-    await endpoint(reactor, host, port, timeout, source).connect(ParkingFactory(connected.append))
+    factory = ParkingFactory(connected.append)
+    try:
+        await endpoint(reactor, host, port, timeout, source).connect(factory)
+    except DNSLookupError as why:  # no ConnectError, to Twisted
+        raise UnknownHostError(f"{host}: {why}") from why
     stream = connected[0]
     tune(stream, keepalive_seconds)
     return stream

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.link.test_links -*-
 """The client's way to its server: logical connections, over one TCP connection or one each."""
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -29,7 +29,7 @@ class Link(Protocol):
         """Close what the link itself holds."""
 
 
-Connect = Callable[[], Awaitable[Link]]
+Connect = Callable[[], Coroutine[Any, Any, Link]]
 """Makes a fresh link; raises ``ConnectError`` where the server can't be reached."""
 
 
@@ -54,7 +54,7 @@ class MuxLink:
 class DirectLink:
     """A connection for each logical connection (``tcp_mux = false``)."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Stream]]) -> None:
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Stream]]) -> None:
         self._connect = connect
 
     async def open(self) -> Stream:

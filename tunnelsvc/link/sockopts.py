@@ -30,7 +30,7 @@ def tune(stream: Stream, keepalive_seconds: float = KEEPALIVE_SECONDS) -> None:
     if keepalive_seconds < 0:
         return
     transport.setTcpKeepAlive(True)
-    handle = cast(socket.socket, cast(ISystemHandle, stream).getHandle())
+    handle = cast("socket.socket", cast("ISystemHandle", stream).getHandle())
     for option, value in (
         ("TCP_KEEPIDLE", max(1, int(keepalive_seconds))),
         ("TCP_KEEPINTVL", PROBE_INTERVAL_SECONDS),

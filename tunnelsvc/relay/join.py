@@ -40,11 +40,11 @@ IDLE_SECONDS = 10 * MINUTE
 class Reason(Enum):
     """Why a pair ended: the first event that decided it."""
 
-    NEAR_CLOSED = "closed by the near side"
-    FAR_CLOSED = "closed by the far side"
-    NEAR_LOST = "near side lost"
-    FAR_LOST = "far side lost"
-    IDLE = "half-closed and idle"
+    NEAR_CLOSED = "closed by {near}"
+    FAR_CLOSED = "closed by {far}"
+    NEAR_LOST = "cut off by {near}"
+    FAR_LOST = "cut off by {far}"
+    IDLE = "half-closed and idle, cut off"
 
 
 @frozen
@@ -59,6 +59,10 @@ class Closed:
     seconds: float
     detail: str = ""
     """The error of a stream that was lost."""
+
+    def because(self, *, near: str, far: str) -> str:
+        """Say why, with the names that the two sides have for the reader of the log."""
+        return self.reason.value.format(near=near, far=far)
 
 
 class Meter:
@@ -158,7 +162,7 @@ class _Pair:
         near: Stream,
         far: Stream,
         clock: IReactorTime,
-        far_half_closes: bool,  # noqa: FBT001
+        far_half_closes: bool,
         meter: Meter,
     ) -> None:
         self.closed: Deferred[Closed] = Deferred()

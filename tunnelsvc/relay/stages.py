@@ -2,7 +2,7 @@
 """Hop 6 of a user connection: cipher and compression, as two lists of stages."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -91,9 +91,7 @@ class Dressed:
 
     disconnecting = False
 
-    def __init__(
-        self, stream: Stream, inbound: Sequence[Stage], outbound: Sequence[Stage]
-    ) -> None:
+    def __init__(self, stream: Stream, inbound: Sequence[Stage], outbound: Sequence[Stage]) -> None:
         self._stream = stream
         self._inbound = tuple(inbound)
         self._outbound = tuple(outbound)
@@ -150,7 +148,7 @@ class Dressed:
         """See `Stream`."""
         self._stream.abortConnection()
 
-    def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: FBT001
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See `Stream`."""
         self._stream.registerProducer(producer, streaming)
 

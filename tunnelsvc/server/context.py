@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.test_context -*-
+# -*- test-case-name: tests.server.test_clients -*-
 """What all parts of one server share."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.client.proxies.test_stream -*-
+# -*- test-case-name: tests.client.test_service -*-
 """The hops of a user connection on the client, in order: see `StreamProxy.serve`.
 
 One handler for every type whose user connections are byte streams (tcp, http).

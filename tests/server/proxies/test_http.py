@@ -1,0 +1,133 @@
+# -*- test-case-name: tests.server.proxies.test_http -*-
+"""Tests for `tunnelsvc.server.proxies.http`."""
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import ensureDeferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.fakes import FakeClient, make_registry
+from tunnelsvc.relay import Meter
+from tunnelsvc.server.proxies import http
+from tunnelsvc.server.proxies.http import HTTPProxy
+from tunnelsvc.wire.messages import CloseProxy, NewProxy, NewProxyResp, StartWorkConn
+
+
+class HTTPProxyTests(SynchronousTestCase):
+    """Registering host names and paths."""
+
+    def setUp(self) -> None:
+        self.build()
+
+    def build(self, **options: Any) -> None:
+        self.registry = make_registry(**options)
+        self.router = self.registry.context.router
+        self.client = FakeClient(self.registry)
+
+    def open(self, name: str = "web", **fields: Any) -> str:
+        """Announce a proxy; returns its address or the refusal."""
+        answer = self.client.say(NewProxy(proxy_name=name, proxy_type="http", **fields))
+        assert isinstance(answer, NewProxyResp)
+        return answer.error or answer.remote_addr
+
+    def proxy(self, name: str = "web") -> HTTPProxy:
+        proxy = self.registry.context.proxies[name]
+        assert isinstance(proxy, HTTPProxy)
+        return proxy
+
+    def test_domains_and_locations(self) -> None:
+        address = self.open(
+            custom_domains=("A.example.com", "*.b.example.com"), locations=("/", "/api")
+        )
+        self.assertEqual(
+            address, ",".join(2 * ["a.example.com:8080"] + 2 * ["*.b.example.com:8080"])
+        )
+        self.assertIs(self.router.find("a.example.com:8080", "/api/x"), self.proxy())
+        self.assertIs(self.router.find("c.b.example.com", "/"), self.proxy())
+        self.assertIsNone(self.router.find("c.example.com", "/"))
+
+    def test_default_port_is_left_out(self) -> None:
+        self.build(vhost_http_port=80)
+        self.assertEqual(self.open(custom_domains=("a.example.com",)), "a.example.com")
+
+    def test_033_sends_an_empty_location(self) -> None:
+        self.assertEqual(
+            self.open(custom_domains=("a.example.com",), locations=("",)), "a.example.com:8080"
+        )
+
+    def test_subdomain(self) -> None:
+        self.build(subdomain_host="frp.example.com")
+        self.assertEqual(self.open(subdomain="Lab"), "lab.frp.example.com:8080")
+        for subdomain in ("a.b", "*"):
+            self.assertEqual(
+                self.open("other", subdomain=subdomain),
+                "'.' and '*' are not supported in subdomain",
+            )
+        self.assertEqual(
+            self.open("other", custom_domains=("x.frp.example.com",)),
+            "custom domain [x.frp.example.com] should not belong to subdomain host"
+            " [frp.example.com]",
+        )
+
+    def test_refusals(self) -> None:
+        self.assertEqual(
+            self.open(subdomain="lab"),
+            "subdomain is not supported because this feature is not enabled in server",
+        )
+        self.assertEqual(self.open(), "subdomain and custom domains should not be both empty")
+        self.assertIn("header", self.open(custom_domains=("a",), headers={"X": "a\r\nb"}))
+        self.build(vhost_http_port=0)
+        self.assertEqual(
+            self.open(custom_domains=("a.example.com",)),
+            "type [http] not supported when vhost http port is not set",
+        )
+
+    def test_most_routes(self) -> None:
+        self.patch(http, "MOST_ROUTES", 3)
+        self.assertIn("more than 3", self.open(custom_domains=("a", "b"), locations=("/", "/x")))
+
+    def test_a_conflict_takes_nothing(self) -> None:
+        self.open(custom_domains=("b.example.com",))
+        conflict = self.open("other", custom_domains=("a.example.com", "b.example.com"))
+        self.assertEqual(conflict, "router config conflict")
+        self.assertIsNone(self.router.find("a.example.com", "/"))
+        self.assertEqual(
+            self.open("third", custom_domains=("a.example.com",)), "a.example.com:8080"
+        )
+
+    def test_close(self) -> None:
+        self.open(custom_domains=("a.example.com",))
+        self.client.say(CloseProxy(proxy_name="web"))
+        self.assertIsNone(self.router.find("a.example.com", "/"))
+        self.assertEqual(self.open(custom_domains=("a.example.com",)), "a.example.com:8080")
+
+    def test_backend_is_a_work_connection(self) -> None:
+        """The user is told, where he came in isn't (protocol notes 5.2)."""
+        self.open(custom_domains=("a.example.com",))
+        starts: list[StartWorkConn] = []
+        self.client.on_start = lambda _, start: starts.append(start)
+        self.client.work()
+        user = IPv4Address("TCP", "192.0.2.1", 5)
+        backend = self.successResultOf(ensureDeferred(self.proxy().open_backend(user)))
+        self.client.pump()
+        self.assertEqual(
+            starts, [StartWorkConn(proxy_name="web", src_addr="192.0.2.1", src_port=5)]
+        )
+        backend.abortConnection()
+
+    def test_requests_are_counted(self) -> None:
+        self.open(custom_domains=("a.example.com",))
+        proxy, meter = self.proxy(), Meter()
+        proxy.exchange_started(meter)
+        meter.up_bytes += 10
+        self.assertEqual((proxy.stats.connections, proxy.stats.total().in_bytes), (1, 10))
+        meter.down_bytes += 20
+        proxy.exchange_finished(meter)
+        self.assertEqual((proxy.stats.connections, proxy.stats.total().out_bytes), (0, 20))
+
+    def test_api_conf(self) -> None:
+        self.open(custom_domains=("a.example.com",), http_user="me", http_pwd="secret")
+        conf = self.proxy().api_conf()
+        self.assertEqual(conf["customDomains"], ["a.example.com"])
+        self.assertNotIn("secret", repr(conf))

@@ -1,0 +1,233 @@
+# -*- test-case-name: tests.server.test_accept -*-
+"""Tests for `tunnelsvc.server.accept`."""
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.loglines import LogLines
+from tests.server.fakes import make_registry
+from tests.streams import MemoryStream, Recorder, pair, pump
+from tunnelsvc.config.schema import TLSConfig
+from tunnelsvc.handover import attach
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.certificates import client_context, server_context
+from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
+from tunnelsvc.link.mux import MuxSession
+from tunnelsvc.link.tls import start_tls_client
+from tunnelsvc.server.accept import LOGIN_SECONDS, Acceptor
+from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.messages import (
+    Login,
+    LoginResp,
+    Message,
+    NewVisitorConn,
+    NewVisitorConnResp,
+    NewWorkConn,
+    Ping,
+    StartWorkConn,
+)
+
+
+class AcceptCase(SynchronousTestCase):
+    """Connections to the bind port of a server without proxies."""
+
+    def setUp(self) -> None:
+        self.lines = LogLines(self)
+        self.build()
+
+    def build(self, **options: Any) -> None:
+        self.registry = make_registry(**options)
+        self.clock = self.registry.context.reactor
+        self.http: list[tuple[Stream, bytes]] = []
+        tls = options.get("tls", TLSConfig())
+        self.acceptor = Acceptor(
+            self.registry,
+            server_context(tls),
+            lambda stream, seen: self.http.append((stream, seen)),
+        )
+
+    def connection(self) -> MemoryStream:
+        """Connect; returns our end."""
+        ours, theirs = pair("bind")
+        ours.paused = False
+        self.acceptor.accept(theirs)
+        return ours
+
+    def talk(self, stream: Any) -> tuple[MessageProtocol, list[Message]]:
+        """Speak messages on a stream."""
+        messages = MessageProtocol(stream, self.clock)
+        heard: list[Message] = []
+        messages.on_message = heard.append
+        messages.start()
+        return messages, heard
+
+    def settle(self, *streams: MemoryStream) -> None:
+        for _ in range(10):
+            pump(*streams)
+            self.clock.advance(0)
+
+    def login(self) -> Login:
+        return self.registry.auth.sign_login(Login(version="0.70.1"))
+
+
+class RecogniseTests(AcceptCase):
+    """What the first bytes lead to."""
+
+    def test_direct_login(self) -> None:
+        stream = self.connection()
+        messages, heard = self.talk(stream)
+        messages.send(self.login())
+        self.settle(stream)
+        [response] = heard[:1]
+        assert isinstance(response, LoginResp)
+        self.assertIn(response.run_id, self.registry.clients)
+
+    def test_direct_login_through_tls(self) -> None:
+        for head_byte in (True, False):
+            self.build()
+            stream = self.connection()
+            inner = start_tls_client(
+                stream,
+                client_context(TLSConfig(), "localhost"),
+                _Reader(),
+                self.clock,
+                head_byte,
+            )
+            messages, heard = self.talk(inner)
+            messages.send(self.login())
+            self.settle(stream)
+            self.assertIsInstance(heard[0], LoginResp)
+            self.assertEqual(len(self.registry.clients), 1)
+
+    def multiplexed(self) -> tuple[MemoryStream, MuxSession]:
+        stream = self.connection()
+        session = MuxSession(client=True, clock=self.clock)
+        session.makeConnection(stream)
+        attach(stream, session)
+        return stream, session
+
+    def test_multiplexed_login(self) -> None:
+        stream, session = self.multiplexed()
+        messages, heard = self.talk(session.open_stream())
+        messages.send(self.login())
+        self.settle(stream)
+        self.assertIsInstance(heard[0], LoginResp)
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertFalse(stream.lost)
+
+    def test_multiplexed_without_login_is_cut(self) -> None:
+        stream, session = self.multiplexed()
+        session.open_stream()
+        self.settle(stream)
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertTrue(stream.lost)
+
+    def test_multiplexed_with_a_refused_login_is_cut(self) -> None:
+        stream, session = self.multiplexed()
+        messages, heard = self.talk(session.open_stream())
+        messages.send(Login(privilege_key="wrong"))
+        self.settle(stream)
+        [response] = heard
+        assert isinstance(response, LoginResp)
+        self.assertIn("token", response.error)
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertTrue(stream.lost)
+
+    def test_a_session_that_goes_at_once(self) -> None:
+        stream, _ = self.multiplexed()
+        self.settle(stream)
+        stream.abortConnection()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_http(self) -> None:
+        stream = self.connection()
+        stream.write(b"GET /index.html HTTP/1.1\r\n")
+        self.settle(stream)
+        self.assertEqual(self.http, [(stream.peer, b"GET /index.html HTTP/1.1\r\n")])
+
+    def test_not_supported_yet(self) -> None:
+        for first, what in ((b"GET /~!frp HTTP/1.1\r\n", "websocket"), (b"FRP\0\x02\r\n", "v2")):
+            stream = self.connection()
+            stream.write(first)
+            self.settle(stream)
+            self.assertTrue(stream.lost)
+            self.assertIn(what, self.lines[-1])
+
+    def test_garbage(self) -> None:
+        for first in (b"\xff\xff", b"SSH-2.0-OpenSSH", b"\x16\x03\x01\x00\x02hello"):
+            stream = self.connection()
+            stream.write(first)
+            self.settle(stream)
+            self.clock.pump([5] * 5)
+            self.assertTrue(stream.lost, first)
+
+    def test_tls_only(self) -> None:
+        self.build(tls=TLSConfig(only=True))
+        for first in (encode(self.login()), b"\x00\x01\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00"):
+            stream = self.connection()
+            stream.write(first)
+            self.settle(stream)
+            self.assertTrue(stream.lost)
+            self.assertIn("non-TLS connection received on a TlsOnly server", self.lines[-1])
+        self.assertEqual(self.registry.clients, {})
+
+    def test_without_vhost(self) -> None:
+        self.acceptor = Acceptor(self.registry, server_context(TLSConfig()), None)
+        stream = self.connection()
+        stream.write(b"GET / HTTP/1.1\r\n")
+        self.settle(stream)
+        self.assertTrue(stream.lost)
+
+
+class FirstMessageTests(AcceptCase):
+    """What a logical connection may begin with."""
+
+    def test_work_connection(self) -> None:
+        stream = self.connection()
+        messages, heard = self.talk(stream)
+        messages.send(NewWorkConn(run_id="nobody"))
+        self.settle(stream)
+        self.assertEqual(
+            heard, [StartWorkConn(error="no client control found for run id [nobody]")]
+        )
+        self.assertTrue(stream.lost)
+
+    def test_visitor(self) -> None:
+        stream = self.connection()
+        messages, heard = self.talk(stream)
+        messages.send(NewVisitorConn(proxy_name="secret"))
+        self.settle(stream)
+        error = "custom listener for [secret] doesn't exist"
+        self.assertEqual(heard, [NewVisitorConnResp(proxy_name="secret", error=error)])
+        self.assertTrue(stream.lost)
+
+    def test_anything_else(self) -> None:
+        """Inside a multiplexed session, where the switch doesn't look."""
+        ours, theirs = pair("stream")
+        self.acceptor._messages(theirs, b"", muxed=True, on_valid=self.fail)
+        ours.paused = False
+        ours.write(encode(Ping()))
+        self.settle(ours)
+        self.assertTrue(ours.lost)
+
+    def test_slow_first_message(self) -> None:
+        stream = self.connection()
+        stream.write(encode(self.login())[:20])
+        self.settle(stream)
+        self.clock.advance(FIRST_MESSAGE_SECONDS)
+        self.assertTrue(stream.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_too_long_a_message(self) -> None:
+        stream = self.connection()
+        stream.write(b"o" + (10241).to_bytes(8, "big"))
+        self.settle(stream)
+        self.assertTrue(stream.lost)
+
+
+class _Reader(Recorder):
+    """A recorder that doesn't care to be connected."""
+
+    def makeConnection(self, transport: object) -> None:
+        pass

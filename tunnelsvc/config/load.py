@@ -1,0 +1,214 @@
+# -*- test-case-name: tests.config.test_load -*-
+"""From a file's name to values, or to everything that is wrong with the file."""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import PurePath
+from typing import Final, Generic, TypeVar
+
+from attrs import frozen
+
+from tunnelsvc.config import keys, legacy, notyet, validate, values
+from tunnelsvc.config.report import Report, Section, nearest
+from tunnelsvc.config.schema import (
+    ClientConfig,
+    DashboardConfig,
+    HTTPProxyConfig,
+    LogConfig,
+    ProxyConfig,
+    ServerConfig,
+    TCPProxyConfig,
+    TLSConfig,
+)
+from tunnelsvc.errors import ConfigError
+
+T = TypeVar("T")
+
+LOOPBACK: Final = "127.0.0.1"
+
+_COMMON: Final = "common"
+_OTHER_FORMATS: Final = (".toml", ".yaml", ".yml", ".json")
+_PROXY_CLASSES: Final[Mapping[str, type[ProxyConfig]]] = {
+    "tcp": TCPProxyConfig,
+    "http": HTTPProxyConfig,
+}
+
+
+@frozen
+class Loaded(Generic[T]):
+    """A usable configuration.
+
+    Attributes:
+        config: the values.
+        warnings: what the file's owner should know, a line each.
+    """
+
+    config: T
+    warnings: tuple[str, ...]
+
+
+def load_server(path: str, environ: Mapping[str, str]) -> Loaded[ServerConfig]:
+    """Load a frps.ini.
+
+    Args:
+        path: the file. Names of files in it are kept as they are.
+        environ: what ``{{ .Envs.NAME }}`` stands for.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    report = Report(path)
+    common, others = _sections(path, environ, report)
+    for section in others:
+        if section.name.startswith(notyet.SERVER_SECTIONS):
+            report.problem("server plugins are not supported yet", section)
+        else:
+            report.warn("ignored: proxies belong in the client's file", section)
+    config = _server(path, common, report)
+    validate.server(config, common, report)
+    return Loaded(config, report.finish())
+
+
+def load_client(path: str, environ: Mapping[str, str]) -> Loaded[ClientConfig]:
+    """Load a frpc.ini.
+
+    Args:
+        path: the file. Names of files in it are kept as they are.
+        environ: what ``{{ .Envs.NAME }}`` stands for.
+
+    Returns:
+        The configuration, in which only the proxies are that are to be started.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    report = Report(path)
+    common, others = _sections(path, environ, report)
+    fields = keys.CLIENT.read(common, report)
+    wanted = _started(fields.get("start", ()), others, common, report)
+    config = ClientConfig(
+        path=path,
+        tls=TLSConfig(**keys.group(fields, "tls")),
+        log=LogConfig(**keys.group(fields, "log")),
+        proxies=tuple(_proxies(wanted, report)),
+        **fields,
+    )
+    validate.client(config, common, report)
+    return Loaded(config, report.finish())
+
+
+def _sections(
+    path: str, environ: Mapping[str, str], report: Report
+) -> tuple[Section, list[Section]]:
+    content = legacy.read(path)
+    sections = dict(legacy.parse(content, environ, report))
+    common = sections.pop(_COMMON, None)
+    if common is None:
+        if PurePath(path).suffix in _OTHER_FORMATS:
+            what = "not an INI file with [common]; no other format is supported yet"
+            raise ConfigError([f"{path}: {what}"])
+        report.fail("there is no section [common]")
+    return common, list(sections.values())
+
+
+def _server(path: str, common: Section, report: Report) -> ServerConfig:
+    fields = keys.SERVER.read(common, report)
+    tls = keys.group(fields, "tls")
+    if tls.get("trusted_ca_file"):
+        tls["only"] = True
+    bind_addr = fields.setdefault("bind_addr", ServerConfig().bind_addr)
+    fields.setdefault("proxy_bind_addr", bind_addr)
+    dashboard = keys.group(fields, "dashboard")
+    return ServerConfig(
+        path=path,
+        tls=TLSConfig(**tls),
+        log=LogConfig(**keys.group(fields, "log")),
+        dashboard=_dashboard(dashboard, bind_addr, common, report),
+        **fields,
+    )
+
+
+def _dashboard(
+    fields: keys.Fields, bind_addr: str, common: Section, report: Report
+) -> DashboardConfig:
+    _dashboard_tls(fields, common, report)
+    addr = fields.pop("addr", bind_addr)
+    configured = bool(fields.get("password"))
+    if fields.get("port") and not configured:
+        if fields.get("user"):
+            report.problem("needs dashboard_pwd as well", common.find("dashboard_user"))
+        report.warn(
+            "without dashboard_user and dashboard_pwd it listens on loopback only, for "
+            "admin with the password admin",
+            common.find("dashboard_port"),
+        )
+    if not configured and not _is_loopback(addr):
+        addr = LOOPBACK
+    return DashboardConfig(addr=addr, credentials_configured=configured, **fields)
+
+
+def _dashboard_tls(fields: keys.Fields, common: Section, report: Report) -> None:
+    complete = validate.certificate_has_key(common, "dashboard_tls", report)
+    if fields.pop("tls_mode", False):
+        if not complete:
+            what = "needs dashboard_tls_cert_file and dashboard_tls_key_file"
+            report.problem(what, common.find("dashboard_tls_mode"))
+        return
+    if complete:
+        what = "ignored without dashboard_tls_mode = true: the dashboard is plain HTTP"
+        report.warn(what, common.find("dashboard_tls_cert_file"))
+    fields.pop("tls_cert_file", None)
+    fields.pop("tls_key_file", None)
+
+
+def _is_loopback(addr: str) -> bool:
+    try:
+        return ip_address(addr).is_loopback
+    except ValueError:
+        return addr == "localhost"
+
+
+def _started(
+    names: tuple[str, ...], sections: list[Section], common: Section, report: Report
+) -> list[Section]:
+    """Choose the sections that ``start`` names; all, if it names none."""
+    known = [section.name for section in sections]
+    for name in names:
+        if name not in known:
+            meant = nearest(name, known)
+            hint = f"; did you mean {meant}?" if meant else ""
+            report.problem(f"there is no proxy [{name}]{hint}", common.find("start"))
+    return [section for section in sections if not names or section.name in names]
+
+
+def _proxies(sections: list[Section], report: Report) -> Iterator[ProxyConfig]:
+    for section in sections:
+        if section.name.startswith(notyet.CLIENT_SECTIONS):
+            report.problem("ranges of proxies are not supported yet", section)
+            continue
+        try:
+            values.name(section.name)
+        except values.BadValueError as why:
+            report.problem(str(why), section)
+        config = _proxy(section, report)
+        if config is not None:
+            validate.proxy(config, section, report)
+            yield config
+
+
+def _proxy(section: Section, report: Report) -> ProxyConfig | None:
+    """Make a proxy of a section; None if there is a problem that prevents it."""
+    entry = section.entries.get("type")
+    kind = (entry.value if entry else "") or "tcp"
+    if kind not in keys.PROXIES:
+        known = f"one of {', '.join(keys.PROXIES)}"
+        not_yet = kind in notyet.PROXY_TYPES
+        what = "is not supported yet" if not_yet else "not a type of proxy"
+        report.problem(f"{what} ({known})", section.find("type"))
+        return None
+    fields = keys.PROXIES[kind].read(section, report)
+    if not {"local_port", "plugin"} & section.entries.keys():
+        report.problem("local_port is missing: where the local service listens", section)
+    if "local_port" not in fields:
+        return None
+    return _PROXY_CLASSES[kind](name=section.name, **{**fields, "type": kind})

@@ -1,0 +1,88 @@
+# -*- test-case-name: tests.config.test_notyet -*-
+"""What frp knows and we don't yet: refused, so that nobody relies on what isn't there.
+
+Each table gives, by key (``*`` at the end: all that begin so), the values that ask for nothing
+and are therefore accepted: frp's defaults. When a feature comes, its lines go.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+NotYet = Mapping[str, frozenset[str]]
+
+_OFF: Final = frozenset({"", "0", "false"})
+
+
+def _off_or(*values: str) -> frozenset[str]:
+    return _OFF.union(values)
+
+
+SERVER: Final[NotYet] = {
+    "authentication_method": _off_or("token"),
+    "oidc_*": _OFF,
+    "bind_udp_port": _OFF,
+    "kcp_bind_port": _OFF,
+    "quic_keepalive_period": _off_or("10"),
+    "quic_max_idle_timeout": _off_or("30"),
+    "quic_max_incoming_streams": _off_or("100000"),
+    "quic_*": _OFF,
+    "vhost_https_port": _OFF,
+    "tcpmux_*": _OFF,
+    "udp_packet_size": _off_or("1500"),
+    "nat_hole_analysis_data_reserve_hours": _off_or("168"),
+    "nat_hole_*": _OFF,
+    "assets_dir": _OFF,
+    "pprof_enable": _OFF,
+}
+
+CLIENT: Final[NotYet] = {
+    "protocol": _off_or("tcp"),
+    "http_proxy": _OFF,
+    "authentication_method": _off_or("token"),
+    "oidc_*": _OFF,
+    "quic_keepalive_period": _off_or("10"),
+    "quic_max_idle_timeout": _off_or("30"),
+    "quic_max_incoming_streams": _off_or("100000"),
+    "quic_*": _OFF,
+    "dns_server": _OFF,
+    "nat_hole_*": _OFF,
+    "udp_packet_size": _off_or("1500"),
+    "includes": _OFF,
+    "admin_addr": _off_or("127.0.0.1"),
+    "admin_*": _OFF,
+    "assets_dir": _OFF,
+    "pprof_enable": _OFF,
+}
+
+PROXY: Final[NotYet] = {
+    "role": _off_or("server"),
+    "sk": _OFF,
+    "server_name": _OFF,
+    "allow_users": _OFF,
+    "multiplexer": _OFF,
+    "group": _OFF,
+    "group_key": _OFF,
+    "plugin*": _OFF,
+    "health_check_*": _OFF,
+    "bandwidth_limit": _OFF,
+    "bandwidth_limit_mode": _off_or("client"),
+    "proxy_protocol_version": _OFF,
+    "route_by_http_user": _OFF,
+}
+
+PROXY_TYPES: Final = ("udp", "https", "tcpmux", "stcp", "xtcp", "sudp")
+
+SERVER_SECTIONS: Final = "plugin."
+"""How the names of the server's webhooks begin."""
+
+CLIENT_SECTIONS: Final = "range:"
+"""How the names of many proxies in one section begin."""
+
+
+def off_values(table: NotYet, key: str) -> frozenset[str] | None:
+    """Return which values of a key ask for nothing; None: it isn't a key of this table."""
+    if key in table:
+        return table[key]
+    patterns = (pattern for pattern in table if pattern.endswith("*"))
+    found = next((each for each in patterns if key.startswith(each[:-1])), None)
+    return table[found] if found is not None else None
