@@ -16,9 +16,8 @@ from zope.interface import implementer
 
 from tunnelsvc.interfaces import Stream, StreamReader
 
-TURNS = 3
-"""Of the reactor, until a cut connection, the streams inside it and what they were joined to are
-all gone."""
+TURNS = 5
+"""As many as streams can lie within each other, and some."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -99,12 +98,20 @@ class Connections:
         self._streams.add(stream)
 
     async def abort_all(self, clock: IReactorTime) -> None:
-        """Cut all, and wait until their readers know."""
+        """Cut all, once the last words that were written are out, and wait until all know."""
+        await _turns(clock)
         for stream in list(self._streams):
             stream.abortConnection()
-        # A cut is told in the next turn, and what hangs on it (streams within streams) after it.
-        for _ in range(TURNS):
-            await deferLater(clock, 0)
+        await _turns(clock)
+
+
+async def _turns(clock: IReactorTime) -> None:
+    """Let the reactor turn: a write goes out in the next turn, a cut is told in the next.
+
+    Both then pass from stream to stream: TCP, TLS, yamux, and what it is joined to.
+    """
+    for _ in range(TURNS):
+        await deferLater(clock, 0)
 
 
 class ParkingFactory(ServerFactory):

@@ -107,7 +107,8 @@ class LoginTests(ClientCase):
     def test_stop(self) -> None:
         self.start(SSH)
         stopped = self.client.stopService()
-        self.clock.pump([0] * 5)
+        self.server.pump()
+        self.clock.pump([0] * 20)
         self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertTrue(self.server.links[0].closed)

@@ -35,6 +35,9 @@ class FakeLink:
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
         for stream in self.streams:
             stream.abortConnection()
 

@@ -126,6 +126,7 @@ class ClientControlTests(SynchronousTestCase):
     def test_stop_while_running(self) -> None:
         self.start()
         self.control.stop()
+        self.server.pump()
         self.assertEqual(self.events, ["in", "lost"])
         self.assertTrue(self.server.links[0].closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])

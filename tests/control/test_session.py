@@ -102,6 +102,7 @@ class SessionTests(SynchronousTestCase):
         self.assertGreaterEqual(self.server.heard.count(Ping()), 10)
         self.assertEqual(self.losses, [])
         session.close()
+        self.server.pump()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_no_pong(self) -> None:

@@ -53,7 +53,14 @@ class LinkTests(SynchronousTestCase):
         self.open(link)
         self.open(link)
         self.assertTrue(self.first_bytes().startswith(b"\0\1\0\1\0\0\0\1"))
+        at_server = recorded(self.servers[0])
         link.close()
+        pump(self.servers[0])
+        self.assertTrue(at_server.finished)
+
+    def test_aborted(self) -> None:
+        link = self.link(tls=TLSConfig(enable=False))
+        link.abort()
         self.assertTrue(self.servers[0].lost)
 
     def test_direct(self) -> None:
@@ -63,6 +70,7 @@ class LinkTests(SynchronousTestCase):
         self.assertEqual(self.first_bytes(), b"o")
         self.open(link)
         link.close()
+        link.abort()
         self.assertEqual([server.lost for server in self.servers], [False, False])
 
     def test_tls(self) -> None:
@@ -102,6 +110,6 @@ class LinkTests(SynchronousTestCase):
     def test_every_connection_is_noted(self) -> None:
         self.link()
         stopped = ensureDeferred(self.connections.abort_all(self.clock))
-        self.clock.pump([0] * 5)
+        self.clock.pump([0] * 20)
         self.successResultOf(stopped)
         self.assertTrue(self.servers[0].lost)

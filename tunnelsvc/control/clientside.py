@@ -164,7 +164,7 @@ def _given_up(
 @pep614(_running.upon(ClientControl.lost).to(_waiting))
 def _lost(_control: ClientControl, core: ClientCore, session: Session, reason: Failure) -> None:
     del reason  # told in _wait
-    session.close()
+    session.abort()
     core.events.session_lost()
 
 

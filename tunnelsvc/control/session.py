@@ -105,18 +105,23 @@ class Session:
 
     def _fail(self, why: str) -> None:
         on_lost = self.messages.on_lost
-        self.close()
+        self.abort()
         on_lost(Failure(TunnelError(why)))
 
     def close(self) -> None:
-        """End the session; ``on_lost`` of the messages is not called any more."""
-        self.stop_heartbeat()
-        self.messages.on_lost = lambda _: None
-        self.messages.abort()
+        """Say goodbye; ``on_lost`` of the messages is not called any more."""
+        self._end()
+        self.messages.close()
         self.link.close()
 
-    def stop_heartbeat(self) -> None:
-        """Stop the timers."""
+    def abort(self) -> None:
+        """Drop a session that is of no use any more; likewise."""
+        self._end()
+        self.messages.abort()
+        self.link.abort()
+
+    def _end(self) -> None:
+        self.messages.on_lost = lambda _: None
         for timer in (self._pinger, self._watchdog):
             if timer is not None:
                 timer.stop()
@@ -173,7 +178,7 @@ async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
         if answer.error:
             raise LoginRefused(answer.error)
     except BaseException:
-        link.close()
+        link.abort()
         raise
     messages.encrypt(derive_key(terms.auth.token))
     session = Session(

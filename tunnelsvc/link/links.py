@@ -26,7 +26,10 @@ class Link(Protocol):
         """
 
     def close(self) -> None:
-        """Close what the link itself holds."""
+        """Close what the link itself holds, after what is written."""
+
+    def abort(self) -> None:
+        """Drop it: it is of no use any more."""
 
 
 Connect = Callable[[], Coroutine[Any, Any, Link]]
@@ -48,6 +51,10 @@ class MuxLink:
 
     def close(self) -> None:
         """Close the connection and so every stream."""
+        self._session.close()
+
+    def abort(self) -> None:
+        """Drop the connection and so every stream."""
         self._session.abort()
 
 
@@ -62,6 +69,9 @@ class DirectLink:
         return await self._connect()
 
     def close(self) -> None:
+        """Nothing is held."""
+
+    def abort(self) -> None:
         """Nothing is held."""
 
 

@@ -52,6 +52,7 @@ class MessageProtocol:
         self._deadline: IDelayedCall | None = None
         self._failure: Failure | None = None
         self._detached = False
+        self._lost = False
 
     def start(self, first_bytes: bytes = b"") -> None:
         """Begin to read; `first_bytes` were read by whoever recognised the connection."""
@@ -104,8 +105,9 @@ class MessageProtocol:
     def close(self) -> None:
         """Close after everything sent is out; a peer that doesn't take it is cut off."""
         self._forget_deadline()
-        self.stream.loseConnection()
-        self._deadline = self._clock.callLater(CLOSE_SECONDS, self.abort)
+        if not self._lost:
+            self.stream.loseConnection()
+            self._deadline = self._clock.callLater(CLOSE_SECONDS, self.abort)
 
     def abort(self) -> None:
         """Close now."""
@@ -125,13 +127,14 @@ class MessageProtocol:
 
     def readConnectionLost(self) -> None:
         """Close: a conversation has no half."""
-        self._fail(Failure(error.ConnectionDone("the peer closed the connection")))
+        self._fail(Failure(error.ConnectionDone()))
 
     def writeConnectionLost(self) -> None:
         """Nothing to do."""
 
     def connectionLost(self, reason: Failure) -> None:
         """Tell the owner why the stream is gone."""
+        self._lost = True
         self._forget_deadline()
         on_lost, self.on_lost = self.on_lost, _ignore_loss
         on_lost(self._failure or reason)
