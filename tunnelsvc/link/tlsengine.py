@@ -1,0 +1,103 @@
+# -*- test-case-name: tests.link.test_tlsengine -*-
+"""OpenSSL between bytes and bytes: no transport, no reader, no time."""
+
+from OpenSSL import SSL
+
+from tunnelsvc.link.certificates import TLSError, describe
+from tunnelsvc.units import KiB
+
+RECORD_BYTES = 16 * KiB
+"""Plaintext of the longest record (RFC 8446 section 5.1)."""
+
+CHUNK_BYTES = 64 * KiB
+"""What is decrypted, and encrypted, in one go: OpenSSL's buffers grow to this and never shrink."""
+
+OVERHEAD_BYTES = KiB
+"""More than what TLS adds to a chunk of five records, whatever the cipher."""
+
+
+class Engine:
+    """OpenSSL between bytes and bytes.
+
+    Attributes:
+        hungry: there is nothing to read until more is fed.
+        finished: the peer's close_notify was read.
+    """
+
+    def __init__(self, connection: SSL.Connection) -> None:
+        self.hungry = True
+        self.finished = False
+        self._connection = connection
+        self._error: TLSError | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the peer; those after its end don't count."""
+        self.hungry = False
+        while data and not self.finished:
+            data = data[self._connection.bio_write(data) :]
+
+    def handshake(self) -> bool:
+        """Go on with the handshake; True: it is complete."""
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            self.hungry = True
+            return False
+        except SSL.Error as error:
+            raise TLSError(f"TLS handshake failed: {describe(error)}") from None
+        return True
+
+    def read(self) -> bytes:
+        """Decrypt what there is, a chunk at most.
+
+        Raises:
+            TLSError: what follows the bytes read so far is not what the peer sent, or an alert.
+        """
+        records: list[bytes] = []
+        size = 0
+        while size < CHUNK_BYTES and (record := self._record()):
+            records.append(record)
+            size += len(record)
+        if not records and self._error is not None:
+            raise self._error
+        return records[0] if len(records) == 1 else b"".join(records)
+
+    def _record(self) -> bytes:
+        """Decrypt a record; empty, with the reason noted, if there is none."""
+        if self.finished or self._error is not None:
+            return b""
+        try:
+            return self._connection.recv(RECORD_BYTES)
+        except SSL.WantReadError:
+            self.hungry = True
+        except SSL.ZeroReturnError:
+            self.finished = True
+        except SSL.Error as error:
+            self._error = TLSError(f"TLS failed: {describe(error)}")
+        return b""
+
+    def encrypt(self, data: bytes | memoryview) -> bytes:
+        """Return the records of `data`, a chunk at most."""
+        try:
+            self._connection.sendall(data)
+        except SSL.Error as error:
+            raise TLSError(f"TLS failed: {describe(error)}") from None
+        return self.take(len(data) + OVERHEAD_BYTES)
+
+    def close(self) -> bytes:
+        """Return close_notify."""
+        try:
+            self._connection.shutdown()
+        except SSL.Error as error:
+            raise TLSError(f"TLS failed: {describe(error)}") from None
+        return self.take()
+
+    def take(self, size: int = OVERHEAD_BYTES) -> bytes:
+        """Return what OpenSSL wants to send; more than `size` bytes take longer."""
+        taken: list[bytes] = []
+        try:
+            while not taken or len(taken[-1]) == size:
+                taken.append(self._connection.bio_read(size))
+        except SSL.WantReadError:
+            pass
+        return taken[0] if len(taken) == 1 else b"".join(taken)
