@@ -91,7 +91,7 @@ class LoginTests(ClientCase):
     def test_a_refused_login_is_fatal(self) -> None:
         self.server.answer = lambda _: LoginResp(error="no")
         self.start(SSH)
-        self.assertEqual(self.fatal, ["login to server vps:7000 failed: no"])
+        self.assertEqual(self.fatal, ["login to server failed: no [vps:7000]"])
         self.assertIn(self.fatal[0], self.lines)
 
     def test_announces_again_after_a_loss(self) -> None:

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.control.fakes import FakeServer, terms
 from tests.loglines import LogLines
+from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.control.backoff import QUICK_SECONDS, Backoff
 from tunnelsvc.control.clientside import ClientControl, ClientCore, make_client_control
 from tunnelsvc.control.session import LOGIN_SECONDS, Session
@@ -66,7 +67,7 @@ class ClientControlTests(SynchronousTestCase):
         self.server.answer = lambda _: LoginResp(error="token in login doesn't match")
         self.start()
         self.assertEqual(
-            self.events, ["login to server vps:7000 failed: token in login doesn't match"]
+            self.events, ["login to server failed: token in login doesn't match [vps:7000]"]
         )
         self.assertTrue(self.server.links[0].closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -75,7 +76,7 @@ class ClientControlTests(SynchronousTestCase):
         self.server.up = False
         self.start()
         [message] = self.events
-        self.assertTrue(message.startswith("connect to server vps:7000 failed: "), message)
+        self.assertTrue(message.startswith("login to server failed: "), message)
         self.assertIn("refused", message)
 
     def test_unless_told_to_go_on(self) -> None:
@@ -115,6 +116,17 @@ class ClientControlTests(SynchronousTestCase):
         self.server.answer = lambda _: LoginResp(run_id="r1")
         self.advance(QUICK_SECONDS)
         self.assertEqual(self.events, ["in", "lost", "in"])
+
+    def test_a_server_that_hangs_up(self) -> None:
+        for tls, hint in ((TLSConfig(), ""), (TLSConfig(enable=False), "insist on TLS")):
+            self.events.clear()
+            self.control = self.build(tls=tls)
+            self.server.answer = lambda _: None
+            self.start()
+            self.server.control.abort()
+            [message] = self.events
+            self.assertIn("the server hung up without an answer", message)
+            self.assertIn(hint, message)
 
     def test_silence_at_login(self) -> None:
         self.server.answer = lambda _: None

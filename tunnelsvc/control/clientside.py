@@ -13,13 +13,13 @@ from typing import ClassVar, Protocol
 from attrs import define
 from automat import TypeMachineBuilder, pep614
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.session import LoginTerms, Session, log_in
-from tunnelsvc.errors import LoginRefused
 from tunnelsvc.link.links import Connect
 
 
@@ -119,14 +119,17 @@ def _wait(control: ClientControl, core: ClientCore, reason: Failure) -> IDelayed
 
 
 def explain(core: ClientCore, failure: Failure) -> str:
-    """Say why there is no session, and where."""
+    """Say why there is no session, in frpc's words where it has some, and where."""
     config = core.terms.config
     where = f"{config.server_addr}:{config.server_port}"
+    why = failure.getErrorMessage()
     if core.session_since is not None:
-        return f"connection to server {where} lost: {failure.getErrorMessage()}"
-    if failure.check(LoginRefused):
-        return f"login to server {where} failed: {failure.getErrorMessage()}"
-    return f"connect to server {where} failed: {failure.getErrorMessage()}"
+        return f"connection to server {where} lost: {why}"
+    if failure.check(ConnectionLost, ConnectionDone):
+        why = f"the server hung up without an answer; does it speak this protocol? ({why})"
+        if not config.tls.enable:
+            why += " It may insist on TLS: tls_enable is off"
+    return f"login to server failed: {why} [{where}]"
 
 
 _machine = TypeMachineBuilder(ClientControl, ClientCore)

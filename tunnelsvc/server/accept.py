@@ -87,6 +87,7 @@ class Acceptor:
 
     def _start_tls(self, stream: Stream, seen: bytes) -> None:
         inner = start_tls_server(stream, self._tls, Parked(), self._clock, first_bytes=seen)
+        inner.when_established().addErrback(self._nothing, stream)
         Switch(inner, self._clock, self._inside_tls, IN_TLS)
 
     def _tls_missing(self, stream: Stream, seen: bytes) -> None:  # noqa: ARG002
@@ -161,9 +162,9 @@ class Acceptor:
         return False
 
     def _nothing(self, failure: Failure, stream: Stream) -> None:
-        """Nobody spoke, or not frp's language: normal on a public port."""
+        """Nobody spoke, or not frp's language: normal on a public port, so no line at info."""
         self.log.debug(
-            "{peer}: no first message: {why}", peer=_host(stream), why=failure.getErrorMessage()
+            "{peer}: nothing of ours: {why}", peer=_host(stream), why=failure.getErrorMessage()
         )
 
 
