@@ -3,9 +3,11 @@
 
 Where two parsers of one byte stream disagree about where a message ends, a request can be smuggled
 past the first one. So whatever RFC 9112 leaves to the reader's taste is refused here in requests:
-a line ended by LF alone, a folded line, a blank before the colon, two lengths. httptools (llhttp)
-parses several times faster but takes some of these silently; with the checks that it would need
-on top it isn't.
+a line ended by LF alone, a folded line, a blank before the colon, two lengths.
+
+httptools (llhttp) parses a head in 3 µs where this takes 19, but lets some of that through: several
+Hosts or none, a transfer coding in HTTP/1.0, codings before chunked, blanks in the request line. It
+would have to be watched by half of what is here; the tests compare the two instead.
 
 Responses come from the proxy's own service. Odd line ends are mended there, as RFC 9112 sections
 2.2 and 5.2 allow, but their lengths have to be as unambiguous as those of requests.
@@ -24,8 +26,7 @@ from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.units import KiB
 
 MAX_HEAD_BYTES: Final = 64 * KiB
-"""A head with its last line. nginx takes 32 KiB, node 16 KiB, Go 1 MiB; the cookies of several
-Jupyter servers on one domain have been seen above 32 KiB."""
+"""A head with its last line. node takes 16 KiB, nginx 32 KiB, Go 1 MiB."""
 
 MAX_HEADERS: Final = 256
 """Lines of a head. Apache takes 100, twisted.web 500."""

@@ -1,0 +1,150 @@
+# -*- test-case-name: tests.server.vhost.test_pool -*-
+"""Tests of `tunnelsvc.server.vhost.pool`."""
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.vhost.support import Service, TellingStream
+from tests.streams import Recorder, pump
+from tunnelsvc.errors import WorkConnectionUnavailable
+from tunnelsvc.handover import Parked, attach
+from tunnelsvc.server.vhost.pool import CLOSE_SECONDS, IDLE_SECONDS, MOST_IDLE
+
+USER = IPv4Address("TCP", "192.0.2.9", 5)
+
+
+class PoolTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.service = Service(self.clock)
+        self.pool = self.service.pool
+
+    def fresh(self) -> TellingStream:
+        """Open a connection."""
+        stream = self.successResultOf(ensureDeferred(self.pool.fresh(USER)))
+        assert isinstance(stream, TellingStream)
+        return stream
+
+    def assert_closed(self, stream: TellingStream) -> None:
+        """A connection was closed in good order and is forgotten."""
+        pump(stream)
+        self.assertTrue(stream.lost)
+        self.assertTrue(self.service.seen[0].finished)
+        self.assertIsNone(self.pool.kept())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_fresh(self) -> None:
+        stream = self.fresh()
+        self.assertIsInstance(stream.protocol, Parked)
+        self.assertEqual(self.service.users, [USER])
+        self.assertIsNone(self.pool.kept())
+
+    def test_unavailable(self) -> None:
+        self.service.available = False
+        self.failureResultOf(ensureDeferred(self.pool.fresh(USER)), WorkConnectionUnavailable)
+
+    def test_kept(self) -> None:
+        """The last one comes first: the others may be left to time out."""
+        first, second = self.fresh(), self.fresh()
+        self.pool.keep(first)
+        self.pool.keep(second)
+        self.assertFalse(second.paused)
+        self.assertIs(self.pool.kept(), second)
+        self.assertIsInstance(second.protocol, Parked)
+        self.assertTrue(second.paused)
+        self.assertIs(self.pool.kept(), first)
+        self.assertIsNone(self.pool.kept())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_time(self) -> None:
+        stream = self.fresh()
+        self.pool.keep(stream)
+        self.clock.advance(IDLE_SECONDS - 1)
+        self.assertFalse(stream.closing)
+        self.clock.advance(1)
+        self.assert_closed(stream)
+
+    def test_closed_by_the_service(self) -> None:
+        stream = self.fresh()
+        self.pool.keep(stream)
+        self.service.ends[0].loseWriteConnection()
+        pump(stream)
+        self.assert_closed(stream)
+
+    def test_reset_by_the_service(self) -> None:
+        stream = self.fresh()
+        self.pool.keep(stream)
+        self.service.ends[0].abortConnection()
+        self.assertIsNone(self.pool.kept())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lost_before_it_came_back(self) -> None:
+        stream = self.fresh()
+        self.service.ends[0].abortConnection()
+        self.pool.keep(stream)
+        self.assertIsNone(self.pool.kept())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_unasked_bytes(self) -> None:
+        """They would be taken for the response to the next request."""
+        stream = self.fresh()
+        self.pool.keep(stream)
+        self.service.ends[0].write(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        self.service.ends[0].write(b"more")
+        pump(stream)
+        self.assert_closed(stream)
+
+    def test_bytes_from_before(self) -> None:
+        stream = self.fresh()
+        stream.protocol.dataReceived(b"late")
+        self.pool.keep(stream)
+        self.assert_closed(stream)
+
+    def test_lost_between_two_uses(self) -> None:
+        """Whoever takes it is told."""
+        stream = self.fresh()
+        self.pool.keep(stream)
+        self.pool.kept()
+        self.service.ends[0].abortConnection()
+        reader = Recorder()
+        attach(stream, reader)
+        self.assertIsNotNone(reader.lost)
+
+    def test_number(self) -> None:
+        streams = [self.fresh() for _ in range(MOST_IDLE + 1)]
+        for stream in streams:
+            self.pool.keep(stream)
+        pump(*streams)
+        self.assertEqual([stream.lost for stream in streams], [False] * MOST_IDLE + [True])
+
+    def test_close(self) -> None:
+        """What is idle closes at once, what is in use when it comes back."""
+        used, idle = self.fresh(), self.fresh()
+        self.pool.keep(idle)
+        self.pool.close()
+        pump(idle, used)
+        self.assertTrue(idle.lost)
+        self.assertFalse(used.lost)
+        self.pool.keep(used)
+        self.assert_closed(used)
+
+    def test_drop_writes_the_rest_first(self) -> None:
+        stream = self.fresh()
+        stream.write(b"the end of a request")
+        self.pool.drop(stream)
+        self.assert_closed(stream)
+        self.assertEqual(self.service.received(), b"the end of a request")
+
+    def test_drop_does_not_wait_for_ever(self) -> None:
+        stream = self.fresh()
+        self.service.ends[0].paused = True
+        stream.write(b"nobody reads this")
+        self.pool.drop(stream)
+        pump(stream)
+        self.clock.advance(CLOSE_SECONDS - 1)
+        self.assertFalse(stream.lost)
+        self.clock.advance(1)
+        self.assertTrue(stream.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

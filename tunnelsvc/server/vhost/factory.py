@@ -1,0 +1,65 @@
+# -*- test-case-name: tests.server.vhost.test_factory -*-
+"""Where users' HTTP connections come from: a port of their own, or the bind port."""
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.sockopts import tune
+from tunnelsvc.server.vhost.pages import Pages
+from tunnelsvc.server.vhost.protocol import VhostProtocol
+from tunnelsvc.server.vhost.route import Joiner, Route, Site
+from tunnelsvc.server.vhost.router import Router
+
+
+class VhostFactory(Factory):
+    """Makes the protocols of users' connections."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        router: Router[Route],
+        clock: IReactorTime,
+        *,
+        response_timeout: float,
+        custom_404_page: str,
+        join: Joiner,
+    ) -> None:
+        """Begin.
+
+        Args:
+            router: finds the proxy of a request.
+            clock: for the time limits; its seconds are those since 1970.
+            response_timeout: seconds from the end of a request to the head of its response.
+            custom_404_page: path of a file that is shown when there is no proxy; may be empty.
+            join: `tunnelsvc.relay.join`, for connections that are upgraded.
+        """
+        self._site = Site(
+            router=router,
+            clock=clock,
+            response_timeout_seconds=response_timeout,
+            pages=Pages(custom_404_page),
+            join=join,
+        )
+
+    def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
+        """Build the protocol of a connection to a port of our own."""
+        return _Tuned(self._site)
+
+    def take_over(self, stream: Stream, first_bytes: bytes) -> None:
+        """Take a parked stream that was recognised as HTTP.
+
+        Args:
+            stream: the user's connection.
+            first_bytes: what was read to recognise it.
+        """
+        VhostProtocol(self._site).take_over(stream, first_bytes)
+
+
+class _Tuned(VhostProtocol):
+    """Sets the options of a fresh connection first."""
+
+    def connectionMade(self) -> None:
+        tune(self.transport)  # type: ignore[arg-type]
+        super().connectionMade()

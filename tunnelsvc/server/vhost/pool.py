@@ -1,0 +1,140 @@
+# -*- test-case-name: tests.server.vhost.test_pool -*-
+"""Hops 3, 5 and 6 of an HTTP request: a connection to the local service, kept for the next one.
+
+One pool belongs to one proxy. Requests of different users share its connections, as they do in
+frp (protocol notes 6.2).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseableProtocol, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelsvc.handover import attach, park
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.units import MINUTE
+
+IDLE_SECONDS: Final = 1 * MINUTE
+"""How long an unused connection is kept; frp's figure."""
+
+MOST_IDLE: Final = 5
+"""How many are kept; frp's figure since 0.45."""
+
+CLOSE_SECONDS: Final = 10.0
+"""How long a connection may take to close before it is reset: its peer doesn't take the rest."""
+
+Opener = Callable[[IAddress], Awaitable[Stream]]
+"""Opens a work connection for a user's address, paused, ready for plain bytes.
+
+Raises `WorkConnectionUnavailable`."""
+
+
+class BackendPool:
+    """Connections to the local service of one proxy.
+
+    Attributes:
+        half_closes: whether the client's end goes on reading after its end of file.
+    """
+
+    def __init__(self, opener: Opener, clock: IReactorTime, *, half_closes: bool = True) -> None:
+        self.half_closes = half_closes
+        self._opener = opener
+        self._clock = clock
+        self._idle: list[_Idle] = []
+        self._closed = False
+
+    async def fresh(self, user: IAddress) -> Stream:
+        """Open a connection.
+
+        Args:
+            user: for whom; the client may tell the service.
+
+        Returns:
+            A parked stream.
+
+        Raises:
+            WorkConnectionUnavailable: the client gave none.
+        """
+        return await self._opener(user)
+
+    def kept(self) -> Stream | None:
+        """Take the connection that was used last, parked; None if none is kept."""
+        return self._idle.pop().take() if self._idle else None
+
+    def keep(self, stream: Stream) -> None:
+        """Take a connection back, between two requests and with nobody reading it."""
+        if self._closed or len(self._idle) >= MOST_IDLE:
+            self.drop(stream)
+            return
+        idle = _Idle(stream, self._clock, self._forget)
+        self._idle.append(idle)
+        idle.watch()
+
+    def drop(self, stream: Stream) -> None:
+        """Close a connection after all that was written to it."""
+        idle = _Idle(stream, self._clock, self._forget)
+        idle.watch()
+        idle.drop()
+
+    def close(self) -> None:
+        """Close what is idle now and what comes back later; no request is cut short."""
+        self._closed = True
+        for idle in self._idle[:]:
+            idle.drop()
+
+    def _forget(self, idle: "_Idle") -> None:
+        if idle in self._idle:
+            self._idle.remove(idle)
+
+
+@implementer(IHalfCloseableProtocol)
+class _Idle:
+    """Reads a connection that nobody uses: whatever happens to it, it's of no use any more."""
+
+    def __init__(
+        self, stream: Stream, clock: IReactorTime, forget: Callable[["_Idle"], None]
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._forget = forget
+        self._closing = False
+        self._timer: IDelayedCall = clock.callLater(IDLE_SECONDS, self.drop)
+
+    def watch(self) -> None:
+        attach(self._stream, self)
+        if not self._closing:
+            self._stream.resumeProducing()
+
+    def take(self) -> Stream:
+        self._timer.cancel()
+        park(self._stream)
+        return self._stream
+
+    def drop(self) -> None:
+        """Close, and reset what doesn't close."""
+        if self._closing:
+            return
+        self._leave()
+        self._timer = self._clock.callLater(CLOSE_SECONDS, self._stream.abortConnection)
+        self._stream.loseConnection()
+
+    def _leave(self) -> None:
+        self._closing = True
+        if self._timer.active():
+            self._timer.cancel()
+        self._forget(self)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: ARG002
+        """The service speaks unasked: a time-out page, or what was left of a response."""
+        self.drop()
+
+    def readConnectionLost(self) -> None:
+        self.drop()
+
+    def writeConnectionLost(self) -> None:
+        pass
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
+        self._leave()

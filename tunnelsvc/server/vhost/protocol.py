@@ -1,0 +1,328 @@
+# -*- test-case-name: tests.server.vhost.test_protocol -*-
+"""Hops 1 and 2 of an HTTP request: read on the user's connection, admitted, one after the other.
+
+Each request is routed on its own: browsers and the proxies before us use one connection for
+several sites. While one is under way we go on reading, up to `MAX_UNREAD_BYTES`: only so is it
+noticed that the user left.
+"""
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelsvc.handover import attach
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.server.vhost.exchange import Exchange
+from tunnelsvc.server.vhost.rewrite import connection_header, keeps_alive
+from tunnelsvc.server.vhost.route import Route, Site
+from tunnelsvc.units import MINUTE, KiB
+from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
+
+HEAD_SECONDS: Final = 1 * MINUTE
+"""How long a head may take from its first byte, or from the connection; frp's figure."""
+
+KEEPALIVE_SECONDS: Final = 75.0
+"""How long a connection may be idle between two requests; nginx's ``keepalive_timeout``."""
+
+STALL_SECONDS: Final = 5 * MINUTE
+"""How long a user may take for what is in the send buffer: about 128 KiB, so 0.4 KiB/s will do.
+nginx has one minute between any two reads of the user, which can't be observed here."""
+
+LINGER_SECONDS: Final = 10.0
+"""How long we go on reading after our end of file. Closing at once would reset the connection if
+anything is unread, and a reset makes the user's side forget the response. nginx's
+``lingering_close`` has 5 to 30 s."""
+
+MAX_UNREAD_BYTES: Final = 64 * KiB
+"""Of requests behind the present one: above it we stop reading."""
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class VhostProtocol(Protocol):
+    """A user's connection; see `tunnelsvc.server.vhost.route.UserSide`."""
+
+    stream: Stream
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._reader = HeadReader()
+        self._unread = b""
+        self._exchange: Exchange | None = None
+        self._timer: IDelayedCall | None = None
+        self._stall: IDelayedCall | None = None
+        self._advancing = False
+        self._throttled = False
+        self._paused = False
+        self._ending = False
+        self.full = False
+        self.finished_writing = False
+
+    def connectionMade(self) -> None:
+        """Begin on a fresh connection."""
+        self._begin(self.transport)  # type: ignore[arg-type]
+
+    def take_over(self, stream: Stream, first_bytes: bytes) -> None:
+        """Begin on a parked stream whose first bytes were read already."""
+        self._begin(stream)
+        self._unread = first_bytes
+        attach(stream, self)
+        self.advance()
+        if stream.protocol is self and not self._paused:
+            stream.resumeProducing()
+
+    def _begin(self, stream: Stream) -> None:
+        self.stream = stream
+        stream.registerProducer(self, True)
+        self._wait(HEAD_SECONDS)
+
+    # Reading.
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes of requests."""
+        if not self._ending:
+            self._unread = self._unread + data if self._unread else data
+            self.advance()
+
+    def advance(self) -> None:
+        """Give unread bytes to whoever is due, until nobody wants them."""
+        if self._advancing:
+            return
+        self._advancing = True
+        while self._unread and self._step():
+            pass
+        self._advancing = False
+        self._regulate()
+        if self.finished_writing:
+            self._after_end_of_file()
+
+    def _step(self) -> bool:
+        data, exchange = self._unread, self._exchange
+        if exchange is None:
+            if self.full or self._ending:
+                return False
+            self._unread = b""
+            self._read_head(data)
+            return True
+        if exchange.wants_body:
+            self._unread = b""
+            self._unread = exchange.take_body(data)
+            return True
+        return False
+
+    def _regulate(self) -> None:
+        """Pause or resume reading, if that is a change."""
+        pause = self._throttled or len(self._unread) > MAX_UNREAD_BYTES
+        if pause == self._paused or self._ending or self.finished_writing:
+            return
+        self._paused = pause
+        if pause:
+            self.stream.pauseProducing()
+        else:
+            self.stream.resumeProducing()
+
+    def _read_head(self, data: bytes) -> None:
+        begun = self._reader.begun
+        try:
+            found = self._reader.feed(data)
+            if found is None:
+                if not begun and self._reader.begun:
+                    self._wait(HEAD_SECONDS)
+                return
+            raw, self._unread = found
+            head = parse_request_head(raw)
+        except HeadError as error:
+            self._refuse_unread(error.status)
+            return
+        self._stop_waiting()
+        self._serve(head)
+
+    def _serve(self, head: RequestHead) -> None:
+        """Admit a request and start its exchange, or say why not."""
+        route = self._find(head)
+        empty = head.length == 0
+        if head.method == b"CONNECT":
+            self._refuse(head, HTTPStatus.NOT_IMPLEMENTED, complete=False)
+        elif route is None:
+            self._refuse(head, HTTPStatus.NOT_FOUND, complete=empty)
+        elif not route.rules.admit(head):
+            self._refuse(head, HTTPStatus.UNAUTHORIZED, complete=empty)
+        else:
+            self._exchange = Exchange(self, head, route, self._site)
+            self._exchange.start()
+
+    def _find(self, head: RequestHead) -> Route | None:
+        path = unquote_to_bytes(head.path.partition(b"?")[0])
+        return self._site.router.find(head.host.decode(), path.decode("utf-8", "surrogateescape"))
+
+    def readConnectionLost(self) -> None:
+        """Take the user's end of file."""
+        if self.finished_writing:
+            return
+        self.finished_writing = True
+        if self._ending:
+            self.stream.loseConnection()
+        else:
+            self.advance()
+
+    def _after_end_of_file(self) -> None:
+        """Decide what is left to do for a user who will say no more."""
+        exchange = self._exchange
+        if exchange is None:
+            if not self._unread:
+                self._end()
+        elif exchange.request_complete:
+            exchange.user_finished()
+        elif exchange.wants_body:
+            exchange.user_lost()
+            self.broken()
+
+    def writeConnectionLost(self) -> None:
+        """Our last bytes are on their way; the user may say a few more words."""
+        if self._ending and self._timer is not None:
+            self._wait(LINGER_SECONDS)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
+        """Forget all."""
+        self._forget()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.user_lost()
+
+    # The send buffer, as the stream tells of it.
+
+    def pauseProducing(self) -> None:
+        """Let the response wait: the user doesn't take it."""
+        self.full = True
+        self._stop_stalling()
+        self._stall = self._site.clock.callLater(STALL_SECONDS, self._stalled)
+        if self._exchange is not None:
+            self._exchange.hold(on=True)
+
+    def resumeProducing(self) -> None:
+        """Go on: all was taken."""
+        self.full = False
+        self._stop_stalling()
+        if self._exchange is not None:
+            self._exchange.hold(on=False)
+        self.advance()
+
+    def stopProducing(self) -> None:
+        """Nothing to do: `connectionLost` follows."""
+
+    def _stalled(self) -> None:
+        self._stall = None
+        self._reset()
+
+    # What an exchange asks for; see `UserSide`.
+
+    def throttle(self, *, on: bool) -> None:
+        """Read no more, or read again."""
+        self._throttled = on
+        self._regulate()
+
+    def finished(self, *, keep: bool) -> None:
+        """Go on with the next request, or end."""
+        self._exchange = None
+        if keep:
+            self._wait(KEEPALIVE_SECONDS)
+            self.advance()
+        else:
+            self._end()
+
+    def failed(self, status: int) -> None:
+        """Write an error response."""
+        exchange, self._exchange = self._exchange, None
+        assert exchange is not None
+        complete = exchange.request_complete
+        self._refuse(exchange.head, status, complete=complete)
+
+    def broken(self) -> None:
+        """Reset the connection."""
+        self._exchange = None
+        self._reset()
+
+    def hand_over(self) -> bytes:
+        """Leave the stream; return what was read and not used."""
+        self._forget()
+        self._exchange = None
+        self.stream.unregisterProducer()
+        unread, self._unread = self._unread, b""
+        return unread
+
+    # Error responses and ends.
+
+    def _refuse(self, head: RequestHead, status: int, *, complete: bool) -> None:
+        """Answer a request ourselves; if all of it was read, the next one may come."""
+        keep = complete and keeps_alive(head)
+        connection = connection_header(head, keep=keep)
+        self._respond(status, body=head.method != b"HEAD", connection=connection)
+        self.finished(keep=keep)
+
+    def _refuse_unread(self, status: int) -> None:
+        """Answer what isn't a request, and end."""
+        self._respond(status, body=True, connection=b"close")
+        self._end()
+
+    def _respond(self, status: int, *, body: bool, connection: bytes) -> None:
+        now = self._site.clock.seconds()
+        self.stream.write(
+            self._site.pages.response(status, body=body, connection=connection, now=now)
+        )
+
+    def _end(self) -> None:
+        """Close after all that was written; see `LINGER_SECONDS`."""
+        if self._ending:
+            return
+        self._forget()
+        self._unread = b""
+        self.stream.unregisterProducer()
+        self._wait(STALL_SECONDS)
+        if self.finished_writing:
+            self.stream.loseConnection()
+            return
+        self.stream.loseWriteConnection()
+        if self._paused:
+            self.stream.resumeProducing()
+
+    def _reset(self) -> None:
+        self._forget()
+        self.stream.unregisterProducer()
+        self.stream.abortConnection()
+
+    def _forget(self) -> None:
+        """Stop whatever could happen by itself."""
+        self._ending = True
+        self._stop_waiting()
+        self._stop_stalling()
+
+    # Time limits: one timer for what the user is to do next, one for the send buffer.
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._timer = self._site.clock.callLater(seconds, self._timed_out)
+
+    def _timed_out(self) -> None:
+        self._timer = None
+        if self._ending:
+            self._reset()
+        elif self._reader.begun:
+            self._refuse_unread(HTTPStatus.REQUEST_TIMEOUT)
+        elif self.full:  # not idle: `_stall` watches
+            self._wait(KEEPALIVE_SECONDS)
+        else:
+            self._end()
+
+    def _stop_waiting(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _stop_stalling(self) -> None:
+        timer, self._stall = self._stall, None
+        if timer is not None:
+            timer.cancel()

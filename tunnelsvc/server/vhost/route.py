@@ -1,0 +1,109 @@
+# -*- test-case-name: tests.server.vhost.test_exchange -*-
+"""What the parts of the vhost path ask of each other, and of those around it."""
+
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.relay import Meter
+from tunnelsvc.server.vhost.pages import Pages
+from tunnelsvc.server.vhost.pool import BackendPool
+from tunnelsvc.server.vhost.router import Router
+from tunnelsvc.server.vhost.rules import Rules
+
+
+class Route(Protocol):
+    """Where requests go: an http proxy."""
+
+    @property
+    def rules(self) -> Rules:
+        """What is done to requests."""
+
+    @property
+    def backend(self) -> BackendPool:
+        """Connections to the local service."""
+
+    def exchange_started(self, meter: Meter) -> None:
+        """Take note of a request that is let in.
+
+        Args:
+            meter: counts its bytes while they move: up to the service, down to the user, heads
+                included as they are passed on.
+        """
+
+    def exchange_finished(self, meter: Meter) -> None:
+        """Take note that all is over with that request; called once for each."""
+
+
+class UserSide(Protocol):
+    """What an exchange asks of the user's connection."""
+
+    stream: Stream
+
+    @property
+    def full(self) -> bool:
+        """Whether the user doesn't take what was written."""
+
+    @property
+    def finished_writing(self) -> bool:
+        """Whether the user's end of file has come."""
+
+    def advance(self) -> None:
+        """Give the exchange what was read of the request's body."""
+
+    def throttle(self, *, on: bool) -> None:
+        """Read no more, or read again."""
+
+    def finished(self, *, keep: bool) -> None:
+        """Take note that the response was written. Keep the connection, or end it."""
+
+    def failed(self, status: int) -> None:
+        """Write an error response: nothing else was written."""
+
+    def broken(self) -> None:
+        """Reset the connection: the response can't be completed."""
+
+    def hand_over(self) -> bytes:
+        """Leave the stream to somebody else; return what was read and not used."""
+
+
+class Joiner(Protocol):
+    """How two streams become one: `tunnelsvc.relay.join`."""
+
+    def __call__(
+        self,
+        near: Stream,
+        far: Stream,
+        near_unread: bytes = ...,
+        far_unread: bytes = ...,
+        *,
+        clock: IReactorTime,
+        far_half_closes: bool = ...,
+        meter: Meter | None = ...,
+    ) -> Deferred[Any]:
+        """Join; the result fires at the end and never fails."""
+
+
+@frozen(eq=False)
+class Site:
+    """What all users' connections of one server share.
+
+    Attributes:
+        router: finds the proxy of a request.
+        clock: for the time limits.
+        response_timeout_seconds: how long a service may take from the end of a request to the
+            head of its response (``vhost_http_timeout``).
+        pages: makes error responses.
+        join: joins the two sides of an upgraded connection.
+        scheme: ``http`` or ``https``, as the users see it.
+    """
+
+    router: Router[Route]
+    clock: IReactorTime
+    response_timeout_seconds: float
+    pages: Pages
+    join: Joiner
+    scheme: bytes = b"http"

@@ -1,0 +1,84 @@
+# -*- test-case-name: tests.server.vhost.test_router -*-
+"""Which proxy a request belongs to: by host name, then by path (protocol notes 6.2)."""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from tunnelsvc.errors import ProxyRefused
+
+T = TypeVar("T")
+
+_FEWEST_LABELS = 3
+"""Of a name that a wildcard may match: ``*.com`` would catch other people's sites."""
+
+
+def normalise(host: str) -> str:
+    """Reduce a Host header or a configured domain to the name that is compared.
+
+    Port, trailing dot and the brackets of an IPv6 address go, case is folded.
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    return host.rstrip(".").lower()
+
+
+def _candidates(host: str) -> Iterator[str]:
+    """Give the domains that may match, the closest first."""
+    yield host
+    labels = host.split(".")
+    while len(labels) >= _FEWEST_LABELS:
+        del labels[0]
+        yield ".".join(["*", *labels])
+    yield "*"
+
+
+class Router(Generic[T]):
+    """Routes of one port. A location is a prefix of the path; the empty one matches all."""
+
+    def __init__(self) -> None:
+        self._domains: dict[str, dict[str, T]] = {}
+
+    def add(self, domain: str, location: str, target: T) -> None:
+        """Add a route.
+
+        Args:
+            domain: a name, ``*.`` and a name, ``*`` or an address.
+            location: prefix of paths.
+            target: what `find` returns.
+
+        Raises:
+            ProxyRefused: somebody has it.
+        """
+        locations = self._domains.setdefault(normalise(domain), {})
+        if location in locations:
+            raise ProxyRefused("router config conflict")
+        locations[location] = target
+
+    def remove(self, domain: str, location: str) -> None:
+        """Remove a route. One that isn't there is no error."""
+        domain = normalise(domain)
+        locations = self._domains.get(domain, {})
+        locations.pop(location, None)
+        if not locations:
+            self._domains.pop(domain, None)
+
+    def find(self, host: str, path: str) -> T | None:
+        """Find the target of a request.
+
+        Args:
+            host: as the Host header has it.
+            path: decoded, without the query.
+
+        Returns:
+            The target of the closest domain that has a location for the path, by the longest of
+            those; None without any.
+        """
+        for domain in _candidates(normalise(host)):
+            locations = self._domains.get(domain)
+            if locations:
+                fitting = [location for location in locations if path.startswith(location)]
+                if fitting:
+                    return locations[max(fitting, key=len)]
+        return None

@@ -1,0 +1,110 @@
+# -*- test-case-name: tests.server.vhost.test_rules -*-
+"""What one http proxy wants done to its requests: headers set, who may enter."""
+
+import hmac
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import field, frozen
+
+from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.wire.httphead import (
+    Header,
+    HeadError,
+    RequestHead,
+    check_text,
+    parse_header,
+    values_of,
+)
+
+NOT_TO_BE_SET: Final = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"host",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Headers that say how a message is read, or that have a key of their own (Host)."""
+
+
+def _shown(value: bytes) -> str:
+    return "'***'" if value else "''"
+
+
+@frozen
+class Rules:
+    """The keys of an http proxy that concern its requests; see `make_rules`.
+
+    Attributes:
+        host: value of the Host header; empty: the user's.
+        headers: set in requests, instead of any that the user sent.
+        credentials: user and password, if either is asked for: ``user:password``.
+    """
+
+    host: bytes = b""
+    headers: tuple[Header, ...] = ()
+    credentials: bytes = field(default=b"", repr=_shown)
+
+    def admit(self, head: RequestHead) -> bool:
+        """Tell whether a request has the credentials (RFC 7617), in a time that tells nothing."""
+        if not self.credentials:
+            return True
+        given = values_of(head.headers, b"authorization")
+        return hmac.compare_digest(_decoded(given[0]) if given else b"", self.credentials)
+
+
+def _decoded(authorization: bytes) -> bytes:
+    scheme, _, encoded = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return b64decode(encoded.strip(), validate=True)
+    except Base64Error:
+        return b""
+
+
+def make_rules(
+    *,
+    host_header_rewrite: str = "",
+    headers: Mapping[str, str] | None = None,
+    http_user: str = "",
+    http_password: str = "",
+) -> Rules:
+    """Make rules of a proxy's configuration, checked.
+
+    Args:
+        host_header_rewrite: the Host that the service sees; empty: the user's.
+        headers: names and values to set in requests.
+        http_user: who may enter; with an empty password too, everybody.
+        http_password: of that user.
+
+    Raises:
+        ProxyRefused: a value can't be sent in a header.
+    """
+    lines = []
+    for name, value in (headers or {}).items():
+        header = _header(name, value)
+        if header[0].lower() not in NOT_TO_BE_SET:
+            lines.append(header)
+    _, host = _header("Host", host_header_rewrite)
+    credentials = f"{http_user}:{http_password}".encode() if http_user or http_password else b""
+    return Rules(host, tuple(lines), credentials)
+
+
+def _header(name: str, value: str) -> Header:
+    line = f"{name}: {value}".encode()
+    try:
+        if b"\r" in line or b"\n" in line:
+            raise HeadError("a line end")
+        check_text(line)
+        return parse_header(line)
+    except HeadError as error:
+        raise ProxyRefused(f"header [{name}] can't be set: {error}") from None
