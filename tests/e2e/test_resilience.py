@@ -1,0 +1,209 @@
+# -*- test-case-name: tests.e2e.test_resilience -*-
+"""Crashes, strangers and nonsense: what a public port sees, and what must survive it."""
+
+# As a module: trial takes a "suppress" of a test module for its own.
+import contextlib
+import random
+import socket
+import time
+from contextlib import ExitStack
+from typing import Final
+
+from tests.e2e.services import connected, echo, echo_once, is_closed, receive, serves_echo
+from tests.e2e.tunnel import TunnelTestCase, tcp_proxy
+from tests.programs import PATIENCE, Program, eventually, free_port
+
+# Connections that are open when the server is killed.
+LIVE_CONNECTIONS: Final = 200
+
+# Seconds from a restarted server's listening until its client's proxies work again: the promise is
+# two, the rest is for a busy machine.
+BACK_WITHIN_SECONDS: Final = 2.0 + 1.0
+
+# Connections made and closed at once.
+KNOCKS: Final = 2000
+
+# Descriptors that may come and go by themselves (a pooled connection, a log file).
+SLACK: Final = 4
+
+# A TLS record header that promises 512 bytes of ClientHello, and the beginning of those.
+HALF_HELLO: Final = bytes.fromhex("1603010200010001fc0303") + bytes(40)
+
+# A first frame of yamux that belongs to a stream nobody opened, with the longest length there is.
+BAD_YAMUX: Final = bytes.fromhex("000000000000ffffffffffff")
+
+# A v1 message that claims to be longer than any may be.
+LONG_MESSAGE: Final = b"o" + (2**40).to_bytes(8, "big") + b"{" * 100
+
+# A login that isn't JSON.
+BROKEN_LOGIN: Final = b"o" + (10).to_bytes(8, "big") + b"{'nope': 1"
+
+
+class CrashTests(TunnelTestCase):
+    """The server is killed under many users."""
+
+    def test_server_killed(self) -> None:
+        """Every user notices, the client is back at once, and nothing is left open."""
+        port = free_port()
+        service = self.local_service(echo)
+        server = self.start_server()
+        client = self.start_client({"echo": tcp_proxy(service.port, port)})
+        self.assertTrue(serves_echo(port))
+        before = client.status.open_files()
+        with ExitStack() as stack:
+            users = [stack.enter_context(connected(port)) for _ in range(LIVE_CONNECTIONS)]
+            self.assertTrue(all(echo_once(user) for user in users))
+            server.kill()
+            self.assertTrue(all(is_closed(user) for user in users))
+        server = self.start_server()
+        started = time.monotonic()
+        client.wait_for("[echo] start proxy success", times=2)
+        self.assertLess(time.monotonic() - started, BACK_WITHIN_SECONDS, client.excerpt())
+        self.assertTrue(serves_echo(port))
+        eventually(lambda: not service.live, "local connections closed")
+        wait_for_files(client, before)
+
+    def test_client_killed(self) -> None:
+        """The server closes its users' connections and frees the port for the next client."""
+        port = free_port()
+        service = self.local_service(echo)
+        server = self.start_server()
+        before = server.status.open_files()
+        proxies = {"echo": tcp_proxy(service.port, port)}
+        client = self.start_client(proxies)
+        with connected(port) as user:
+            self.assertTrue(echo_once(user))
+            client.kill()
+            self.assertTrue(is_closed(user))
+        wait_for_files(server, before)
+        self.start_client(proxies)
+        self.assertTrue(serves_echo(port))
+
+    def test_users_leave(self) -> None:
+        """Users who reset their connections cost neither program a descriptor."""
+        port = free_port()
+        service = self.local_service(echo)
+        server = self.start_server()
+        client = self.start_client({"echo": tcp_proxy(service.port, port)})
+        self.assertTrue(serves_echo(port))
+        before = [program.status.open_files() for program in (server, client)]
+        for _ in range(100):
+            with connected(port) as user:
+                user.sendall(b"x" * 1000)
+                # Linger of zero seconds: close() sends a reset.
+                user.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        eventually(lambda: not service.live, "local connections closed")
+        for program, files in zip((server, client), before, strict=True):
+            wait_for_files(program, files)
+
+
+def wait_for_files(program: Program, before: int) -> None:
+    """Wait until a program has no more descriptors open than before."""
+    status = program.status
+    try:
+        eventually(lambda: status.open_files() <= before + SLACK, "descriptors closed")
+    except AssertionError as error:
+        files = f"{before} before, {status.open_files()} now"
+        raise AssertionError(f"{error}: {files}\n{program.excerpt()}") from None
+
+
+class GarbageTests(TunnelTestCase):
+    """Nonsense on the bind port costs nothing but its own connection."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.port = free_port()
+        self.server = self.start_server()
+        self.client = self.start_client(
+            {"echo": tcp_proxy(self.local_service(echo).port, self.port)}
+        )
+        self.good = self.stay_connected()
+
+    def stay_connected(self) -> socket.socket:
+        """Be a user with a connection of long standing."""
+        user = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        self.addCleanup(user.close)
+        self.assertTrue(echo_once(user))
+        return user
+
+    def check_unharmed(self) -> None:
+        """Old and new connections work, on the same login."""
+        self.assertTrue(echo_once(self.good))
+        self.assertTrue(serves_echo(self.port))
+        self.assertEqual(len(self.client.lines("login to server success")), 1)
+
+    def throw(self, data: bytes) -> None:
+        """Send this to the bind port and finish; the server must close."""
+        with connected(self.bind_port) as stranger, contextlib.suppress(OSError):
+            stranger.sendall(data)
+            stranger.shutdown(socket.SHUT_WR)
+            receive(stranger, 100_000)
+
+    def test_random_bytes(self) -> None:
+        """Random bytes, and random bytes that begin like something known."""
+        source = random.Random(7)
+        for first in (b"", b"\x16", b"\x17", b"\x17\x16\x03\x01", b"\0", b"o", b"w", b"GET "):
+            for size in (1, 11, 300, 5000):
+                self.throw(first + source.randbytes(size))
+                self.assertTrue(echo_once(self.good))
+        self.check_unharmed()
+
+    def test_broken_openings(self) -> None:
+        """Openings of each protocol with one thing wrong."""
+        for data in (HALF_HELLO, b"\x17" + HALF_HELLO, BAD_YAMUX, LONG_MESSAGE, BROKEN_LOGIN):
+            self.throw(data)
+        self.check_unharmed()
+
+    def test_silence_is_ended(self) -> None:
+        """Who says nothing, or half of something, is closed by the server."""
+        openings = (b"", b"\x17", b"\x16", HALF_HELLO, b"o", BAD_YAMUX[:5], b"GE")
+        with ExitStack() as stack:
+            strangers = [stack.enter_context(connected(self.bind_port)) for _ in openings]
+            for stranger, data in zip(strangers, openings, strict=True):
+                stranger.sendall(data)
+            self.check_unharmed()
+            for stranger, data in zip(strangers, openings, strict=True):
+                self.assertTrue(self.is_ended(stranger), f"{data!r} keeps its connection")
+        self.check_unharmed()
+
+    def test_slow_bytes(self) -> None:
+        """A login of which a byte arrives now and then doesn't hold the connection for ever."""
+        login = b"o" + (200).to_bytes(8, "big") + b" " * 200
+        with connected(self.bind_port) as stranger:
+            stranger.settimeout(0.5)
+            deadline = time.monotonic() + PATIENCE
+            ended = False
+            for byte in login:
+                with contextlib.suppress(ConnectionError):
+                    stranger.send(bytes((byte,)))
+                ended = self.ended_within_timeout(stranger)
+                if ended or time.monotonic() > deadline:
+                    break
+        self.assertTrue(ended)
+        self.check_unharmed()
+
+    def test_knocks(self) -> None:
+        """Thousands of connections closed at once leave no descriptor behind."""
+        before = self.server.status.open_files()
+        for knock in range(KNOCKS):
+            socket.create_connection(("127.0.0.1", self.bind_port), timeout=PATIENCE).close()
+            if knock % 500 == 0:
+                self.assertTrue(echo_once(self.good))
+        self.check_unharmed()
+        wait_for_files(self.server, before)
+
+    def ended_within_timeout(self, stranger: socket.socket) -> bool:
+        """Whether the server closes before the socket's timeout is over."""
+        try:
+            return is_closed(stranger)
+        except TimeoutError:
+            return False
+
+    def is_ended(self, stranger: socket.socket) -> bool:
+        """Whether the server closes in time, after an answer or without."""
+        with contextlib.suppress(ConnectionError):
+            try:
+                receive(stranger, 100_000)
+            except TimeoutError:
+                return False
+        return True
