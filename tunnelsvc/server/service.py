@@ -1,20 +1,18 @@
 # -*- test-case-name: tests.server.test_service -*-
 """The server as a Twisted service: what is listening, and what it is built of."""
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.handover import ParkingFactory
-from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.certificates import server_context
-from tunnelsvc.link.sockopts import tune
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.relay import join
 from tunnelsvc.server.accept import Acceptor
@@ -75,6 +73,7 @@ class TunnelServer(MultiService):
             response_timeout=self.config.vhost_http_timeout_seconds,
             custom_404_page=self.config.custom_404_page,
             join=join,
+            connections=context.connections,
         )
 
     def privilegedStartService(self) -> None:
@@ -85,20 +84,12 @@ class TunnelServer(MultiService):
         """
         super().privilegedStartService()
         config = self.config
-        self._listen("bind", config.bind_addr, config.bind_port, self._acceptor.accept)
+        accept = ParkingFactory(self._acceptor.accept, self._context.connections)
+        self._listen("bind", config.bind_addr, config.bind_port, accept)
         if self._vhost is not None and config.vhost_http_port != config.bind_port:
-            self._listen("vhost_http", config.proxy_bind_addr, config.vhost_http_port, self._user)
+            self._listen("vhost_http", config.proxy_bind_addr, config.vhost_http_port, self._vhost)
 
-    def _user(self, stream: Stream) -> None:
-        """Take a connection to the vhost port."""
-        assert self._vhost is not None
-        tune(stream)
-        self._vhost.take_over(stream, b"")
-
-    def _listen(
-        self, what: str, interface: str, number: int, accept: Callable[[Stream], None]
-    ) -> None:
-        factory = ParkingFactory(accept, self._context.connections)
+    def _listen(self, what: str, interface: str, number: int, factory: ServerFactory) -> None:
         interface = interface.removeprefix("[").removesuffix("]")
         port = self._reactor.listenTCP(number, factory, backlog=BACKLOG, interface=interface)
         self._listening.append(port)

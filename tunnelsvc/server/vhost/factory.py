@@ -2,8 +2,9 @@
 """Where users' HTTP connections come from: a port of their own, or the bind port."""
 
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import ServerFactory
 
+from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.sockopts import tune
 from tunnelsvc.server.vhost.pages import Pages
@@ -12,7 +13,7 @@ from tunnelsvc.server.vhost.route import Joiner, Route, Site
 from tunnelsvc.server.vhost.router import Router
 
 
-class VhostFactory(Factory):
+class VhostFactory(ServerFactory):
     """Makes the protocols of users' connections."""
 
     noisy = False
@@ -25,6 +26,7 @@ class VhostFactory(Factory):
         response_timeout: float,
         custom_404_page: str,
         join: Joiner,
+        connections: Connections | None = None,
     ) -> None:
         """Begin.
 
@@ -34,7 +36,9 @@ class VhostFactory(Factory):
             response_timeout: seconds from the end of a request to the head of its response.
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
+            connections: takes note of those to the port of our own.
         """
+        self._connections = connections or Connections()
         self._site = Site(
             router=router,
             clock=clock,
@@ -45,7 +49,7 @@ class VhostFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
         """Build the protocol of a connection to a port of our own."""
-        return _Tuned(self._site)
+        return _Fresh(self._site, self._connections)
 
     def take_over(self, stream: Stream, first_bytes: bytes) -> None:
         """Take a parked stream that was recognised as HTTP.
@@ -57,9 +61,15 @@ class VhostFactory(Factory):
         VhostProtocol(self._site).take_over(stream, first_bytes)
 
 
-class _Tuned(VhostProtocol):
-    """Sets the options of a fresh connection first."""
+class _Fresh(VhostProtocol):
+    """Reads a connection from its beginning; nobody has set its options yet."""
+
+    def __init__(self, site: Site, connections: Connections) -> None:
+        super().__init__(site)
+        self._connections = connections
 
     def connectionMade(self) -> None:
-        tune(self.transport)  # type: ignore[arg-type]
+        stream: Stream = self.transport  # type: ignore[assignment]
+        tune(stream)
+        self._connections.add(stream)
         super().connectionMade()
