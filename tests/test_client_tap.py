@@ -1,0 +1,185 @@
+# -*- test-case-name: tests.test_client_tap -*-
+"""Tests for `tunnelsvc.client_tap`, and for how twistd ends with it."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+import tunnelsvc
+from tests.loglines import LogLines
+from tunnelsvc.client.service import TunnelClient
+from tunnelsvc.client_tap import Options, makeService
+from tunnelsvc.config import Loaded
+from tunnelsvc.config.schema import ClientConfig, ServerConfig, TLSConfig
+from tunnelsvc.server.service import TunnelServer
+
+ROOT = Path(tunnelsvc.__file__).parents[1]
+
+# Seconds a program that ends by itself may take.
+PATIENCE = 60
+
+CLIENT_FILE = """\
+[common]
+server_addr = 127.0.0.1
+server_port = {port}
+user = {{{{ .Envs.TUNNEL_USER }}}}
+{more}
+
+[ssh]
+type = tcp
+local_port = 22
+"""
+
+# What the script that pip makes of Twisted's entry point runs.
+TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
+
+
+def write(path: str, port: int = 7000, more: str = "") -> str:
+    Path(path).write_text(CLIENT_FILE.format(port=port, more=more), encoding="utf-8")
+    return path
+
+
+class OptionsTests(SynchronousTestCase):
+    """The command line."""
+
+    def setUp(self) -> None:
+        self.stderr = io.StringIO()
+        self.patch(sys, "stderr", self.stderr)
+        self.patch(os, "environ", {"TUNNEL_USER": "alice"})
+
+    def parsed(self, path: str) -> Options:
+        options = Options()
+        options.parseOptions(["-c", path])
+        return options
+
+    def test_configuration(self) -> None:
+        config = self.parsed(write(self.mktemp(), 7001)).loaded.config
+        self.assertEqual((config.server_port, config.user), (7001, "alice"))
+        self.assertEqual([proxy.name for proxy in config.proxies], ["ssh"])
+
+    def test_problems(self) -> None:
+        path = write(self.mktemp(), 99999, "pool_count = many")
+        self.assertEqual(self.assertRaises(SystemExit, self.parsed, path).code, 1)
+        port, pool = self.stderr.getvalue().splitlines()
+        self.assertIn("[common] server_port = 99999", port)
+        self.assertIn("[common] pool_count = many", pool)
+
+    def test_composition(self) -> None:
+        program = makeService(self.parsed(write(self.mktemp(), more="log_level = error")))
+        (client,) = program
+        assert isinstance(client, TunnelClient)
+        self.assertEqual(program.log_config.level, "error")
+
+    def test_missing_certificate(self) -> None:
+        options = self.parsed(write(self.mktemp()))
+        tls = TLSConfig(trusted_ca_file=self.mktemp())
+        options.loaded = Loaded(evolve(options.loaded.config, tls=tls), ())
+        self.assertEqual(self.assertRaises(SystemExit, makeService, options).code, 1)
+        self.assertIn("tls_trusted_ca_file", self.stderr.getvalue())
+
+
+class ServiceTests(TestCase):
+    """A client and a real server."""
+
+    def setUp(self) -> Any:
+        self.lines = LogLines(self)
+        server = TunnelServer(
+            ServerConfig(bind_addr="127.0.0.1", bind_port=0, token="right"), reactor
+        )
+        server.privilegedStartService()
+        server.startService()
+        self.addCleanup(server.stopService)
+        self.port = server.ports["bind"]
+
+    def make(self, token: str) -> Any:
+        options = Options()
+        options.loaded = Loaded(
+            ClientConfig(server_addr="127.0.0.1", server_port=self.port, token=token), ("a hint",)
+        )
+        return makeService(options, reactor)
+
+    def test_readiness(self) -> Any:
+        """The service manager hears of us after the login."""
+        program = self.make("right")
+        said: Deferred[str] = Deferred()
+        program.ready = said.callback
+
+        async def check() -> None:
+            program.privilegedStartService()
+            program.startService()
+            self.assertNoResult(said)
+            self.assertRegex(await said, r"\Alogged in, run id [0-9a-f]{16}\Z")
+            self.assertIn("a hint", self.lines)
+            await program.stopService()
+
+        return ensureDeferred(check())
+
+    def test_refused(self) -> Any:
+        """A refused login ends the program."""
+        program = self.make("wrong")
+        ended: Deferred[None] = Deferred()
+        program._stop_reactor = lambda: ended.callback(None)
+
+        async def check() -> None:
+            program.startService()
+            await ended
+            self.assertEqual(program.exit_status, 1)
+            await program.stopService()
+
+        return ensureDeferred(check())
+
+
+class TwistdTests(SynchronousTestCase):
+    """The real twistd, which knows nothing of exit statuses."""
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+
+    def twistd(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            (*TWISTD, *arguments),
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TUNNEL_USER": "alice"},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def closed_port(self) -> int:
+        """Return a port on which nobody answers; it stays ours until the test ends."""
+        unused = socket.socket()
+        self.addCleanup(unused.close)
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+        return port
+
+    def test_no_server(self) -> None:
+        """Exit status 1, a clear message in the log, no pid file left."""
+        config = write(str(self.directory / "frpc.ini"), self.closed_port())
+        for log, more in (("-", ""), ("frpc.log", "log_file = frpc.log\n")):
+            write(config, self.closed_port(), more)
+            done = self.twistd("-n", "tunnel-client")
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            path = self.directory / log
+            text = done.stdout if log == "-" else path.read_text(encoding="utf-8")
+            self.assertRegex(text, r"\A\S+ \S+ \[E\] \[client/service\] .*refused.*\n\Z")
+            self.assertFalse((self.directory / "twistd.pid").exists())
+
+    def test_wrong_configuration(self) -> None:
+        write(str(self.directory / "frpc.ini"), 99999)
+        done = self.twistd("-n", "tunnel-client")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("server_port = 99999", done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["frpc.ini"])

@@ -1,0 +1,104 @@
+# -*- test-case-name: tests.test_layout -*-
+"""Rules for the source that no tool checks."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tunnelsvc"
+
+MAX_FUNCTION_LINES = 60
+MAX_MODULE_LINES = 400
+
+TEST_CASE_NAME = re.compile(r"# -\*- test-case-name: (tests(?:\.\w+)+) -\*-\n")
+
+# Where somebody's machine or person would show. Web addresses of examples are what stays allowed.
+PERSONAL = re.compile(
+    r"/(?:home|Users)/\w|/root/|/work/|/tmp/\w|[\w.]+@(?!example\b)[\w-]+\.(?:com|org|net|io|dev)\b"
+)
+
+
+def modules(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*.py")) if "__pycache__" not in path.parts)
+
+
+def sources() -> Iterator[Path]:
+    """Give every text that goes out."""
+    for folder in ("tunnelsvc", "twisted", "tests", "conf", "docs", "changelog.d", "benchmarks"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and path.suffix not in {".pyc", ".cache"}:
+                yield path
+    yield from (ROOT / name for name in ("README.md", "setup.cfg", "pyproject.toml", "tox.ini"))
+
+
+class LayoutTests(SynchronousTestCase):
+    """Each looks at all modules, and names those that break the rule."""
+
+    def setUp(self) -> None:
+        if not (ROOT / "setup.cfg").exists():
+            raise SkipTest("the tests run outside of the repository")
+
+    def test_something_is_looked_at(self) -> None:
+        self.assertIn(PACKAGE / "server" / "proxies" / "base.py", list(modules(PACKAGE)))
+        self.assertIn(ROOT / "README.md", list(sources()))
+
+    def test_each_module_names_its_tests(self) -> None:
+        wrong = []
+        for path in modules(PACKAGE):
+            text = path.read_text(encoding="utf-8")
+            if not re.search(r"^(async def|def|class) ", text, re.MULTILINE):
+                continue
+            named = TEST_CASE_NAME.match(text)
+            tests = ROOT.joinpath(*named[1].split(".")) if named else None
+            if tests is None or not (tests.is_dir() or tests.with_suffix(".py").is_file()):
+                wrong.append(str(path.relative_to(ROOT)))
+        self.assertEqual(wrong, [])
+
+    def test_modules_are_short(self) -> None:
+        lengths = {path: len(path.read_text("utf-8").splitlines()) for path in modules(PACKAGE)}
+        long = [f"{path.name}: {n}" for path, n in lengths.items() if n > MAX_MODULE_LINES]
+        self.assertEqual(long, [])
+
+    def test_functions_are_short(self) -> None:
+        long = [
+            f"{path.name}: {node.name}"
+            for path in modules(PACKAGE)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
+        ]
+        self.assertEqual(long, [])
+
+    def test_conversations_are_machines(self) -> None:
+        """No attribute says which state a conversation is in; Automat knows."""
+        asked = [
+            path.name
+            for path in modules(PACKAGE / "control")
+            if re.search(r"self\.\w*state\b\s*(==|!=|=|is|in)", path.read_text(encoding="utf-8"))
+        ]
+        self.assertEqual(asked, [])
+
+    def test_ci_does_what_the_readme_says(self) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        commands = re.findall(r"```sh\n(python3 -m venv \.venv && .*/tox)\n```", readme)
+        script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+        self.assertEqual(commands, script.splitlines()[-1:])
+
+    def test_nothing_personal(self) -> None:
+        found = [
+            f"{path.relative_to(ROOT)}: {match[0]}"
+            for path in sources()
+            if path != Path(__file__)
+            for match in PERSONAL.finditer(path.read_text(encoding="utf-8", errors="replace"))
+        ]
+        self.assertEqual(found, [])
+
+    def test_docs_name_what_is_there(self) -> None:
+        flow = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
+        named = set(re.findall(r"`([\w/]+\.py)`", flow))
+        self.assertGreater(len(named), 20)
+        self.assertEqual([name for name in named if not (PACKAGE / name).is_file()], [])

@@ -1,0 +1,190 @@
+# -*- test-case-name: tests.test_cli -*-
+"""The command ``tunnelsvc``.
+
+A role's modules are imported when its command is given: ``verify`` opens no reactor, and the
+server doesn't carry the client with it.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from twisted.python.usage import Options, UsageError
+
+from tunnelsvc.config import Loaded, load_client, load_server
+from tunnelsvc.runner import ProgramOptions, config_errors_exit, run
+
+USAGE_STATUS: Final = 2
+"""Exit status of a command line that makes no sense, as shells and argparse have it."""
+
+READ_LIMIT_BYTES: Final = 1024 * 1024
+"""What is read of a file to see whose it is: the longest that either program takes."""
+
+# A server's file has [common] only, and plugins. A client's has proxies, or at least a server.
+_CLIENT_SIGN: Final = re.compile(
+    rb"^\s*(\[(?!common\]|plugin\.)|server_(addr|port)\s*=)", re.MULTILINE
+)
+
+
+def role_of(content: bytes) -> str:
+    """Tell whose configuration file this is: ``client`` or ``server``."""
+    return "client" if _CLIENT_SIGN.search(content) else "server"
+
+
+class VerifyRole(ProgramOptions):
+    """Options of ``verify server`` and ``verify client``."""
+
+    longdesc = "Reads the file, shows what is wrong with it, and runs nothing."
+
+    optParameters: ClassVar = [["config", "c", None, "The configuration file."]]
+
+
+class VerifyOptions(VerifyRole):
+    """Options of ``verify``."""
+
+    subCommands: ClassVar[list[Any]] = [
+        ["server", None, VerifyRole, "Check it as a server's file."],
+        ["client", None, VerifyRole, "Check it as a client's file."],
+    ]
+
+    @property
+    def synopsis(self) -> str:
+        """What ``--help`` shows after the command's name."""
+        return "" if self.subCommand else "[server|client] -c FILE"
+
+    def path(self) -> str:
+        """The file to check.
+
+        Raises:
+            UsageError: none is given.
+        """
+        given = (self.subCommand and self.subOptions["config"]) or self["config"]
+        if not given:
+            raise UsageError("which file? Say -c FILE")
+        return str(given)
+
+    def role(self) -> str:
+        """Whose file it is: what was said, else what it looks like."""
+        if self.subCommand:
+            return str(self.subCommand)
+        try:
+            with Path(self.path()).open("rb") as file:
+                return role_of(file.read(READ_LIMIT_BYTES))
+        except OSError:
+            return "server"  # Reading it again gives the message.
+
+
+class DemoOptions(ProgramOptions):
+    """Options of ``demo``."""
+
+    longdesc = "Listens on free ports of 127.0.0.1 only."
+
+    optFlags: ClassVar = [["verbose", "V", "Show what server and client log."]]
+
+
+def _server_options() -> Options:
+    from tunnelsvc.server_tap import Options as ServerOptions
+
+    return ServerOptions()
+
+
+def _client_options() -> Options:
+    from tunnelsvc.client_tap import Options as ClientOptions
+
+    return ClientOptions()
+
+
+class CommandOptions(ProgramOptions):
+    """Options of ``tunnelsvc`` itself."""
+
+    longdesc = "A self-hosted reverse tunnel. tunnelsvc COMMAND --help tells more."
+    subCommands: ClassVar[list[Any]] = [
+        ["server", None, _server_options, "Run the public side of the tunnel (frps.ini)."],
+        ["client", None, _client_options, "Run the hidden side of the tunnel (frpc.ini)."],
+        ["verify", None, VerifyOptions, "Check a configuration file."],
+        ["demo", None, DemoOptions, "Run both sides and a small web page on this machine."],
+    ]
+
+    opt_v = ProgramOptions.opt_version
+
+    @property
+    def synopsis(self) -> str:
+        """What ``--help`` shows before the command's own synopsis."""
+        return "Usage: tunnelsvc" if self.subCommand else "Usage: tunnelsvc COMMAND [options]"
+
+    def postOptions(self) -> None:
+        """Insist on a command.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not self.subCommand:
+            raise UsageError("a command is missing")
+
+
+def _run_server(options: Any) -> int:
+    from tunnelsvc.server_tap import makeService
+
+    return run(makeService(options))
+
+
+def _run_client(options: Any) -> int:
+    from tunnelsvc.client_tap import makeService
+
+    return run(makeService(options))
+
+
+def _run_demo(options: DemoOptions) -> int:
+    from twisted.internet import reactor
+
+    from tunnelsvc.demo import make_demo
+
+    show = partial(print, flush=True)
+    return run(make_demo(reactor, show, verbose=bool(options["verbose"])))
+
+
+def _verify(options: VerifyOptions) -> int:
+    path = options.path()
+    load: Callable[..., Loaded[Any]] = load_client if options.role() == "client" else load_server
+    with config_errors_exit():
+        loaded = load(path, os.environ)
+    for warning in loaded.warnings:
+        print(warning, file=sys.stderr)
+    print(f"tunnelsvc: the configuration file {path} syntax is ok")
+    return 0
+
+
+COMMANDS: Final = {
+    "server": _run_server,
+    "client": _run_client,
+    "verify": _verify,
+    "demo": _run_demo,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: arguments, without the program's name; those of the process if None.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: help or version was shown, or the configuration can't be used.
+    """
+    # What the console can't show is better garbled than lost.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    options = CommandOptions()
+    try:
+        options.parseOptions(sys.argv[1:] if argv is None else list(argv))
+        return COMMANDS[str(options.subCommand)](options.subOptions)
+    except UsageError as error:
+        print(f"tunnelsvc: {error}\nTry: tunnelsvc --help", file=sys.stderr)
+        return USAGE_STATUS

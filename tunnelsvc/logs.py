@@ -1,0 +1,199 @@
+# -*- test-case-name: tests.test_logs -*-
+"""The log: which events are shown, how a line looks, and where it goes.
+
+A line is frp's, so that scripts which read it go on working::
+
+    2026-07-20 13:22:59.812 [I] [client/registration] [ssh] start proxy success
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from pathlib import Path
+from typing import IO, Any, Final, TypeAlias
+
+from twisted.logger import (
+    FileLogObserver,
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    formatEvent,
+)
+from twisted.python.logfile import DailyLogFile
+
+from tunnelsvc.errors import ConfigError
+
+Level: TypeAlias = Any
+"""A constant of `LogLevel`; the package that makes them has no types."""
+
+CONSOLE: Final = "console"
+"""The ``log_file`` that is standard output."""
+
+LEVELS: Final[dict[str, Level]] = {
+    "trace": LogLevel.debug,
+    "debug": LogLevel.debug,
+    "info": LogLevel.info,
+    "warn": LogLevel.warn,
+    "error": LogLevel.error,
+}
+"""``log_level`` to Twisted's levels, which have none below debug."""
+
+LETTERS: Final[dict[Level, str]] = {
+    LogLevel.debug: "D",
+    LogLevel.info: "I",
+    LogLevel.warn: "W",
+    LogLevel.error: "E",
+    LogLevel.critical: "E",
+}
+
+COLORS: Final[dict[str, str]] = {"D": "1;32", "I": "1;34", "W": "1;33", "E": "1;31"}
+"""Letter to parameters of the terminal's "select graphic rendition" (ECMA-48 8.3.117)."""
+
+OURS: Final = "tunnelsvc"
+"""Twisted names a logger after its class: ``tunnelsvc.client.registration.Registration``."""
+
+FOREIGN_NAMESPACES: Final = ("twisted", "log_legacy")
+"""Who tells about each port and factory at info: to us that is debug."""
+
+# Names that peers choose end up in messages. As they are, a line feed would forge a line and an
+# escape sequence would reach the terminal of whoever reads the log.
+_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_CONTROL_BUT_LAYOUT: Final = {
+    code: text for code, text in _CONTROL.items() if chr(code) not in "\n\t"
+}
+
+
+def format_line(event: LogEvent, *, color: bool = False) -> str | None:
+    """Turn an event into a line, with a traceback below it if the event has a failure.
+
+    Args:
+        event: what was logged.
+        color: set off the letter of the level.
+
+    Returns:
+        Text that ends with a line feed; None for an event that says nothing.
+    """
+    message = formatEvent(event).translate(_CONTROL)
+    failure = event.get("log_failure")
+    if not message and failure is None:
+        return None
+    letter = LETTERS.get(event.get("log_level", LogLevel.info), "I")
+    level = f"\x1b[{COLORS[letter]}m[{letter}]\x1b[0m" if color else f"[{letter}]"
+    line = f"{_stamp(event)} {level} [{_where(event)}] {message}\n"
+    if failure is not None:
+        line += _indented(failure.getTraceback())
+    return line
+
+
+def _stamp(event: LogEvent) -> str:
+    when = event.get("log_time") or time.time()
+    milliseconds = int(when * 1000) % 1000
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))}.{milliseconds:03}"
+
+
+def _where(event: LogEvent) -> str:
+    """Name the file that speaks, as frp does, if it is one of ours."""
+    namespace = str(event.get("log_namespace", "-"))
+    package, *modules, _ = namespace.split(".") if "." in namespace else (namespace, "")
+    return "/".join(modules) if package == OURS and modules else namespace
+
+
+def _indented(text: str) -> str:
+    lines = text.translate(_CONTROL_BUT_LAYOUT).splitlines()
+    return "".join(f"\t{line}\n" for line in lines)
+
+
+class DailyFile(DailyLogFile):
+    """A log file that gets the date into its name when the day is over: ``frps.log.2026-07-20``.
+
+    Args:
+        path: the file of today; it is continued if it exists.
+        max_days: days that old files are kept; 0: for ever.
+        now: gives Unix seconds.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+
+    def __init__(self, path: str, max_days: int, now: Callable[[], float] = time.time) -> None:
+        self._max_days = max_days
+        self._now = now
+        where = Path(path).absolute()
+        super().__init__(where.name, str(where.parent))
+        self._delete_old()
+
+    def toDate(self, *args: float) -> tuple[int, ...]:  # noqa: N802
+        """Give year, month and day of a time; without one, of now."""
+        return time.localtime(*(args or (self._now(),)))[:3]
+
+    def suffix(self, tupledate: Any) -> str:
+        """Name a day."""
+        return date(*tupledate).isoformat()
+
+    def rotate(self) -> None:
+        """Begin the file of a new day."""
+        super().rotate()
+        self._delete_old()
+
+    def _delete_old(self) -> None:
+        if self._max_days <= 0:
+            return
+        oldest = date(*self.toDate()) - timedelta(days=self._max_days)
+        for path in Path(self.directory).glob(f"{self.name}.*-*-*"):
+            # Not ours, or gone already: leave it.
+            with suppress(ValueError, OSError):
+                if date.fromisoformat(path.name.removeprefix(f"{self.name}.")) < oldest:
+                    path.unlink()
+
+
+def make_observer(
+    *,
+    file: str = CONSOLE,
+    level: str = "info",
+    max_days: int = 3,
+    disable_color: bool = False,
+    stdout: IO[str] | None = None,
+) -> ILogObserver:
+    """Build what the values of ``log_file``, ``log_level`` and so on ask for.
+
+    Args:
+        file: ``console`` or a path.
+        level: a key of `LEVELS`.
+        max_days: days that old files are kept; 0: for ever.
+        disable_color: no colours, not even on a terminal.
+        stdout: the console, if it isn't the process's.
+
+    Raises:
+        ConfigError: the file can't be written.
+    """
+    if file == CONSOLE:
+        target = stdout or sys.stdout
+        observer = _writer(target, color=target.isatty() and not disable_color)
+    else:
+        observer = _writer(_open(file, max_days), color=False)
+    return FilteringLogObserver(observer, [_level_filter(LEVELS[level])])
+
+
+def _writer(target: Any, *, color: bool) -> FileLogObserver:
+    return FileLogObserver(target, lambda event: format_line(event, color=color))
+
+
+def _open(path: str, max_days: int) -> DailyFile:
+    try:
+        return DailyFile(path, max_days)
+    except OSError as why:
+        raise ConfigError(
+            [f"[common] log_file = {path}: can't be written: {why.strerror}"]
+        ) from None
+
+
+def _level_filter(level: Level) -> LogLevelFilterPredicate:
+    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
+    if level == LogLevel.info:
+        for namespace in FOREIGN_NAMESPACES:
+            predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
+    return predicate
