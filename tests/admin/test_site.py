@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import evolve
-from twisted.internet import reactor as global_reactor  # noqa: TID251 - real sockets
+from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
