@@ -63,7 +63,9 @@ class HandoverTests(SynchronousTestCase):
         parked = Parked()
         parked.writeConnectionLost()
         parked.connectionLost(Failure(ConnectionLost()))
+        _, b = pair("stream")
+        b.protocol = parked
         reader = Recorder()
-        parked.replay(reader)
+        attach(b, reader)
         self.assertFalse(reader.finished)
         self.assertIsNotNone(reader.lost)

@@ -6,9 +6,10 @@ way by which a new reader takes over.
 """
 
 from collections.abc import Callable
+from typing import cast
 from weakref import WeakSet
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -57,23 +58,30 @@ class Parked(Protocol):
         """Nobody waits for it."""
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Remember the loss."""
+        """Remember the loss, and stay where `attach` looks: a lost TCP connection forgets us."""
         self._lost = reason
+        if self.transport is not None:
+            cast("Stream", self.transport).protocol = self
 
-    def replay(self, reader: StreamReader) -> None:
-        """Tell `reader` all that happened since the stream was parked, in order."""
+    def replay(self, stream: Stream) -> None:
+        """Tell all that happened since `stream` was parked, in order, to who reads it.
+
+        That is asked for each event: a reader may hand the stream on when it hears of one.
+        """
         for data in self._held:
-            reader.dataReceived(data)
+            stream.protocol.dataReceived(data)
         if self._lost is not None:
-            reader.connectionLost(self._lost)
+            stream.protocol.connectionLost(self._lost)
         elif self._finished:
-            reader.readConnectionLost()
+            stream.protocol.readConnectionLost()
 
 
 def park(stream: Stream) -> None:
     """Pause `stream` and keep its events until the next `attach`."""
     stream.pauseProducing()
-    stream.protocol = Parked()
+    parked = Parked()
+    parked.transport = cast("ITransport", stream)
+    stream.protocol = parked
 
 
 def attach(stream: Stream, reader: StreamReader) -> None:
@@ -84,7 +92,7 @@ def attach(stream: Stream, reader: StreamReader) -> None:
     before = stream.protocol
     stream.protocol = reader
     if isinstance(before, Parked):
-        before.replay(reader)
+        before.replay(stream)
 
 
 class Connections:

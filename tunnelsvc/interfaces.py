@@ -28,7 +28,7 @@ class Stream(Protocol):
 
     Twisted's ``ITransport`` + ``IConsumer`` + ``IPushProducer`` with half-close and abort, as
     ``twisted.internet.tcp.Connection`` has them. `protocol` is whoever reads at present and may
-    be exchanged at any time; see `tunnelsvc.link.messages.MessageProtocol.detach`.
+    be exchanged at any time, by `tunnelsvc.handover.attach`.
     """
 
     protocol: StreamReader

@@ -217,7 +217,7 @@ def run(program: Program) -> int:
         program.privilegedStartService()
         program.startService()
     except CannotListenError as why:
-        program.log.error("{why}", why=why)  # noqa: TRY400 - for users, who need no traceback
+        program.log.error("{why}", why=why)
         program.fail(str(why))
         return program.exit_status
     program.reactor.addSystemEventTrigger("before", "shutdown", program.stopService)

@@ -11,6 +11,7 @@ from tunnelsvc.control.serverside import ControlCore, make_server_control
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import (
+    WIRE_VERSION,
     CloseProxy,
     LoginResp,
     Message,
@@ -98,7 +99,8 @@ class ServerControlTests(SynchronousTestCase):
         """Dropped before it was let in: the client hears why."""
         self.control.drop("control was replaced")
         self.pump()
-        self.assertEqual(self.got, [LoginResp(error="control was replaced")])
+        refusal = LoginResp(version=WIRE_VERSION, error="control was replaced")
+        self.assertEqual(self.got, [refusal])
         self.assertTrue(self.near.lost)
         self.assertEqual(self.ends, ["control was replaced"])
         self.assertTrue(self.core.ended.called)

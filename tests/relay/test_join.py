@@ -169,7 +169,7 @@ class EndTests(JoinCase):
         self.assertFalse(self.at_service.finished)
         closed = self.closed()
         self.assertEqual(closed.reason, Reason.NEAR_LOST)
-        self.assertIn("non-clean", closed.detail)
+        self.assertEqual(closed.because(near="the user", far="x"), "cut off by the user")
 
     def test_reset_while_the_other_has_paused_it(self) -> None:
         """Twisted never finishes closing a transport whose producer died paused."""

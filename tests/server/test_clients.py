@@ -109,7 +109,7 @@ class TakeoverTests(SynchronousTestCase):
         answers = [client.heard[0] for client in (second, third)]
         self.assertEqual(
             [answer.error for answer in answers if isinstance(answer, LoginResp)],
-            ["control was replaced by a new login with its run id", ""],
+            ["control was replaced during login: a newer one has its run id", ""],
         )
 
     def test_leaving(self) -> None:

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from tunnelsvc.config.schema import HTTPProxyConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.wire.messages import Message, NewProxy, NewProxyResp
 
 ANSWER_SECONDS = 20.0
@@ -123,8 +124,12 @@ class Registration:
         return f"{self.user}.{proxy.name}" if self.user else proxy.name
 
     def _announce(self, entry: _Entry) -> None:
+        try:
+            self.send(announcement(entry.proxy, self._wire_name(entry.proxy)))
+        except LocalProtocolError as why:
+            self.log.error("[{proxy}] start error: {why}", proxy=entry.proxy.name, why=why)
+            return
         entry.timer = self.clock.callLater(ANSWER_SECONDS, self._announce, entry)
-        self.send(announcement(entry.proxy, self._wire_name(entry.proxy)))
 
     def _refused(self, entry: _Entry, error: str) -> None:
         self.log.warn("[{proxy}] start error: {error}", proxy=entry.proxy.name, error=error)

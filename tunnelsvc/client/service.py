@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.logger import Logger
 
 from tunnelsvc.client.proxies.stream import StreamProxy
@@ -129,7 +129,7 @@ class TunnelClient(Service):
         """Hops 4 and 5: open a stream, wait to be told which proxy it is for."""
         try:
             work = await session.open_work()
-        except ConnectError as why:
+        except (ConnectError, ConnectionClosed) as why:
             self.log.warn("no work connection: {why}", why=why)
             return
         work.on_message = lambda message: self._started(session, work, message)

@@ -8,7 +8,7 @@ The machine, as ``automat-visualize tunnelsvc.control.clientside`` draws it::
                         \--given_up--> Stopped <--stop-- (any)
 """
 
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from attrs import define
 from automat import TypeMachineBuilder, pep614
@@ -80,7 +80,11 @@ class ClientCore:
         return self.terms.config.login_fail_exit and not self.has_logged_in
 
 
-def _attempt(control: ClientControl, core: ClientCore, *_: object) -> Deferred[None]:
+Attempt = Deferred[Any]
+"""Of a login; may be cancelled."""
+
+
+def _attempt(control: ClientControl, core: ClientCore, *_: object) -> Attempt:
     """Connecting: hold the attempt, so that it can be cancelled."""
     attempt = ensureDeferred(log_in(core.connect, core.terms, core.run_id))
 
@@ -90,7 +94,9 @@ def _attempt(control: ClientControl, core: ClientCore, *_: object) -> Deferred[N
         else:
             control.failed(failure)
 
-    return attempt.addCallbacks(control.established, over)
+    attempt.addCallbacks(control.established, over)
+    attempt.addErrback(lambda failure: core.log.failure("the conversation failed", failure))
+    return attempt
 
 
 def _run(control: ClientControl, core: ClientCore, session: Session) -> Session:
@@ -99,9 +105,6 @@ def _run(control: ClientControl, core: ClientCore, session: Session) -> Session:
     core.run_id = session.run_id
     core.has_logged_in = True
     core.session_since = session.started_at
-    core.log.info("[{run_id}] login to server success, get run id [{run_id}]", run_id=core.run_id)
-    core.events.logged_in(session)
-    session.run()
     return session
 
 
@@ -141,7 +144,6 @@ _waiting = _machine.state("Waiting", _wait)
 _stopped = _machine.state("Stopped")
 
 _idle.upon(ClientControl.start).to(_connecting).returns(None)
-_connecting.upon(ClientControl.established).to(_running).returns(None)
 _connecting.upon(ClientControl.failed).to(_waiting).returns(None)
 _waiting.upon(ClientControl.retry).to(_connecting).returns(None)
 _idle.upon(ClientControl.stop).to(_stopped).returns(None)
@@ -157,9 +159,16 @@ for _input in (
     _stopped.upon(_input).loop().returns(None)
 
 
+@pep614(_connecting.upon(ClientControl.established, nodata=True).to(_running))
+def _established(_control: ClientControl, core: ClientCore, session: Session) -> None:
+    core.log.info("[{run_id}] login to server success, get run id [{run_id}]", run_id=core.run_id)
+    core.events.logged_in(session)
+    session.run()
+
+
 @pep614(_connecting.upon(ClientControl.given_up).to(_stopped))
 def _given_up(
-    _control: ClientControl, core: ClientCore, _attempt: Deferred[None], reason: Failure
+    _control: ClientControl, core: ClientCore, _attempt: Attempt, reason: Failure
 ) -> None:
     core.events.gave_up(explain(core, reason))
 
@@ -172,7 +181,7 @@ def _lost(_control: ClientControl, core: ClientCore, session: Session, reason: F
 
 
 @pep614(_connecting.upon(ClientControl.stop).to(_stopped))
-def _stop_connecting(_control: ClientControl, _core: ClientCore, attempt: Deferred[None]) -> None:
+def _stop_connecting(_control: ClientControl, _core: ClientCore, attempt: Attempt) -> None:
     attempt.cancel()
 
 

@@ -21,9 +21,11 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.heartbeat import Watchdog
+from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import (
+    WIRE_VERSION,
     CloseProxy,
     LoginResp,
     Message,
@@ -33,6 +35,9 @@ from tunnelsvc.wire.messages import (
     Pong,
     ReqWorkConn,
 )
+
+MOST_WAITING = 10_000
+"""Requests of one client that wait for their turn: more than it may have proxies."""
 
 
 class ClientDesk(Protocol):
@@ -133,9 +138,12 @@ def _accept(
 
 @pep614(_serving.upon(ServerControl.received).loop())
 def _received(control: ServerControl, core: ControlCore, message: Message) -> None:
+    if len(core.turn.waiting) > MOST_WAITING:
+        control.drop("more requests at once than anybody needs")
+        return
     match message:
         case NewProxy():
-            core.in_turn(lambda: _open(core, message))
+            core.in_turn(lambda: _open(control, core, message))
         case CloseProxy():
             core.in_turn(lambda: core.desk.close_proxy(message.proxy_name))
         case Ping():
@@ -149,7 +157,7 @@ def _ask(_control: ServerControl, core: ControlCore) -> None:
 
 @pep614(_greeting.upon(ServerControl.drop).to(_closing))
 def _turn_away(control: ServerControl, core: ControlCore, reason: str) -> None:
-    core.messages.send(LoginResp(error=reason))
+    core.messages.send(LoginResp(version=WIRE_VERSION, error=reason))
     core.messages.close()
     _begin_closing(control, core, reason)
 
@@ -178,8 +186,12 @@ def _begin_closing(control: ServerControl, core: ControlCore, reason: str) -> No
     core.in_turn(core.desk.close_all).addCallback(lambda _: control.closed())
 
 
-async def _open(core: ControlCore, request: NewProxy) -> None:
-    core.messages.send(await core.desk.new_proxy(request))
+async def _open(control: ServerControl, core: ControlCore, request: NewProxy) -> None:
+    answer = await core.desk.new_proxy(request)
+    try:
+        core.messages.send(answer)
+    except LocalProtocolError:
+        control.drop("announced a proxy whose answer fits in no message")
 
 
 def _pong(control: ServerControl, core: ControlCore, ping: Ping) -> None:

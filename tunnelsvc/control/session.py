@@ -17,12 +17,10 @@ from tunnelsvc.errors import LoginRefused, RemoteProtocolError, TunnelError
 from tunnelsvc.link.links import Connect, Link
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
-from tunnelsvc.wire.messages import Login, LoginResp, Message, Pong, ReqWorkConn
+from tunnelsvc.wire.messages import WIRE_VERSION, Login, LoginResp, Message, Pong, ReqWorkConn
 
 LOGIN_SECONDS = 10.0
 """How long the server may take to answer a login (protocol notes 3.1)."""
-WIRE_VERSION = "0.70.1"
-"""The frp version whose behaviour we announce; servers parse three integers (notes 3.7)."""
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 """Go's names for processors, as frp's dashboards show them."""
 
@@ -55,7 +53,6 @@ class Session:
     Attributes:
         run_id: what the server knows us by.
         server_is_ours: whether the other end can half-close.
-        on_lost: set by whoever runs the session.
     """
 
     link: Link
@@ -131,6 +128,7 @@ class Session:
 
         Raises:
             ConnectError: the server can't be reached.
+            ConnectionLost: the link is gone, or takes no more streams.
         """
         messages = MessageProtocol(await self.link.open(), self.terms.clock)
         messages.start()
@@ -170,6 +168,10 @@ async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
     link = await connect()
     try:
         messages = MessageProtocol(await link.open(), terms.clock)
+    except BaseException:
+        link.abort()
+        raise
+    try:
         messages.start()
         messages.send(greeting(terms, run_id))
         answer = await messages.expect(LOGIN_SECONDS)
@@ -178,6 +180,7 @@ async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
         if answer.error:
             raise LoginRefused(answer.error)
     except BaseException:
+        messages.abort()
         link.abort()
         raise
     messages.encrypt(derive_key(terms.auth.token))

@@ -2,14 +2,19 @@
 """Dialling TCP: a connected stream, or a readable error within a time limit."""
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import DNSLookupError, UnknownHostError
 from twisted.internet.interfaces import (
+    IAddress,
+    IHostResolution,
     IReactorPluggableNameResolver,
     IReactorTCP,
     IReactorTime,
+    IResolutionReceiver,
     IStreamClientEndpoint,
 )
+from zope.interface import implementer
 
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.interfaces import Stream
@@ -31,6 +36,39 @@ def endpoint(
     if isIPv6Address(host):
         return TCP6ClientEndpoint(reactor, host, port, timeout=timeout, bindAddress=bind)
     return HostnameEndpoint(reactor, host, port, timeout=timeout, bindAddress=source or None)
+
+
+@implementer(IResolutionReceiver)
+class _Addresses:
+    """Collects what a name resolves to."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+        self.complete: Deferred[list[str]] = Deferred()
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        pass
+
+    def addressResolved(self, address: IAddress) -> None:
+        self._found.append(address.host)  # type: ignore[attr-defined]
+
+    def resolutionComplete(self) -> None:
+        self.complete.callback(self._found)
+
+
+async def _address(reactor: DialReactor, host: str) -> str:
+    """Look up a name that is no host name by the book, such as Docker's ``web_app``.
+
+    `HostnameEndpoint` refuses underscores, which the resolver of a private network may know.
+    """
+    if "_" not in host:
+        return host
+    addresses = _Addresses()
+    reactor.nameResolver.resolveHostName(addresses, host)
+    found = await addresses.complete
+    if not found:
+        raise UnknownHostError(f"{host}: no such name")
+    return found[0]
 
 
 async def dial(
@@ -60,9 +98,10 @@ async def dial(
     """
     connected: list[Stream] = []
     factory = ParkingFactory(connected.append)
+    target = endpoint(reactor, await _address(reactor, host), port, timeout, source)
     try:
-        await endpoint(reactor, host, port, timeout, source).connect(factory)
-    except DNSLookupError as why:  # no ConnectError, to Twisted
+        await target.connect(factory)
+    except (DNSLookupError, ValueError) as why:  # to Twisted these are no ConnectError
         raise UnknownHostError(f"{host}: {why}") from why
     stream = connected[0]
     tune(stream, keepalive_seconds)

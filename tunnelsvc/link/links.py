@@ -23,6 +23,7 @@ class Link(Protocol):
 
         Raises:
             ConnectError: the server can't be reached.
+            ConnectionLost: the link is gone, or takes no more streams.
         """
 
     def close(self) -> None:

@@ -4,8 +4,13 @@
 from collections.abc import Callable
 
 from twisted.internet import error
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+)
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -31,7 +36,7 @@ def _ignore_loss(reason: Failure) -> None:
     """Nobody waits for this stream."""
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IPushProducer)
 class MessageProtocol:
     """Reads and writes messages on a stream.
 
@@ -59,6 +64,7 @@ class MessageProtocol:
         if first_bytes:
             self.dataReceived(first_bytes)
         if not self._detached:
+            self.stream.registerProducer(self, True)
             attach(self.stream, self)
             self.stream.resumeProducing()
 
@@ -84,6 +90,8 @@ class MessageProtocol:
             Fires with the next message. Fails with ``TimeoutError`` after `seconds`, or with why
             the stream was lost; the stream is gone then.
         """
+        if self._lost:
+            return fail(self._failure or Failure(error.ConnectionLost()))
         waiting: Deferred[Message] = Deferred(lambda _: self.abort())
 
         def arrived(message: Message) -> None:
@@ -99,6 +107,7 @@ class MessageProtocol:
         """Stop reading messages and give the stream away, parked, with its unread bytes."""
         self._detached = True
         self._forget_deadline()
+        self.stream.unregisterProducer()
         park(self.stream)
         return self.stream, self._reader.take_unread()
 
@@ -106,6 +115,7 @@ class MessageProtocol:
         """Close after everything sent is out; a peer that doesn't take it is cut off."""
         self._forget_deadline()
         if not self._lost:
+            self.stream.unregisterProducer()
             self.stream.loseConnection()
             self._deadline = self._clock.callLater(CLOSE_SECONDS, self.abort)
 
@@ -113,6 +123,17 @@ class MessageProtocol:
         """Close now."""
         self._forget_deadline()
         self.stream.abortConnection()
+
+    def pauseProducing(self) -> None:
+        """Hear nothing more from a peer that doesn't read our answers."""
+        self.stream.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Listen again."""
+        self.stream.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Nothing to do; `connectionLost` follows."""
 
     def dataReceived(self, data: bytes) -> None:
         """Read messages; a violation of the protocol ends the stream."""

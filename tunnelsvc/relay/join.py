@@ -17,7 +17,9 @@ client), *far* the one to the other program.
   rest, are cut after `IDLE_SECONDS`.
 
 Twisted never completes ``loseConnection`` on a transport whose producer is paused and gone, and
-never completes a half-close either; hence the order "unregister, then finish" throughout.
+never completes a half-close either; hence the order "unregister, then finish". A cut goes the
+other way round: a transport tells its producer to stop before it tells its loss, which to a stream
+that has a producer itself means "finish as soon as that is unregistered".
 """
 
 from enum import Enum
@@ -58,11 +60,12 @@ class Closed:
     """From far to near."""
     seconds: float
     detail: str = ""
-    """The error of a stream that was lost."""
+    """What is known of the loss of a stream, beyond that it was lost."""
 
     def because(self, *, near: str, far: str) -> str:
         """Say why, with the names that the two sides have for the reader of the log."""
-        return self.reason.value.format(near=near, far=far)
+        text = self.reason.value.format(near=near, far=far)
+        return f"{text} ({self.detail})" if self.detail else text
 
 
 class Meter:
@@ -184,14 +187,16 @@ class _Pair:
         up, down = _Up(self, meter, far), _Down(self, meter, near)
         far.registerProducer(near, True)
         near.registerProducer(far, True)
+        # Before the first write, so that a pause that it causes holds. Nothing comes before the
+        # next turn.
+        near.resumeProducing()
+        far.resumeProducing()
         if near_unread:
             up.dataReceived(near_unread)
         if far_unread:
             down.dataReceived(far_unread)
         attach(near, up)
         attach(far, down)
-        near.resumeProducing()
-        far.resumeProducing()
 
     def near_finished(self) -> None:
         self._because(Reason.NEAR_CLOSED)
@@ -237,14 +242,19 @@ class _Pair:
         if other_gone:
             self._end()
             return
-        other.unregisterProducer()
         if reason.check(ConnectionDone):
+            other.unregisterProducer()
             other.loseConnection()
             self._watch()
         else:
             self._because(cause)
-            self._detail = self._detail or reason.getErrorMessage()
-            other.abortConnection()
+            self._detail = self._detail or " ".join(map(str, reason.value.args))
+            self._cut(other)
+
+    def _cut(self, stream: Stream) -> None:
+        """Reset a stream; in this order, or one that waits to finish would finish first."""
+        stream.abortConnection()
+        stream.unregisterProducer()
 
     def _because(self, reason: Reason) -> None:
         self._reason = self._reason or reason
@@ -262,8 +272,7 @@ class _Pair:
             return
         self._reason = Reason.IDLE
         for stream in self._living():
-            stream.unregisterProducer()
-            stream.abortConnection()
+            self._cut(stream)
 
     def _end(self) -> None:
         if self._idle is not None:

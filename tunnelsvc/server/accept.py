@@ -10,17 +10,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from twisted.internet import error
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.handover import Parked, attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.link.mux import MuxSession, MuxStream
 from tunnelsvc.link.sockopts import tune
 from tunnelsvc.link.switch import Route, Switch
-from tunnelsvc.link.tls import start_tls_server
+from tunnelsvc.link.tls import TLSError, start_tls_server
 from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.wire.messages import (
     Login,
@@ -31,6 +33,10 @@ from tunnelsvc.wire.messages import (
 )
 from tunnelsvc.wire.sniff import IN_TLS, Kind
 
+NORMAL = (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError, TLSError)
+"""What strangers do to a public port; anything else is a bug of ours."""
+MOST_NAME_CHARACTERS = 256
+"""Of a stranger's words that an answer repeats."""
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
 """How long a multiplexed connection may go without a valid login or work connection."""
 
@@ -156,13 +162,18 @@ class Acceptor:
 
     def _visitor(self, messages: MessageProtocol, message: NewVisitorConn) -> bool:
         """Refuse: no proxy type that has visitors exists here yet."""
-        error = f"custom listener for [{message.proxy_name}] doesn't exist"
-        messages.send(NewVisitorConnResp(proxy_name=message.proxy_name, error=error))
+        name = message.proxy_name[:MOST_NAME_CHARACTERS]
+        error = f"custom listener for [{name}] doesn't exist"
+        messages.send(NewVisitorConnResp(proxy_name=name, error=error))
         messages.close()
         return False
 
     def _nothing(self, failure: Failure, stream: Stream) -> None:
         """Nobody spoke, or not frp's language: normal on a public port, so no line at info."""
+        stream.abortConnection()
+        if not failure.check(*NORMAL):
+            self.log.failure("{peer}: accepting failed", failure, peer=_host(stream))
+            return
         self.log.debug(
             "{peer}: nothing of ours: {why}", peer=_host(stream), why=failure.getErrorMessage()
         )

@@ -20,6 +20,7 @@ from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.server.workpool import WorkPool
 from tunnelsvc.wire.messages import (
+    WIRE_VERSION,
     Login,
     LoginResp,
     NewProxy,
@@ -28,10 +29,12 @@ from tunnelsvc.wire.messages import (
     StartWorkConn,
 )
 
-WIRE_VERSION = "0.70.1"
-"""The frp version whose behaviour we announce (protocol notes 3.7)."""
 MOST_RUN_ID_CHARACTERS = 128
 """frp's run ids have 16; they go into log lines and keys."""
+MOST_NAME_CHARACTERS = 512
+"""Of a proxy's name with the user before it; it is in every StartWorkConn, and those must fit."""
+MOST_ERROR_CHARACTERS = 1_000
+"""Of a refusal, which may repeat words of the request."""
 MOST_PROXIES_PER_CLIENT = 5_000
 """A bound on what one client can make us remember; port ranges of thousands exist."""
 NO_MUX_HEARTBEAT_TIMEOUT_SECONDS = 90.0
@@ -121,8 +124,11 @@ class Client:
         return NewProxyResp(proxy_name=name, remote_addr=address)
 
     def _make(self, request: NewProxy) -> Proxy:
-        if not request.proxy_name or not request.proxy_name.isprintable():
-            raise ProxyRefused("a proxy needs a name of printable characters")
+        name = request.proxy_name
+        if not 0 < len(name) <= MOST_NAME_CHARACTERS or not name.isprintable():
+            raise ProxyRefused(
+                f"a proxy needs a name of 1 to {MOST_NAME_CHARACTERS} printable characters"
+            )
         if len(self.proxies) >= MOST_PROXIES_PER_CLIENT:
             raise ProxyRefused(f"more than {MOST_PROXIES_PER_CLIENT} proxies of one client")
         proxy_type = PROXY_TYPES.get(request.proxy_type)
@@ -147,21 +153,30 @@ class Client:
         return sum(proxy.uses_port for proxy in self.proxies.values())
 
     def _detail(self, what: str, why: ProxyRefused) -> str:
-        return str(why) if self._context.config.detailed_errors_to_client else f"{what} error"
+        if not self._context.config.detailed_errors_to_client:
+            return f"{what} error"[:MOST_ERROR_CHARACTERS]
+        return str(why)[:MOST_ERROR_CHARACTERS]
 
     async def close_proxy(self, name: str) -> None:
         """Close one proxy of the client."""
         proxy = self.proxies.pop(name, None)
         if proxy is None:
             return
-        await proxy.close()
-        self._context.release(name)
+        try:
+            await proxy.close()
+        finally:
+            self._context.release(name)
         self.log.info("[{run_id}] close proxy [{proxy}] success", run_id=self.run_id, proxy=name)
 
     async def close_all(self) -> None:
-        """Close all that the client had."""
+        """Close all that the client had; one that fails keeps no other from it."""
         for name in list(self.proxies):
-            await self.close_proxy(name)
+            try:
+                await self.close_proxy(name)
+            except Exception:  # noqa: BLE001
+                self.log.failure(
+                    "[{run_id}] closing [{proxy}] failed", run_id=self.run_id, proxy=name
+                )
 
     def _ended(self, reason: str) -> None:
         self.pool.close()
@@ -213,7 +228,7 @@ class ClientRegistry:
         client.before = self.clients.get(client.run_id)
         self.clients[client.run_id] = client
         if client.before is not None:
-            client.before.control.drop("control was replaced by a new login with its run id")
+            client.before.control.drop("control was replaced during login: a newer one has its run id")
             await _gone(client.before)
             client.before = None
         if self.clients.get(client.run_id) is client:
@@ -226,18 +241,21 @@ class ClientRegistry:
             Whether it belongs to a client; the refusal has been sent if not.
         """
         client = self.clients.get(message.run_id)
+        error = self.auth.new_work_conn_error(message)
         if client is None:
-            error = f"no client control found for run id [{message.run_id}]"
-        elif error := self.auth.new_work_conn_error(message):
-            pass
-        elif client.pool.offer(work):
+            run_id = message.run_id[:MOST_RUN_ID_CHARACTERS]
+            error = f"no client control found for run id [{run_id}]"
+        elif not error:
+            if not client.pool.offer(work):
+                self._refuse_work(work, "work connection pool is full, discarding")
             return True
-        else:
-            error = "work connection pool is full, discarding"
+        self._refuse_work(work, error)
+        return False
+
+    def _refuse_work(self, work: MessageProtocol, error: str) -> None:
         detailed = self.context.config.detailed_errors_to_client
         work.send(StartWorkConn(error=error if detailed else "invalid NewWorkConn"))
         work.close()
-        return client is not None and error.startswith("work connection pool")
 
     def forget(self, client: Client) -> None:
         """Take note that a client is gone."""

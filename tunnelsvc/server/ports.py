@@ -6,6 +6,7 @@ from itertools import chain, islice
 from random import Random
 
 from attrs import define, field
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
 from twisted.internet.protocol import ServerFactory
@@ -35,10 +36,10 @@ class PublicPort:
 
     async def close(self) -> None:
         """Stop listening, and keep the number for the name for a day."""
-        self._manager.released(self._name, self.number)
-        stopped = self._listening.stopListening()
-        if stopped is not None:
-            await stopped
+        try:
+            await maybeDeferred(self._listening.stopListening)
+        finally:
+            self._manager.released(self._name, self.number)
 
 
 @define(eq=False)

@@ -33,6 +33,10 @@ def _named(json_name: str, default: Any) -> Any:
     return field(default=default, metadata={"json": json_name})
 
 
+WIRE_VERSION: Final = "0.70.1"
+"""The frp version whose behaviour we announce; peers parse three integers (protocol notes 3.7)."""
+
+
 @frozen(kw_only=True)
 class Message:
     """Base of all messages."""

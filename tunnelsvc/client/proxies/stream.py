@@ -7,7 +7,6 @@ One handler for every type whose user connections are byte streams (tcp, http).
 from typing import ClassVar
 
 from attrs import define
-from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from tunnelsvc.client.local import dial_local
@@ -40,10 +39,13 @@ class StreamProxy:
             stream, unread = dress(bare, unread, self._codecs())  # 6
             local = await dial_local(self.reactor, self.config)  # 7
             self.connections.add(local)
-        except (LocalServiceUnavailable, RemoteProtocolError, CancelledError) as why:
+        except (LocalServiceUnavailable, RemoteProtocolError) as why:
             self.log.warn("[{proxy}] {why}", proxy=self.config.name, why=why)
             bare.abortConnection()
             return
+        except BaseException:
+            bare.abortConnection()
+            raise
         closed = await join(  # 8
             local,
             stream,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
@@ -84,9 +85,12 @@ class Proxy(ABC):
     def accept(self, user: Stream) -> None:
         """Hop 1: take a fresh, paused user connection."""
         tune(user)
-        ensureDeferred(self.serve(user)).addErrback(
-            lambda failure: self.log.failure("[{proxy}] broken", failure, proxy=self.name)
-        )
+        ensureDeferred(self.serve(user)).addErrback(self._broken, user)
+
+    def _broken(self, failure: Failure, user: Stream) -> None:
+        """Let nobody wait for what a bug of ours left undone."""
+        self.log.failure("[{proxy}] serving a user failed", failure, proxy=self.name)
+        user.abortConnection()
 
     async def serve(self, user: Stream) -> None:
         """Carry one user connection from accept to account; design notes number the hops."""
@@ -131,7 +135,11 @@ class Proxy(ABC):
         """
         while True:
             work = await self.client.pool.take()  # 3
-            work.send(self.start_message(user, entrance))  # 5
+            try:
+                work.send(self.start_message(user, entrance))  # 5
+            except BaseException:
+                work.abort()
+                raise
             stream, early = work.detach()
             if not early:
                 return dress(stream, b"", self._codecs())  # 6

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SCHEME_PORTS = (80, 443)
 """Ports that a URL leaves out."""
+MOST_ADDRESS_CHARACTERS = 4_096
+"""Of the list of addresses in an answer; a message has 10 KiB."""
 MOST_ROUTES = 1_000
 """Domains times locations of one proxy; the message that announces it holds 10 KiB."""
 
@@ -71,7 +73,7 @@ class HTTPProxy(Proxy):
             raise
         port = self.context.config.vhost_http_port
         suffix = "" if port in SCHEME_PORTS else f":{port}"
-        return ",".join(f"{domain}{suffix}" for domain, _ in self._routes)
+        return _shown([f"{domain}{suffix}" for domain, _ in self._routes])
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
@@ -99,6 +101,14 @@ class HTTPProxy(Proxy):
             "locations": list(request.locations),
             "hostHeaderRewrite": request.host_header_rewrite,
         }
+
+
+def _shown(addresses: list[str]) -> str:
+    """Join addresses for the client's user, as many as fit into a message."""
+    text = ",".join(addresses)
+    if len(text) <= MOST_ADDRESS_CHARACTERS:
+        return text
+    return text[:MOST_ADDRESS_CHARACTERS].rpartition(",")[0] + ",..."
 
 
 def domains_of(request: NewProxy, config: ServerConfig) -> tuple[str, ...]:
