@@ -40,6 +40,7 @@ class MemoryStream:
         self.producer_paused = False
         self.write_closed = False
         self.closing = False
+        self.stopped = False
         self.lost = False
         self.host = IPv4Address("TCP", "127.0.0.1", 7000)
         self.remote = IPv4Address("TCP", "192.0.2.7", 51000)
@@ -66,9 +67,11 @@ class MemoryStream:
             self.out.append(END)
 
     def loseConnection(self) -> None:
+        if self.lost:
+            return
         # Twisted never finishes closing while a producer is registered and paused.
         assert self.producer is None, f"{self.name}: closed with a producer"
-        self.loseWriteConnection() if not self.lost else None
+        self.loseWriteConnection()
         self.closing = True
 
     def abortConnection(self) -> None:
@@ -85,6 +88,8 @@ class MemoryStream:
 
     def unregisterProducer(self) -> None:
         self.producer = None
+        if self.stopped and not self.lost:
+            self.loseConnection()
 
     def pauseProducing(self) -> None:
         self.paused = True
@@ -93,7 +98,10 @@ class MemoryStream:
         self.paused = False
 
     def stopProducing(self) -> None:
-        self.loseConnection()
+        """Finish, as soon as nobody produces for us: what a dying TCP transport asks for."""
+        self.stopped = True
+        if self.producer is None:
+            self.loseConnection()
 
     def getPeer(self) -> IAddress:
         return self.remote
@@ -103,6 +111,8 @@ class MemoryStream:
 
     def _gone(self, error: Exception) -> None:
         self.lost = True
+        if self.producer is not None:
+            self.producer.stopProducing()
         self.protocol.connectionLost(Failure(error))
 
     def step(self) -> bool:

@@ -51,6 +51,28 @@ class HandoverTests(SynchronousTestCase):
         assert reader.lost is not None
         self.assertTrue(reader.lost.check(ConnectionLost))
 
+    def test_a_lost_tcp_connection_forgets_its_protocol(self) -> None:
+        """Twisted deletes the attribute before it tells the loss."""
+        _, b = pair("stream")
+        park(b)
+        parked = b.protocol
+        del b.protocol
+        parked.connectionLost(Failure(ConnectionLost()))
+        reader = Recorder()
+        attach(b, reader)
+        self.assertIsNotNone(reader.lost)
+
+    def test_a_reader_that_hands_on(self) -> None:
+        """What comes after is for the next one."""
+        _, b = pair("stream")
+        park(b)
+        b.protocol.dataReceived(b"one")
+        b.protocol.dataReceived(b"two")
+        first, second = Recorder(), Recorder()
+        first.dataReceived = lambda _: attach(b, second)  # type: ignore[method-assign,assignment]
+        attach(b, first)
+        self.assertEqual(bytes(second.received), b"two")
+
     def test_only_parked_events_are_replayed(self) -> None:
         _, b = pair("stream")
         first, second = Recorder(), Recorder()

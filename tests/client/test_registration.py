@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.client.test_registration -*-
 """Tests for `tunnelsvc.client.registration`."""
 
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,6 +14,7 @@ from tunnelsvc.client.registration import (
     announcement,
 )
 from tunnelsvc.config.schema import HTTPProxyConfig, TCPProxyConfig
+from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import Message, NewProxy, NewProxyResp
 
 SSH = TCPProxyConfig(name="ssh", type="tcp", local_port=22, remote_port=6000)
@@ -123,6 +125,27 @@ class RegistrationTests(SynchronousTestCase):
         self.registration.answered(NewProxyResp(proxy_name="me.ssh", remote_addr=":6000"))
         self.registration.answered(NewProxyResp(proxy_name="me.ssh", error="too late"))
         self.assertEqual(self.registration.addresses(), {"ssh": ":6000"})
+
+    def test_too_long_for_a_message(self) -> None:
+        """One that can't be announced keeps no other from it."""
+        self.sent.clear()
+
+        def send(message: Message) -> None:
+            encode(message)
+            self.sent.append(message)
+
+        registration = Registration(send, self.clock, "", "x")
+        long = evolve(WEB, headers={"X-Long": "x" * 11_000})
+        registration.announce([long, SSH])
+        self.assertEqual(self.names(), ["ssh"])
+        self.assertTrue(any(line.startswith("[web] start error: ") for line in self.lines))
+        registration.stop()
+
+    def test_a_late_second_answer(self) -> None:
+        self.registration.answered(NewProxyResp(proxy_name="me.ssh", remote_addr=":6000"))
+        self.lines.clear()
+        self.registration.answered(NewProxyResp(proxy_name="me.ssh", remote_addr=":6001"))
+        self.assertEqual((self.registration.addresses(), self.lines), ({"ssh": ":6000"}, []))
 
     def test_find(self) -> None:
         self.assertIs(self.registration.find("me.ssh"), SSH)

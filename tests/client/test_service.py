@@ -166,6 +166,42 @@ class UserTests(ClientCase):
         self.pump()
         self.assertTrue(user.lost)  # type: ignore[attr-defined]
 
+    def test_real_frp_ends_whole(self) -> None:
+        """Its end of file says that it reads no more; ours may go on."""
+        for ours, service_is_cut in (("", True), ("0.1.0", False)):
+            self.services.clear()
+            self.server.answer = lambda _, ours=ours: LoginResp(run_id="r1", tunnelsvc=ours)  # type: ignore[misc]
+            self.start(SSH)
+            work = self.work()
+            work.send(StartWorkConn(proxy_name="ssh"))
+            user, _ = work.detach()
+            self.pump()
+            recorded(self.services[0])
+            user.loseWriteConnection()
+            self.pump()
+            self.assertEqual(self.services[0].peer.lost, service_is_cut)
+
+    def test_a_bug_of_ours_leaves_nobody_waiting(self) -> None:
+        self.start(SSH)
+        self.dial_result = Deferred()
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        user, _ = work.detach()
+        self.pump()
+        self.dial_result.errback(Failure(ZeroDivisionError()))
+        self.assertTrue(user.lost)  # type: ignore[attr-defined]
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_link_that_takes_no_more_streams(self) -> None:
+        self.start(SSH)
+
+        async def gone() -> Stream:
+            raise error.ConnectionLost
+
+        self.server.links[0].open = gone  # type: ignore[method-assign]
+        self.server.say(ReqWorkConn())
+        self.assertTrue(any(line.startswith("no work connection: ") for line in self.lines))
+
     def test_a_dead_local_service(self) -> None:
         self.start(SSH)
         self.dial_result = Deferred()

@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.streams import pair, pump
+from tunnelsvc.control import serverside
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.serverside import ControlCore, make_server_control
 from tunnelsvc.link.messages import MessageProtocol
@@ -121,6 +122,14 @@ class ServerControlTests(SynchronousTestCase):
             [message.proxy_name for message in self.got if isinstance(message, NewProxyResp)],
             ["slow", "b"],
         )
+
+    def test_too_many_requests_at_once(self) -> None:
+        self.patch(serverside, "MOST_WAITING", 3)
+        self.accept()
+        self.desk.hold["slow"] = Deferred()
+        self.say(NewProxy(proxy_name="slow"), *[NewProxy(proxy_name="b")] * 5)
+        self.assertEqual(self.ends, ["more requests at once than anybody needs"])
+        self.desk.hold["slow"].callback(None)
 
     def test_a_failing_request_costs_only_itself(self) -> None:
         self.accept()

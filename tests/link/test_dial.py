@@ -5,10 +5,13 @@ import socket
 from typing import Any
 
 from twisted.internet import error, reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, ensureDeferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from tests.streams import Recorder
 from tunnelsvc.handover import Parked, ParkingFactory, attach
@@ -55,6 +58,45 @@ class NameTests(SynchronousTestCase):
             error.ConnectError,
         )
         self.assertIn("nowhere.invalid", failure.getErrorMessage())
+
+
+@implementer(IHostnameResolver)
+class Names:
+    """Resolves one name of a private network."""
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: Any,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Any = None,
+        transportSemantics: str = "TCP",
+    ) -> Any:
+        resolutionReceiver.resolutionBegan(None)
+        if hostName == "web_app":
+            resolutionReceiver.addressResolved(IPv4Address("TCP", "192.0.2.4", 0))
+        resolutionReceiver.resolutionComplete()
+
+
+class PrivateNameTests(SynchronousTestCase):
+    """Names that are none by the book."""
+
+    def setUp(self) -> None:
+        self.memory: Any = MemoryReactorClock()
+        self.memory.installNameResolver(Names())
+
+    def test_underscore(self) -> None:
+        result = ensureDeferred(dial(self.memory, "web_app", 80, timeout=1))
+        self.assertEqual(self.memory.tcpClients[0][:2], ("192.0.2.4", 80))
+        result.cancel()
+        self.failureResultOf(result)
+
+    def test_impossible(self) -> None:
+        for name in ("no_such_name", "x" * 70 + ".example", "a..b"):
+            failure = self.failureResultOf(
+                ensureDeferred(dial(self.memory, name, 80, timeout=1)), error.ConnectError
+            )
+            self.assertIn(name, failure.getErrorMessage())
 
 
 class DialTests(TestCase):

@@ -100,8 +100,9 @@ class ConversationTests(MessageCase):
 
     def test_nothing_is_read_after_a_violation(self) -> None:
         self.messages.start()
+        self.patch(self.ours, "abortConnection", lambda: None)
         self.give(b"Z")
-        self.messages.dataReceived(encode(Ping()))
+        self.give(encode(Ping()))
         self.assertEqual(self.seen, [])
 
     def test_end_of_file_ends_the_conversation(self) -> None:
@@ -138,6 +139,26 @@ class ConversationTests(MessageCase):
         self.assertTrue(self.ours.lost)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_a_peer_that_does_not_read_is_not_heard(self) -> None:
+        """Its questions would fill our memory with answers."""
+        self.messages.on_message = lambda _: self.messages.send(LoginResp(error="x" * 9000))
+        self.messages.start()
+        self.theirs.paused = True
+        for _ in range(100):
+            self.give(encode(Ping()))
+        self.assertLess(self.ours.buffered(), 100_000)
+        self.assertTrue(self.ours.paused)
+        self.theirs.paused = False
+        pump(self.theirs)
+        self.assertFalse(self.ours.paused)
+        self.assertEqual(self.theirs.buffered(), 0)
+
+    def test_close_of_a_lost_stream(self) -> None:
+        self.messages.start()
+        self.theirs.abortConnection()
+        self.messages.close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_unset_callbacks_are_harmless(self) -> None:
         fresh = MessageProtocol(self.ours, self.clock)
         fresh.start()
@@ -167,6 +188,12 @@ class ExpectTests(MessageCase):
         self.messages.start()
         self.theirs.abortConnection()
         self.failureResultOf(waiting, ConnectionLost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_on_a_lost_stream(self) -> None:
+        self.messages.start()
+        self.theirs.abortConnection()
+        self.failureResultOf(self.messages.expect(10), ConnectionLost)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cancel(self) -> None:

@@ -75,6 +75,13 @@ class DataTests(JoinCase):
         self.assertEqual(bytes(self.at_service.received), b"hello world")
         self.assertEqual(bytes(self.at_user.received), b"hi there")
 
+    def test_unread_bytes_that_fill_the_other_hold(self) -> None:
+        """The pause that they cause is not undone by the start of the join."""
+        self.join(near_unread=bytes(HIGH_WATER_BYTES + 1))
+        self.assertTrue(self.near.paused)
+        self.pump()
+        self.assertFalse(self.near.paused)
+
     def test_slow_reader_stops_the_writer(self) -> None:
         self.join()
         self.service.paused = True
@@ -170,6 +177,15 @@ class EndTests(JoinCase):
         closed = self.closed()
         self.assertEqual(closed.reason, Reason.NEAR_LOST)
         self.assertEqual(closed.because(near="the user", far="x"), "cut off by the user")
+
+    def test_a_reset_is_not_preceded_by_an_end(self) -> None:
+        """Who reads slowly would take the first for the end, and the part for the whole."""
+        for dying, other in (("user", "far"), ("service", "near")):
+            self.setUp()
+            self.join()
+            getattr(self, dying).abortConnection()
+            self.assertFalse(getattr(self, other).write_closed)
+            self.assertTrue(getattr(self, other).lost)
 
     def test_reset_while_the_other_has_paused_it(self) -> None:
         """Twisted never finishes closing a transport whose producer died paused."""

@@ -138,7 +138,7 @@ class RecogniseTests(AcceptCase):
         stream, _ = self.multiplexed()
         self.settle(stream)
         stream.abortConnection()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [], "the deadline of the session too")
 
     def test_http(self) -> None:
         stream = self.connection()
@@ -201,6 +201,28 @@ class FirstMessageTests(AcceptCase):
         error = "custom listener for [secret] doesn't exist"
         self.assertEqual(heard, [NewVisitorConnResp(proxy_name="secret", error=error)])
         self.assertTrue(stream.lost)
+
+    def test_refusals_repeat_no_more_than_fits(self) -> None:
+        """An answer beyond the limit would raise, and leave the connection to nobody."""
+        for message in (NewWorkConn(run_id="x" * 10_200), NewVisitorConn(proxy_name="x" * 9_000)):
+            stream = self.connection()
+            messages, heard = self.talk(stream)
+            messages.send(message)
+            self.settle(stream)
+            self.assertEqual(len(heard), 1)
+            self.assertTrue(stream.lost)
+
+    def test_a_bug_of_ours_leaves_no_connection(self) -> None:
+        def broken(*_: object, **__: object) -> bool:
+            raise ZeroDivisionError
+
+        self.patch(self.registry, "login", broken)
+        stream = self.connection()
+        messages, _ = self.talk(stream)
+        messages.send(self.login())
+        self.settle(stream)
+        self.assertTrue(stream.lost)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_anything_else(self) -> None:
         """Inside a multiplexed session, where the switch doesn't look."""

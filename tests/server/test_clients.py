@@ -206,6 +206,51 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(client.say(ssh()), NewProxyResp(proxy_name="ssh", remote_addr=":6000"))
 
 
+class FailureTests(SynchronousTestCase):
+    """What goes wrong with one proxy costs no other."""
+
+    def test_one_close_that_fails(self) -> None:
+        registry = make_registry()
+        client = FakeClient(registry)
+        for name, port in (("a", 6000), ("b", 6001)):
+            client.say(ssh(port, name))
+
+        async def broken() -> None:
+            raise ZeroDivisionError
+
+        self.patch(registry.context.proxies["a"], "unlisten", broken)
+        client.messages.abort()
+        self.assertEqual(registry.context.proxies, {})
+        self.assertEqual(list(client.reactor.listening), [6000])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_long_names(self) -> None:
+        client = FakeClient(make_registry())
+        answer = client.say(ssh(6000, "x" * (clients.MOST_NAME_CHARACTERS + 1)))
+        assert isinstance(answer, NewProxyResp)
+        self.assertIn("name of 1 to", answer.error)
+
+    def test_long_refusals(self) -> None:
+        client = FakeClient(make_registry())
+        answer = client.say(NewProxy(proxy_name="a", proxy_type="x" * 9000))
+        assert isinstance(answer, NewProxyResp)
+        self.assertLessEqual(len(answer.error), clients.MOST_ERROR_CHARACTERS)
+
+    def test_an_answer_that_fits_in_no_message(self) -> None:
+        """Nothing can be said to a client that repeats its own name in 10 KiB."""
+        registry = make_registry()
+        client = FakeClient(registry)
+        client.messages.send(ssh(1, "x" * 10_180))
+        client.pump()
+        self.assertEqual(registry.clients, {})
+
+    def test_a_takeover_forgets_its_predecessor(self) -> None:
+        registry = make_registry()
+        first = FakeClient(registry)
+        FakeClient(registry, run_id=first.run_id)
+        self.assertIsNone(registry.clients[first.run_id].before)
+
+
 class WorkConnectionTests(SynchronousTestCase):
     """Work connections find their client, or hear why not."""
 

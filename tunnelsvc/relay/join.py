@@ -248,7 +248,7 @@ class _Pair:
             self._watch()
         else:
             self._because(cause)
-            self._detail = self._detail or " ".join(map(str, reason.value.args))
+            self._detail = self._detail or " ".join(map(str, getattr(reason.value, "args", ())))
             self._cut(other)
 
     def _cut(self, stream: Stream) -> None:

@@ -29,6 +29,8 @@ from tunnelsvc.wire.messages import (
     StartWorkConn,
 )
 
+REPLACED = "control was replaced during login: a newer one has its run id"
+"""Begins as frp's text does; both a client that ran and one that still waited may get it."""
 MOST_RUN_ID_CHARACTERS = 128
 """frp's run ids have 16; they go into log lines and keys."""
 MOST_NAME_CHARACTERS = 512
@@ -228,7 +230,7 @@ class ClientRegistry:
         client.before = self.clients.get(client.run_id)
         self.clients[client.run_id] = client
         if client.before is not None:
-            client.before.control.drop("control was replaced during login: a newer one has its run id")
+            client.before.control.drop(REPLACED)
             await _gone(client.before)
             client.before = None
         if self.clients.get(client.run_id) is client:

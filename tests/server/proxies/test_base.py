@@ -91,6 +91,31 @@ class UserTests(SynchronousTestCase):
         proxy.accept(inner)
         self.assertTrue(user.lost)
 
+    def test_a_bug_of_ours_leaves_nobody_waiting(self) -> None:
+        client = FakeClient(make_registry())
+        client.say(ssh())
+        proxy = client.registry.context.proxies["ssh"]
+        client.work()
+        self.patch(proxy, "start_message", lambda *_: None)
+        user = client.reactor.user(6000)
+        client.pump()
+        self.assertTrue(user.lost)
+        self.assertTrue(client.streams[1].lost)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_real_frp_ends_whole(self) -> None:
+        """Its end of file says that it reads no more; ours may go on."""
+        for theirs, user_is_cut in (({}, True), ({"tunnelsvc": "0.1.0"}, False)):
+            client = FakeClient(make_registry(), **theirs)
+            client.say(ssh())
+            client.work()
+            user = client.reactor.user(6000)
+            client.streams.append(user)
+            client.pump()
+            client.streams[1].loseWriteConnection()
+            client.pump()
+            self.assertEqual(user.peer.lost, user_is_cut)
+
     def test_a_user_without_an_ip_address(self) -> None:
         client = FakeClient(make_registry())
         client.say(ssh())

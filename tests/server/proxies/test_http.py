@@ -87,6 +87,12 @@ class HTTPProxyTests(SynchronousTestCase):
         self.patch(http, "MOST_ROUTES", 3)
         self.assertIn("more than 3", self.open(custom_domains=("a", "b"), locations=("/", "/x")))
 
+    def test_more_addresses_than_an_answer_holds(self) -> None:
+        domains = tuple(f"{number}.{'x' * 50}.example.com" for number in range(100))
+        address = self.open(custom_domains=domains)
+        self.assertTrue(address.endswith(".example.com:8080,..."))
+        self.assertLess(len(address), 5_000)
+
     def test_a_conflict_takes_nothing(self) -> None:
         self.open(custom_domains=("b.example.com",))
         conflict = self.open("other", custom_domains=("a.example.com", "b.example.com"))
