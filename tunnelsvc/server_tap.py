@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from twisted.internet import reactor as global_reactor
 
-from tunnelsvc.admin.site import DashboardService
 from tunnelsvc.config import Loaded, load_server
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.runner import Program, ProgramOptions, config_errors_exit
@@ -52,6 +51,9 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
         server = TunnelServer(config, reactor)
         server.setServiceParent(program)
         if config.dashboard.port:
+            # Half of the start-up time of a server that has no dashboard.
+            from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415
+
             DashboardService(config.dashboard, server, reactor).setServiceParent(program)
     program.on_started = lambda: program.ready(f"listening on port {server.ports['bind']}")
     return program

@@ -43,6 +43,8 @@ class DashboardRequest(Request):
 class DashboardSite(Site):
     """A site that keeps no access log: the page alone would write a line a second."""
 
+    noisy = False
+
     def __init__(self, resource: IResource, reactor: Any) -> None:
         super().__init__(
             resource, requestFactory=DashboardRequest, timeout=IDLE_SECONDS, reactor=reactor
