@@ -45,6 +45,13 @@ class SiteTests(SynchronousTestCase):
         self.assertIn(b"process_open_fds ", answer.body)
         self.assertEqual(dashboard.ask("/metrics", "HEAD").body, b"")
 
+    def test_metrics_are_guarded_where_anything_is(self) -> None:
+        """Who set a password has it asked for; without, only this machine gets here at all."""
+        self.assertEqual(Dashboard().ask("/metrics", authorization=None).status, 401)
+        free = Dashboard(config=DashboardConfig(addr="127.0.0.1", port=7500))
+        self.assertEqual(free.ask("/metrics", authorization=None).status, 200)
+        self.assertEqual(free.ask("/api/serverinfo", authorization=None).status, 401)
+
     def test_no_metrics_unless_asked_for(self) -> None:
         self.assertEqual(Dashboard(metrics=False).ask("/metrics").status, 404)
 

@@ -74,6 +74,7 @@ class Authority:
 
 
 SERVER_ONLY = ExtendedKeyUsageOID.SERVER_AUTH
+CLIENT_ONLY = ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 def write_certificates(path: str, *certificates: x509.Certificate) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.link.authority import SERVER_ONLY, Authority, write_certificates
+from tests.link.authority import CLIENT_ONLY, SERVER_ONLY, Authority, write_certificates
 from tests.link.handshakes import AUTHORITY, STEADY, STRANGER, FilesTestCase, connect, move, shake
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.errors import ConfigError
@@ -234,6 +234,20 @@ class VerificationTests(FilesTestCase):
         client = client_context(self.tls(trusted=AUTHORITY), "server.example")
         error = self.assertRaises(TLSError, connect, server, client)
         self.assertIn("self signed", str(error))
+
+    def test_namesake_of_its_authority(self) -> None:
+        """Looks self-signed to OpenSSL; only the authority's signature tells."""
+        trusted = Authority("server.example")
+        good = evolve(trusted.issue("server.example"), chain=())
+        client = client_context(self.tls(trusted=trusted), "server.example")
+        connect(server_context(self.tls(good)), client)
+        for bad, why in (
+            (trusted.issue("server.example", days=1), "expired"),
+            (Authority("server.example").issue("server.example"), "self signed"),
+            (trusted.issue("server.example", usage=CLIENT_ONLY), "purpose"),
+        ):
+            server = server_context(self.tls(evolve(bad, chain=())))
+            self.assertIn(why, str(self.assertRaises(TLSError, connect, server, client)))
 
     def test_chain_of_the_server(self) -> None:
         """An intermediate authority comes with the server's certificate."""

@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.server.test_clients -*-
 """Tests for `tunnelsvc.server.clients`."""
 
+from typing import Any
+
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -154,10 +156,27 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(self.refusal(client, ssh(6000, "b")), "port already used")
         self.assertEqual(
             self.refusal(client, NewProxy(proxy_name="x", proxy_type="udp")),
-            "unknown proxy type: udp",
+            "unknown proxy type: udp (not supported yet)",
         )
         self.assertIn("name", self.refusal(client, NewProxy(proxy_type="tcp")))
         self.assertIn("name", self.refusal(client, ssh(6005, "a\x1b[31m")))
+
+    def test_what_would_be_dropped_is_refused(self) -> None:
+        """A site for one user must not become a site for all."""
+        client = FakeClient(make_registry())
+        for fields in (
+            {"route_by_http_user": "me"},
+            {"group": "g", "group_key": "k"},
+            {"response_headers": {"X": "y"}},
+            {"bandwidth_limit": "1MB", "bandwidth_limit_mode": "server"},
+        ):
+            options: Any = fields
+            request = NewProxy(
+                proxy_name="w", proxy_type="http", custom_domains=("a.example",), **options
+            )
+            self.assertIn("is not supported by this server yet", self.refusal(client, request))
+        limited = NewProxy(proxy_name="a", remote_port=6000, bandwidth_limit="1MB")
+        self.assertEqual(self.refusal_or_address(client, limited), ":6000", "the client limits")
 
     def test_refusals_without_details(self) -> None:
         client = FakeClient(make_registry(detailed_errors_to_client=False))

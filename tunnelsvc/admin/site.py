@@ -89,10 +89,13 @@ def dashboard_site(
     root.putChild(b"", Redirect(b"static/"))
     root.putChild(b"static", StaticFiles())
     root.putChild(b"api", ServerAPI(server))
-    if exporter is not None:
-        root.putChild(b"metrics", Metrics(exporter))
     guard = BasicAuth(root, *_credentials(config), reactor)
-    return DashboardSite(Entrance(guard), reactor), guard
+    entrance = Entrance(guard)
+    if exporter is not None:
+        # Scrapers of an frps without credentials send none; without, only this machine gets here.
+        place = root if config.credentials_configured else entrance
+        place.putChild(b"metrics", Metrics(exporter))
+    return DashboardSite(entrance, reactor), guard
 
 
 def _credentials(config: DashboardConfig) -> tuple[str, str]:

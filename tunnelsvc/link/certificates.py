@@ -4,6 +4,7 @@
 The files are read once, when a factory is made; a handshake does no input or output of its own.
 """
 
+import contextlib
 import datetime
 import ipaddress
 import re
@@ -14,7 +15,7 @@ from typing import Any
 import idna
 from attrs import field, frozen
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -334,12 +335,27 @@ def _context(
         store = context.get_cert_store()
         assert store is not None  # only a context that is no more has none
         store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(name))
+        context.set_verify(
+            SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(name, roots)
+        )
     return context
 
 
+def _issued_by_any(certificate: x509.Certificate, roots: Sequence[x509.Certificate]) -> bool:
+    """Tell whether a root signed it.
+
+    A certificate with its authority's own name and no key ids, as home-made ones often are, looks
+    self-signed to OpenSSL, which then asks no authority. Go asks, and frp's users rely on it.
+    """
+    for root in roots:
+        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
+            certificate.verify_directly_issued_by(root)
+            return True
+    return False
+
+
 def _verifier(
-    name: PeerName | None,
+    name: PeerName | None, roots: Sequence[x509.Certificate]
 ) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
     """Make OpenSSL's callback; pyOpenSSL raises what it raises from ``do_handshake``."""
 
@@ -350,6 +366,9 @@ def _verifier(
         depth: int,
         fine: int,
     ) -> bool:
+        looks_self_signed = error == SSL.X509VerificationCodes.ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+        if looks_self_signed and _issued_by_any(certificate.to_cryptography(), roots):
+            fine = True
         if not fine:
             why = _VERIFY_ERRORS.get(error, f"error {error}")
             raise TLSError(f"certificate verify failed: {why}")

@@ -135,7 +135,10 @@ class Client:
             raise ProxyRefused(f"more than {MOST_PROXIES_PER_CLIENT} proxies of one client")
         proxy_type = PROXY_TYPES.get(request.proxy_type)
         if proxy_type is None:
-            raise ProxyRefused(f"unknown proxy type: {request.proxy_type}")
+            raise ProxyRefused(f"unknown proxy type: {request.proxy_type} (not supported yet)")
+        for key, wanted in _not_yet(request).items():
+            if wanted:
+                raise ProxyRefused(f"{key} is not supported by this server yet")
         return proxy_type(request, self, self._context)
 
     async def _open(self, proxy: Proxy) -> str:
@@ -183,7 +186,7 @@ class Client:
     def _ended(self, reason: str) -> None:
         self.pool.close()
         self._registry.forget(self)
-        self.log.info("[{run_id}] client exit: {reason}", run_id=self.run_id, reason=reason)
+        self.log.info("[{run_id}] client exit success: {reason}", run_id=self.run_id, reason=reason)
 
 
 def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:
@@ -281,6 +284,18 @@ async def _gone(client: Client) -> None:
     await waiter
     if client.before is not None:
         await _gone(client.before)
+
+
+def _not_yet(request: NewProxy) -> dict[str, bool]:
+    """Tell which keys a request has that we would drop, some to the danger of its owner."""
+    return {
+        "route_by_http_user": bool(request.route_by_http_user),
+        "group": bool(request.group),
+        "response_headers": bool(request.response_headers),
+        "bandwidth_limit_mode = server": bool(
+            request.bandwidth_limit and request.bandwidth_limit_mode == "server"
+        ),
+    }
 
 
 def _bad_run_id(run_id: str) -> str:
