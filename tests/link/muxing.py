@@ -12,6 +12,7 @@ from tests.streams import MemoryStream, pair, pump, recorded
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.mux import MuxSession, MuxStream
+from tunnelsvc.wire import yamux
 
 DATA, CREDIT, PING, GO_AWAY = range(4)
 SYN, ACK, FIN, RST = 1, 2, 4, 8
@@ -93,8 +94,14 @@ class MuxCase(SynchronousTestCase):
         self.wires = self.make_wires()
         self.accepted: list[MuxStream] = []
         self.losses: list[Failure] = []
-        self.client = MuxSession(client=True, clock=self.clock)
-        self.server = MuxSession(client=False, clock=self.clock, on_stream=self.accepted.append)
+        window = yamux.MAX_WINDOW_BYTES
+        self.client = MuxSession(client=True, clock=self.clock, first_window=window)
+        self.server = MuxSession(
+            client=False,
+            clock=self.clock,
+            on_stream=self.accepted.append,
+            first_window=window,
+        )
         self.client.on_lost = self.losses.append
         for session, wire in zip((self.client, self.server), self.wires, strict=True):
             session.makeConnection(wire)
@@ -144,6 +151,7 @@ class RawCase(SynchronousTestCase):
             clock=self.clock,
             on_stream=self.on_stream,
             keepalive_seconds=self.keepalive_seconds,
+            first_window=yamux.MAX_WINDOW_BYTES,
         )
         self.session.on_lost = self.losses.append
         self.session.makeConnection(self.wire)

@@ -395,13 +395,13 @@ class StartTests(RawCase):
         session.makeConnection(self.wire)
         session.dataReceived(frame(CREDIT, SYN, 1, 0)[5:] + data_frame(1, b"x"))
         self.assertEqual([stream.number for stream in self.accepted], [1])
-        self.assertEqual(self.sent(), [(CREDIT, ACK, 1, 0x5C0000)])
+        self.assertEqual(self.sent(), [(CREDIT, ACK, 1, 0)])
 
     def test_streams_may_be_opened_before_the_connection(self) -> None:
         session = MuxSession(client=True, clock=self.clock)
         session.open_stream().write(b"early")
         session.makeConnection(self.wire)
-        self.assertEqual(self.sent(), [(CREDIT, SYN, 1, 0x5C0000), (DATA, 0, 1, 5)])
+        self.assertEqual(self.sent(), [(CREDIT, SYN, 1, 0), (DATA, 0, 1, 5)])
 
     def test_no_keepalive(self) -> None:
         clock_before = len(self.clock.getDelayedCalls())

@@ -565,3 +565,41 @@ class ConversationTests(SynchronousTestCase):
         run_state_machine_as_test(
             Conversation, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
         )
+
+
+class GrowthTests(SynchronousTestCase):
+    """Windows follow the speed of their reader."""
+
+    def session(self) -> Session:
+        session = Session(client=False, max_window=2 * MiB, first_window=256 * KiB)
+        session.receive(frame(CREDIT, SYN, 1, 0))
+        session.data_to_send()
+        return session
+
+    def grant(self, session: Session) -> int:
+        """Return the credit that is on its way."""
+        sent = session.data_to_send()
+        return sum(int.from_bytes(sent[at + 8 : at + 12], "big") for at in range(0, len(sent), 12))
+
+    def test_a_fast_reader_gets_more_and_more(self) -> None:
+        session = self.session()
+        grants = []
+        for _ in range(200):
+            session.receive(frame(DATA, 0, 1, 64 * KiB) + bytes(64 * KiB))
+            session.consumed(1, 64 * KiB)
+            grants.append(self.grant(session))
+        given = [grant for grant in grants if grant]
+        self.assertEqual(given[0], 128 * KiB + 256 * KiB)
+        self.assertEqual(given[-1], 1 * MiB, "half of the largest window at a time")
+        self.assertLessEqual(256 * KiB + sum(grants) - 200 * 64 * KiB, 2 * MiB)
+
+    def test_a_slow_reader_gets_no_more(self) -> None:
+        session = self.session()
+        session.receive(frame(DATA, 0, 1, 256 * KiB) + bytes(256 * KiB))
+        session.consumed(1, 128 * KiB)
+        self.assertEqual(self.grant(session), 128 * KiB)
+
+    def test_windows_that_cannot_be(self) -> None:
+        for first, most in ((1, MiB), (2 * MiB, MiB)):
+            with self.assertRaises(LocalProtocolError):
+                Session(client=True, max_window=most, first_window=first)

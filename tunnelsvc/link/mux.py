@@ -81,6 +81,7 @@ class MuxSession(Protocol):
         on_stream: Callable[[MuxStream], None] | None = None,
         keepalive_seconds: float = KEEPALIVE_SECONDS,
         first_bytes: bytes = b"",
+        first_window: int = yamux.INITIAL_WINDOW_BYTES,
     ) -> None:
         """Begin; nothing happens before a connection is made.
 
@@ -90,9 +91,10 @@ class MuxSession(Protocol):
             on_stream: takes each stream that the peer opens, parked. Without, they are reset.
             keepalive_seconds: between two pings; 0 or less: none.
             first_bytes: what was read before the session took over the transport.
+            first_window: bytes that the peer may be ahead of a fresh stream's reader.
         """
         self.clock = clock
-        self.core = yamux.Session(client=client)
+        self.core = yamux.Session(client=client, first_window=first_window)
         self.on_lost: Callable[[Failure], None] = _ignore_loss
         self._on_stream = on_stream
         self._keepalive_seconds = keepalive_seconds
@@ -242,7 +244,7 @@ class MuxSession(Protocol):
         try:
             self._on_stream(stream)
         except Exception:  # noqa: BLE001  (a bug there must not end the other streams)
-            self.log.failure("accepting a stream of {peer} failed", peer=self.getPeer())
+            self.log.failure("accepting a stream of {peer} failed", peer=self._host())
             stream.abortConnection()
 
     def _add(self, number: int) -> MuxStream:
@@ -375,7 +377,10 @@ class MuxSession(Protocol):
 
     def _blame(self, why: Exception) -> None:
         self._failure = Failure(why)
-        self.log.info("mux session with {peer} ends: {why}", peer=self.getPeer(), why=str(why))
+        self.log.debug("mux session with {peer} ends: {why}", peer=self._host(), why=why)
+
+    def _host(self) -> str:
+        return str(getattr(self.getPeer(), "host", "?"))
 
     def _close_if_flushed(self) -> None:
         if not self._blocked and not any(stream.unsent for stream in self._streams.values()):

@@ -23,7 +23,7 @@ from tunnelsvc.units import KiB, MiB
 INITIAL_WINDOW_BYTES: Final = 256 * KiB
 """What each side may send on a fresh stream before the other has said anything."""
 MAX_WINDOW_BYTES: Final = 6 * MiB
-"""What a peer may send on one stream ahead of its reader; as frp since 0.50."""
+"""What a peer may send on one stream ahead of a fast reader; as frp since 0.50."""
 MAX_INCOMING_STREAMS: Final = 16384
 """Living streams that the peer opened; more are reset. Ten times what a busy frp client has."""
 ACCEPT_BACKLOG: Final = 256
@@ -72,11 +72,14 @@ class _Stream:
         "peer_finished",
         "receive_window",
         "send_window",
+        "window",
     )
 
-    def __init__(self, send_window: int, receive_window: int, *, incoming: bool) -> None:
+    def __init__(self, send_window: int, window: int, *, incoming: bool) -> None:
         self.send_window = send_window
-        self.receive_window = receive_window
+        self.window = window
+        """How far the peer may be ahead of our reader."""
+        self.receive_window = window
         self.incoming = incoming
         self.consumed = 0
         """Bytes that were taken, and not yet granted anew."""
@@ -91,20 +94,29 @@ class Session:
     before a data frame.
     """
 
-    def __init__(self, *, client: bool, max_window: int = MAX_WINDOW_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        client: bool,
+        max_window: int = MAX_WINDOW_BYTES,
+        first_window: int | None = None,
+    ) -> None:
         """Begin.
 
         Args:
             client: our streams have odd numbers. Nobody checks those of the peer.
-            max_window: bytes that the peer may send on a stream ahead of its reader.
+            max_window: bytes that the peer may send on a stream ahead of its reader, at most.
+            first_window: the same for a fresh stream; doubles as long as the reader keeps up, so
+                that only who reads fast may have much under way. None: `max_window`.
 
         Raises:
-            LocalProtocolError: `max_window` is less than every stream has anyhow.
+            LocalProtocolError: a window is less than every stream has anyhow.
         """
-        if max_window < INITIAL_WINDOW_BYTES:
+        first_window = max_window if first_window is None else first_window
+        if not INITIAL_WINDOW_BYTES <= first_window <= max_window:
             raise LocalProtocolError(f"a window can't be less than {INITIAL_WINDOW_BYTES}")
         self._max_window = max_window
-        self._grant_at = max_window // 2
+        self._first_window = first_window
         self._next_id = 1 if client else 2
         self._streams: dict[int, _Stream] = {}
         self._incoming = 0
@@ -196,8 +208,8 @@ class Session:
             self._queue(_RST, number)
             return
         self._incoming += 1
-        self._streams[number] = _Stream(INITIAL_WINDOW_BYTES, self._max_window, incoming=True)
-        self._queue(_ACK, number, self._max_window - INITIAL_WINDOW_BYTES)
+        self._streams[number] = _Stream(INITIAL_WINDOW_BYTES, self._first_window, incoming=True)
+        self._queue(_ACK, number, self._first_window - INITIAL_WINDOW_BYTES)
         events.append((Kind.OPENED, number, b""))
 
     def _receive_data(self, flags: int, number: int, length: int, events: list[Event]) -> None:
@@ -280,7 +292,7 @@ class Session:
         if number > MAX_STREAM_ID:
             raise LocalProtocolError("all ids of this session are used up")
         self._next_id += 2
-        self._streams[number] = _Stream(0, self._max_window, incoming=False)
+        self._streams[number] = _Stream(0, self._first_window, incoming=False)
         self._unsent_opens[number] = None
         self._send_opens([])
         return number
@@ -292,7 +304,7 @@ class Session:
             self._unaccepted[number] = None
             stream = self._streams[number]
             stream.send_window += INITIAL_WINDOW_BYTES
-            self._queue(_SYN, number, self._max_window - INITIAL_WINDOW_BYTES)
+            self._queue(_SYN, number, self._first_window - INITIAL_WINDOW_BYTES)
             if stream.finished:
                 self._queue(_FIN, number)
             events.append((Kind.WRITABLE, number, b""))
@@ -331,9 +343,15 @@ class Session:
         if stream is None or stream.peer_finished:
             return
         stream.consumed += length
-        if stream.receive_window + stream.consumed > self._max_window:
+        waiting = stream.window - stream.receive_window - stream.consumed
+        if waiting < 0:
             raise LocalProtocolError(f"stream {number}: more consumed than received")
-        if stream.consumed >= self._grant_at:
+        if 2 * stream.consumed >= stream.window:
+            # What waits may be the rest of a frame under way, so a little is no sign of slowness.
+            if 4 * waiting <= stream.window:
+                grown = min(2 * stream.window, self._max_window)
+                stream.consumed += grown - stream.window
+                stream.window = grown
             self._queue(0, number, stream.consumed)
             stream.receive_window += stream.consumed
             stream.consumed = 0
