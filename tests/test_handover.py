@@ -3,14 +3,35 @@
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.streams import Recorder, pair, pump
-from tunnelsvc.handover import Parked, ParkingFactory, attach, park
+from tunnelsvc.handover import (
+    SWEEP_SECONDS,
+    TCP_CLOSE,
+    Connections,
+    Parked,
+    ParkingFactory,
+    attach,
+    park,
+)
 from tunnelsvc.interfaces import Stream
+
+
+class _Handle:
+    """A socket that knows its state, or fails."""
+
+    def __init__(self, state: int | None) -> None:
+        self.state = state
+
+    def getsockopt(self, level: int, option: int, length: int) -> bytes:
+        if self.state is None:
+            raise OSError
+        return bytes([self.state])
 
 
 class HandoverTests(SynchronousTestCase):
@@ -80,6 +101,30 @@ class HandoverTests(SynchronousTestCase):
         b.protocol.dataReceived(b"for the first")
         attach(b, second)
         self.assertEqual((bytes(first.received), bytes(second.received)), (b"for the first", b""))
+
+    def test_dead_connections_are_swept(self) -> None:
+        """Reset by the peer while paused: the reactor doesn't look, nobody would ever know."""
+        connections = Connections()
+        for state, cut in ((TCP_CLOSE, True), (1, False), (None, False)):
+            _, b = pair("stream")
+            b.getHandle = lambda state=state: _Handle(state)  # type: ignore[attr-defined]
+            connections.add(b)
+            connections.sweep()
+            self.assertEqual(b.lost, cut, state)
+
+    def test_sweeping_goes_on_until_stopped(self) -> None:
+        clock = Clock()
+        connections = Connections()
+        _, b = pair("stream")
+        connections.add(b)
+        sweeping = connections.sweep_regularly(clock)
+        clock.advance(SWEEP_SECONDS)
+        b.getHandle = lambda: _Handle(TCP_CLOSE)  # type: ignore[attr-defined]
+        self.assertFalse(b.lost)
+        clock.advance(SWEEP_SECONDS)
+        self.assertTrue(b.lost)
+        sweeping.stop()
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_write_side_is_not_news(self) -> None:
         parked = Parked()

@@ -5,18 +5,24 @@ Every stream starts, and waits between two readers, with a `Parked` protocol. `a
 way by which a new reader takes over.
 """
 
+import contextlib
+import socket
 from collections.abc import Callable
 from typing import cast
 from weakref import WeakSet
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol, ServerFactory
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.interfaces import Stream, StreamReader
 
+SWEEP_SECONDS = 30.0
+"""Between two looks for dead connections; a look costs a microsecond each."""
+TCP_CLOSE = 7
+"""State of a connection that was reset (``linux/tcp_states.h``)."""
 TURNS = 5
 """As many as streams can lie within each other, and some."""
 
@@ -111,6 +117,33 @@ class Connections:
         for stream in list(self._streams):
             stream.abortConnection()
         await _turns(clock)
+
+    def sweep(self) -> None:
+        """Cut connections that the kernel has given up and nobody has noticed.
+
+        A paused connection isn't watched by the reactor: if its peer resets it, and whoever should
+        resume it waits for that peer, both would stay for ever.
+        """
+        for stream in list(self._streams):
+            if _is_dead(stream):
+                stream.abortConnection()
+
+    def sweep_regularly(self, clock: IReactorTime) -> LoopingCall:
+        """Call `sweep` from time to time until the result is stopped."""
+        sweeping = LoopingCall(self.sweep)
+        sweeping.clock = clock
+        sweeping.start(SWEEP_SECONDS, now=False)
+        return sweeping
+
+
+def _is_dead(stream: Stream) -> bool:
+    handle = getattr(stream, "getHandle", lambda: None)()
+    if handle is None or not hasattr(socket, "TCP_INFO"):
+        return False
+    with contextlib.suppress(OSError):
+        state: int = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return state == TCP_CLOSE
+    return False
 
 
 async def _turns(clock: IReactorTime) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.client.registration import Registration
+from tunnelsvc.client.wishes import Wishes
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.backoff import Backoff
@@ -58,6 +60,8 @@ class TunnelClient(Service):
         self._reactor = reactor
         self._registration: Registration | None = None
         self._connections = Connections()
+        self._wishes = Wishes()
+        self._sweeping: LoopingCall | None = None
         key = derive_key(config.token)
         self._proxies = {
             proxy.name: StreamProxy(proxy, reactor, key, self._connections)
@@ -83,11 +87,15 @@ class TunnelClient(Service):
     def startService(self) -> None:
         """Begin to connect."""
         super().startService()
+        self._sweeping = self._connections.sweep_regularly(self._reactor)
         self._control.start()
 
     def stopService(self) -> Deferred[None]:
         """Close the session and all user connections; fires when they are gone."""
         super().stopService()
+        if self._sweeping is not None:
+            self._sweeping.stop()
+            self._sweeping = None
         self._control.stop()
         return ensureDeferred(self._connections.abort_all(self._reactor))
 
@@ -104,7 +112,8 @@ class TunnelClient(Service):
             self.on_login(session.run_id)
 
     def session_lost(self) -> None:
-        """Forget what the server knew."""
+        """Forget what the server knew, and what it wished."""
+        self._wishes = Wishes()
         if self._registration is not None:
             self._registration.stop()
             self._registration = None
@@ -121,18 +130,23 @@ class TunnelClient(Service):
 
     def work_connection_wanted(self, session: Session) -> None:
         """Open a work connection and serve whoever it is given to."""
-        ensureDeferred(self._work(session)).addErrback(
-            lambda failure: self.log.failure("work connection broken", failure)
-        )
+        self._wishes.add(lambda done: self._work(session, done))
 
-    async def _work(self, session: Session) -> None:
+    async def _work(self, session: Session, done: Callable[[], None]) -> None:
         """Hops 4 and 5: open a stream, wait to be told which proxy it is for."""
         try:
             work = await session.open_work()
         except (ConnectError, ConnectionClosed) as why:
             self.log.warn("no work connection: {why}", why=why)
+            done()
             return
-        work.on_message = lambda message: self._started(session, work, message)
+
+        def started(message: Message) -> None:
+            done()
+            self._started(session, work, message)
+
+        work.on_message = started
+        work.on_lost = lambda _: done()
 
     def _started(self, session: Session, work: MessageProtocol, message: Message) -> None:
         if not isinstance(message, StartWorkConn) or message.error:
