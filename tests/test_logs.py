@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tunnelsvc.errors import ConfigError
-from tunnelsvc.logs import LEVELS, DailyFile, format_line, make_observer
+from tunnelsvc.logs import LEVELS, MOST_FIELD_CHARACTERS, DailyFile, format_line, make_observer
 from tunnelsvc.units import DAY
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[[DIWE]\] \[\S+\] .*\n")
@@ -110,6 +110,20 @@ class LineTests(SynchronousTestCase):
         else:
             self.assertRegex(line, LINE)
             self.assertEqual(line[:-1].translate({0x2028: "", 0x2029: ""}).splitlines()[1:], [])
+
+
+class LongFieldTests(SynchronousTestCase):
+    """What a peer chose does not fill the disk."""
+
+    def test_clipped(self) -> None:
+        fields = {"name": "x" * 9000, "state": "fine"}
+        line = str(format_line({"log_format": "proxy {name} is {state}", **fields}))
+        self.assertIn("x" * MOST_FIELD_CHARACTERS + "... is fine", line)
+        self.assertLess(len(line), MOST_FIELD_CHARACTERS + 200)
+
+    def test_our_own_words_are_not(self) -> None:
+        words = "word " * 300
+        self.assertIn(words.strip(), str(format_line({"log_format": words})))
 
 
 class ObserverTests(SynchronousTestCase):

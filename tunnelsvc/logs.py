@@ -67,6 +67,11 @@ _CONTROL_BUT_LAYOUT: Final = {
 }
 
 
+MOST_FIELD_CHARACTERS: Final = 512
+"""Of a field in a line; longer than any sentence of ours."""
+_WHOLE: Final = frozenset({"log_format", "log_namespace", "log_io", "log_text"})
+
+
 def format_line(event: LogEvent, *, color: bool = False) -> str | None:
     """Turn an event into a line, with a traceback below it if the event has a failure.
 
@@ -77,7 +82,7 @@ def format_line(event: LogEvent, *, color: bool = False) -> str | None:
     Returns:
         Text that ends with a line feed; None for an event that says nothing.
     """
-    message = formatEvent(event).translate(_CONTROL)
+    message = formatEvent(_clipped(event)).translate(_CONTROL)
     failure = event.get("log_failure")
     if not message and failure is None:
         return None
@@ -87,6 +92,16 @@ def format_line(event: LogEvent, *, color: bool = False) -> str | None:
     if failure is not None:
         line += _indented(failure.getTraceback())
     return line
+
+
+def _clipped(event: LogEvent) -> LogEvent:
+    """Shorten what peers may have chosen: a log that anybody can fill is no log."""
+    long = {
+        key: f"{value[:MOST_FIELD_CHARACTERS]}..."
+        for key, value in event.items()
+        if isinstance(value, str) and len(value) > MOST_FIELD_CHARACTERS and key not in _WHOLE
+    }
+    return event | long if long else event
 
 
 def _stamp(event: LogEvent) -> str:

@@ -34,6 +34,8 @@ class Desk:
 
     async def new_proxy(self, request: NewProxy) -> NewProxyResp:
         self.calls.append(f"open {request.proxy_name}")
+        if request.proxy_name == "broken":
+            raise ZeroDivisionError
         if request.proxy_name in self.hold:
             await self.hold[request.proxy_name]
         return NewProxyResp(proxy_name=request.proxy_name, remote_addr=":1")
@@ -135,6 +137,13 @@ class ServerControlTests(SynchronousTestCase):
         self.accept()
         self.say(CloseProxy(proxy_name="broken"), CloseProxy(proxy_name="b"))
         self.assertEqual(self.desk.calls, ["close broken", "close b"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_bug_of_ours_is_answered(self) -> None:
+        self.accept()
+        self.say(NewProxy(proxy_name="broken"))
+        error = "internal error of the server"
+        self.assertEqual(self.got[-1], NewProxyResp(proxy_name="broken", error=error))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_known_but_unexpected_messages_are_ignored(self) -> None:

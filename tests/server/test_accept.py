@@ -15,7 +15,7 @@ from tunnelsvc.link.certificates import client_context, server_context
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.link.mux import MuxSession
 from tunnelsvc.link.tls import start_tls_client
-from tunnelsvc.server.accept import LOGIN_SECONDS, Acceptor
+from tunnelsvc.server.accept import LOGIN_SECONDS, MOST_STREAMS_BEFORE_LOGIN, Acceptor
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import (
     Login,
@@ -134,6 +134,36 @@ class RecogniseTests(AcceptCase):
         self.clock.advance(LOGIN_SECONDS)
         self.assertTrue(stream.lost)
 
+    def test_a_refused_login_ends_the_session(self) -> None:
+        """Nobody guesses tokens at the speed of streams."""
+        stream, session = self.multiplexed()
+        for _ in range(10):
+            messages, _ = self.talk(session.open_stream())
+            messages.send(Login(privilege_key="wrong"))
+            self.settle(stream)
+            if stream.lost:
+                break
+        self.assertTrue(stream.lost or stream.peer.closing)
+        self.assertLessEqual(sum("token in login" in line for line in self.lines), 1)
+
+    def test_many_streams_before_a_login(self) -> None:
+        stream, session = self.multiplexed()
+        for _ in range(MOST_STREAMS_BEFORE_LOGIN + 1):
+            session.open_stream()
+        self.settle(stream)
+        self.assertTrue(stream.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_many_streams_after_a_login(self) -> None:
+        stream, session = self.multiplexed()
+        messages, _ = self.talk(session.open_stream())
+        messages.send(self.login())
+        self.settle(stream)
+        for _ in range(MOST_STREAMS_BEFORE_LOGIN + 1):
+            session.open_stream()
+        self.settle(stream)
+        self.assertFalse(stream.lost)
+
     def test_a_session_that_goes_at_once(self) -> None:
         stream, _ = self.multiplexed()
         self.settle(stream)
@@ -227,7 +257,7 @@ class FirstMessageTests(AcceptCase):
     def test_anything_else(self) -> None:
         """Inside a multiplexed session, where the switch doesn't look."""
         ours, theirs = pair("stream")
-        self.acceptor._messages(theirs, b"", muxed=True, on_valid=self.fail)
+        self.acceptor._messages(theirs, b"", muxed=True, judge=self.assertFalse)
         ours.paused = False
         ours.write(encode(Ping()))
         self.settle(ours)

@@ -67,6 +67,10 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.refusal(manager, "b", 6010), "port not allowed")
         self.assertEqual(self.refusal(manager, "b", 5999), "port not allowed")
 
+    def test_numbers_that_are_no_ports(self) -> None:
+        for number in (-1, 65536, 2**62, -(2**63)):
+            self.assertEqual(self.refusal(self.manager(), "a", number), "port not allowed")
+
     def test_a_closed_port_can_be_used_again(self) -> None:
         manager = self.manager()
         self.close(manager.listen("a", 6000, ServerFactory()))

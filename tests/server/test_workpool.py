@@ -74,6 +74,16 @@ class WorkPoolTests(SynchronousTestCase):
         self.pool.take().addErrback(lambda _: None)
         self.assertEqual(self.asked, 2)
 
+    def test_lost_wishes_of_those_who_wait_are_repeated(self) -> None:
+        """Without anybody new who would ask."""
+        taken = self.pool.take()
+        self.assertEqual(self.asked, 2)
+        self.clock.advance(ASK_SECONDS + 1)
+        self.assertEqual(self.asked, 4)
+        self.pool.offer(self.work())
+        self.successResultOf(taken)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_time_limit(self) -> None:
         taken = self.pool.take()
         self.clock.advance(10)

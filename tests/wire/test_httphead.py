@@ -104,6 +104,7 @@ REFUSED = {
     "a relative target": request(first=b"GET index.html HTTP/1.1"),
     "a star for GET": request(first=b"GET * HTTP/1.1"),
     "another scheme": request(first=b"GET ftp://a/ HTTP/1.1"),
+    "a host that is too long": request(b"Host: " + b"a." * 200 + b"example"),
     "no host in the target": request(first=b"GET http:///x HTTP/1.1"),
     "a user in the target": request(first=b"GET http://u@a/x HTTP/1.1"),
     "CONNECT to a path in a host": request(first=b"CONNECT a:1x HTTP/1.1"),

@@ -187,7 +187,11 @@ def _begin_closing(control: ServerControl, core: ControlCore, reason: str) -> No
 
 
 async def _open(control: ServerControl, core: ControlCore, request: NewProxy) -> None:
-    answer = await core.desk.new_proxy(request)
+    try:
+        answer = await core.desk.new_proxy(request)
+    except Exception:  # noqa: BLE001 - a bug of ours; the client mustn't wait for ever
+        core.log.failure("opening a proxy failed")
+        answer = NewProxyResp(proxy_name=request.proxy_name, error="internal error of the server")
     try:
         core.messages.send(answer)
     except LocalProtocolError:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -37,6 +37,8 @@ NORMAL = (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError, TLSEr
 """What strangers do to a public port; anything else is a bug of ours."""
 MOST_NAME_CHARACTERS = 256
 """Of a stranger's words that an answer repeats."""
+MOST_STREAMS_BEFORE_LOGIN = 32
+"""Streams that a multiplexed connection may open before a valid login; a client opens one."""
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
 """How long a multiplexed connection may go without a valid login or work connection."""
 
@@ -66,7 +68,7 @@ class Acceptor:
         self._tls = tls
         plain: dict[Kind, Route] = {
             Kind.YAMUX: self._multiplexed,
-            Kind.MESSAGES: partial(self._messages, muxed=False, on_valid=lambda: None),
+            Kind.MESSAGES: partial(self._messages, muxed=False, judge=lambda _: None),
             Kind.V2_MAGIC: partial(self._unsupported, "wire protocol v2"),
         }
         self._inside_tls: Mapping[Kind, Route] = plain
@@ -108,14 +110,13 @@ class Acceptor:
 
     def _multiplexed(self, stream: Stream, seen: bytes) -> None:
         """Start a yamux session; one that never shows a valid client is cut."""
-        deadline: IDelayedCall = self._clock.callLater(LOGIN_SECONDS, stream.abortConnection)
-
-        def valid() -> None:
-            if deadline.active():
-                deadline.cancel()
+        probation = _Probation(stream, self._clock)
 
         def opened(inner: MuxStream) -> None:
-            self._messages(inner, b"", muxed=True, on_valid=valid)
+            if probation.admits():
+                self._messages(inner, b"", muxed=True, judge=probation.judge)
+            else:
+                inner.abortConnection()
 
         session = MuxSession(
             client=False,
@@ -124,18 +125,19 @@ class Acceptor:
             keepalive_seconds=self._config.tcp_mux_keepalive_interval_seconds,
             first_bytes=seen,
         )
+        probation.on_refused = session.close
+        session.on_lost = probation.end
         session.makeConnection(stream)
-        session.on_lost = lambda _: valid()
         attach(stream, session)
         stream.resumeProducing()
 
     def _messages(
-        self, stream: Stream, seen: bytes, *, muxed: bool, on_valid: Callable[[], None]
+        self, stream: Stream, seen: bytes, *, muxed: bool, judge: Callable[[bool], None]
     ) -> None:
         """Wait for the first message of a logical connection."""
         messages = MessageProtocol(stream, self._clock)
         first = messages.expect(FIRST_MESSAGE_SECONDS)
-        first.addCallback(self._first_message, messages, muxed=muxed, on_valid=on_valid)
+        first.addCallback(self._first_message, messages, muxed=muxed, judge=judge)
         first.addErrback(self._nothing, stream)
         messages.start(seen)
 
@@ -145,7 +147,7 @@ class Acceptor:
         messages: MessageProtocol,
         *,
         muxed: bool,
-        on_valid: Callable[[], None],
+        judge: Callable[[bool], None],
     ) -> None:
         match message:
             case Login():
@@ -157,8 +159,7 @@ class Acceptor:
             case _:
                 valid = False
                 messages.abort()
-        if valid:
-            on_valid()
+        judge(valid)
 
     def _visitor(self, messages: MessageProtocol, message: NewVisitorConn) -> bool:
         """Refuse: no proxy type that has visitors exists here yet."""
@@ -177,6 +178,42 @@ class Acceptor:
         self.log.debug(
             "{peer}: nothing of ours: {why}", peer=_host(stream), why=failure.getErrorMessage()
         )
+
+
+class _Probation:
+    """What a multiplexed connection may do before it has shown a valid client.
+
+    One refused login ends it, so that nobody guesses tokens at the speed of streams.
+    """
+
+    def __init__(self, stream: Stream, clock: IReactorTime) -> None:
+        self.on_refused: Callable[[], None] = stream.loseConnection
+        self._stream = stream
+        self._deadline: IDelayedCall = clock.callLater(LOGIN_SECONDS, stream.abortConnection)
+        self._streams_left = MOST_STREAMS_BEFORE_LOGIN
+        self._valid = False
+
+    def admits(self) -> bool:
+        """Tell whether one more stream may be opened; one too many ends the connection."""
+        if self._valid:
+            return True
+        self._streams_left -= 1
+        if self._streams_left < 0:
+            self._stream.abortConnection()
+        return self._streams_left >= 0
+
+    def judge(self, valid: bool) -> None:
+        """Take note of whether a first message was accepted."""
+        if valid:
+            self._valid = True
+            self.end()
+        elif not self._valid:
+            self.on_refused()
+
+    def end(self, _: object = None) -> None:
+        """Stop waiting: it is valid, or gone."""
+        if self._deadline.active():
+            self._deadline.cancel()
 
 
 def _host(stream: Stream) -> str:

@@ -15,6 +15,7 @@ from tunnelsvc.config.schema import Ports
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.units import DAY
 
+LAST_PORT = 65535
 RESERVED_SECONDS = DAY
 """How long a name finds its old port again (protocol notes 5.1)."""
 MOST_RESERVED = 10_000
@@ -67,7 +68,7 @@ class PortManager:
         """
         if not wanted:
             return self._any(name, factory)
-        if not self._allows(wanted):
+        if not 0 < wanted <= LAST_PORT or not self._allows(wanted):
             raise ProxyRefused("port not allowed")
         if wanted in self._used:
             raise ProxyRefused("port already used")

@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.link.messages import MessageProtocol
 
 SPARE_CAPACITY = 10
 """Connections kept above the pool's size, as frp keeps them (protocol notes 5.2)."""
-ASK_SECONDS = 10.0
+ASK_SECONDS = 3.0
 """How long an answer to a wish is waited for before the wish counts as lost."""
 
 
@@ -43,6 +43,7 @@ class WorkPool:
         self._waiting: deque[Deferred[MessageProtocol]] = deque()
         self._asked: deque[float] = deque()
         self._closed = False
+        self._reminder: IDelayedCall | None = None
 
     def asked(self, number: int) -> None:
         """Take note of wishes that somebody else sent (those of the login)."""
@@ -55,7 +56,9 @@ class WorkPool:
         if self._closed:
             return False
         if self._waiting:
-            self._waiting.popleft().callback(work)
+            user = self._waiting.popleft()
+            self._stop_reminding()
+            user.callback(work)
             return True
         if len(self._ready) >= self._capacity:
             return False
@@ -86,6 +89,7 @@ class WorkPool:
     def close(self) -> None:
         """Close what is ready, and send away who waits."""
         self._closed = True
+        self._stop_reminding()
         ready, self._ready = self._ready, deque()
         for work in ready:
             work.abort()
@@ -101,6 +105,23 @@ class WorkPool:
         for _ in range(max(wanted, 0)):
             self._asked.append(now)
             self._ask()
+        self._remind()
+
+    def _remind(self) -> None:
+        """Ask again for users who wait, in case that the client lost a wish."""
+        if self._reminder is None and self._waiting and not self._closed:
+            self._reminder = self._clock.callLater(ASK_SECONDS + 1, self._reminded)
+
+    def _stop_reminding(self) -> None:
+        """Unless others still wait."""
+        if self._reminder is not None and (self._closed or not self._waiting):
+            self._reminder.cancel()
+            self._reminder = None
+
+    def _reminded(self) -> None:
+        self._reminder = None
+        if self._waiting:
+            self._refill()
 
     def _drop(self, work: MessageProtocol) -> None:
         if work in self._ready:
@@ -112,6 +133,7 @@ class WorkPool:
         def give_up(_: object, seconds: float) -> MessageProtocol:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
+            self._stop_reminding()
             raise WorkConnectionUnavailable(
                 f"timeout trying to get work connection: none within {seconds:g} s"
             )

@@ -83,6 +83,12 @@ class HTTPProxyTests(SynchronousTestCase):
             "type [http] not supported when vhost http port is not set",
         )
 
+    def test_domains_that_are_none(self) -> None:
+        for domain in ("a b.example", "a\n.example", "*.*.example", "x" * 300, "a..b"):
+            self.assertIn("is no host name", self.open(custom_domains=(domain,)), domain)
+        for domain in ("münchen.example", "under_score.example", "*", "192.0.2.1", "[::1]"):
+            self.assertNotIn("no host", self.open(domain, custom_domains=(domain,)), domain)
+
     def test_most_routes(self) -> None:
         self.patch(http, "MOST_ROUTES", 3)
         self.assertIn("more than 3", self.open(custom_domains=("a", "b"), locations=("/", "/x")))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
@@ -25,6 +26,9 @@ SCHEME_PORTS = (80, 443)
 """Ports that a URL leaves out."""
 MOST_ADDRESS_CHARACTERS = 4_096
 """Of the list of addresses in an answer; a message has 10 KiB."""
+MOST_DOMAIN_CHARACTERS = 255
+"""RFC 1035 section 2.3.4."""
+_DOMAIN = re.compile(r"(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f.]*:[0-9a-f:.]+)")
 MOST_ROUTES = 1_000
 """Domains times locations of one proxy; the message that announces it holds 10 KiB."""
 
@@ -120,6 +124,8 @@ def domains_of(request: NewProxy, config: ServerConfig) -> tuple[str, ...]:
     host = config.subdomain_host
     domains = [normalise(domain) for domain in request.custom_domains if domain]
     for domain in domains:
+        if len(domain) > MOST_DOMAIN_CHARACTERS or not _DOMAIN.fullmatch(domain):
+            raise ProxyRefused(f"custom domain [{domain}] is no host name")
         if host and domain.endswith(f".{host}"):
             raise ProxyRefused(
                 f"custom domain [{domain}] should not belong to subdomain host [{host}]"
