@@ -14,10 +14,12 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
+from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import implementer
 
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.sockets import adopt, connect
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune
 
 
@@ -96,13 +98,23 @@ async def dial(
     Raises:
         ConnectError: refused, unreachable, not resolvable or timed out.
     """
-    connected: list[Stream] = []
-    factory = ParkingFactory(connected.append)
-    target = endpoint(reactor, await _address(reactor, host), port, timeout, source)
-    try:
-        await target.connect(factory)
-    except (DNSLookupError, ValueError) as why:  # to Twisted these are no ConnectError
-        raise UnknownHostError(f"{host}: {why}") from why
-    stream = connected[0]
+    address = (await _address(reactor, host)).removeprefix("[").removesuffix("]")
+    lean = isinstance(reactor, PosixReactorBase)
+    stream: Stream
+    if lean and (isIPAddress(address) or isIPv6Address(address)):
+        stream = await connect(reactor, address, port, timeout=timeout, source=source)
+    else:
+        stream = await _by_endpoint(endpoint(reactor, address, port, timeout, source), host)
+        stream = await adopt(reactor, stream) if lean else stream
     tune(stream, keepalive_seconds)
     return stream
+
+
+async def _by_endpoint(target: IStreamClientEndpoint, host: str) -> Stream:
+    """Connect by Twisted's means, which try all addresses of a name."""
+    connected: list[Stream] = []
+    try:
+        await target.connect(ParkingFactory(connected.append))
+    except (DNSLookupError, ValueError) as why:  # to Twisted these are no ConnectError
+        raise UnknownHostError(f"{host}: {why}") from why
+    return connected[0]

@@ -13,6 +13,7 @@ from twisted.internet.protocol import ServerFactory
 
 from tunnelsvc.config.schema import Ports
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.link.sockets import listen
 from tunnelsvc.units import DAY
 
 LAST_PORT = 65535
@@ -22,8 +23,6 @@ MOST_RESERVED = 10_000
 """Names remembered; the oldest is forgotten first."""
 ATTEMPTS = 100
 """Free ports tried before "no available port"; frp tries 5."""
-BACKLOG = 1024
-"""Users who may wait to be accepted; the kernel cuts it to ``somaxconn``."""
 
 
 @define(eq=False)
@@ -109,9 +108,7 @@ class PortManager:
         return not self.allowed or any(number in ports for ports in self.allowed)
 
     def _bind(self, name: str, number: int, factory: ServerFactory) -> PublicPort:
-        listening = self.reactor.listenTCP(
-            number, factory, backlog=BACKLOG, interface=self.interface
-        )
+        listening = listen(self.reactor, number, factory, interface=self.interface)
         actual: int = listening.getHost().port  # type: ignore[attr-defined]
         self._used.add(actual)
         return PublicPort(actual, listening, self, name)

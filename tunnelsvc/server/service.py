@@ -14,12 +14,13 @@ from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.link.certificates import server_context
+from tunnelsvc.link.sockets import listen
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.relay import join
 from tunnelsvc.server.accept import Acceptor
 from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
-from tunnelsvc.server.ports import BACKLOG, PortManager
+from tunnelsvc.server.ports import PortManager
 from tunnelsvc.server.vhost import Router, VhostFactory
 
 
@@ -93,9 +94,9 @@ class TunnelServer(MultiService):
 
     def _listen(self, what: str, interface: str, number: int, factory: ServerFactory) -> None:
         interface = interface.removeprefix("[").removesuffix("]")
-        port = self._reactor.listenTCP(number, factory, backlog=BACKLOG, interface=interface)
+        port = listen(self._reactor, number, factory, interface=interface)
         self._listening.append(port)
-        self.ports[what] = port.getHost().port
+        self.ports[what] = port.getHost().port  # type: ignore[attr-defined]
         self.log.info("{what} listens on {address}:{port}",
                       what=what, address=interface, port=self.ports[what])  # fmt: skip
 

@@ -73,3 +73,4 @@ class _Fresh(VhostProtocol):
         tune(stream)
         self._connections.add(stream)
         super().connectionMade()
+        stream.resumeProducing()

@@ -1,0 +1,202 @@
+# -*- test-case-name: tests.link.test_sockets -*-
+"""Where `TCPStream`s come from: a listening port, and a connection attempt to an address.
+
+A reactor that watches no file descriptors (in memory, on other platforms) gives Twisted's own.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import error, tcp
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IWriteDescriptor
+from twisted.internet.posixbase import PosixReactorBase
+from twisted.internet.protocol import ServerFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelsvc.handover import Parked
+from tunnelsvc.link.tcp import TCPStream
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted; the kernel cuts it to ``somaxconn``."""
+_UNDER_WAY = (0, errno.EISCONN, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY)
+
+
+class _Port(tcp.Port):
+    """Accepts connections as `TCPStream`."""
+
+    def transport(  # type: ignore[override]
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        peer: tuple[Any, ...],
+        _port: object,
+        _number: int,
+        reactor: Any,
+    ) -> TCPStream:
+        return TCPStream(sock, peer, protocol, reactor)
+
+
+def listen(reactor: Any, number: int, factory: ServerFactory, *, interface: str) -> IListeningPort:
+    """Listen on a TCP port.
+
+    Args:
+        reactor: what accepts.
+        number: of the port; 0: any.
+        factory: builds a protocol for each connection, told by ``makeConnection``.
+        interface: the address to listen on, IPv4 or IPv6; empty: all of IPv4.
+
+    Raises:
+        CannotListenError: it is taken, or not ours.
+    """
+    if not isinstance(reactor, PosixReactorBase):
+        port: IListeningPort = reactor.listenTCP(
+            number, factory, backlog=BACKLOG, interface=interface
+        )
+        return port
+    lean = _Port(number, factory, BACKLOG, interface, reactor)
+    lean.startListening()
+    return lean
+
+
+def connect(
+    reactor: Any, host: str, port: int, *, timeout: float, source: str = ""
+) -> Deferred[TCPStream]:
+    """Connect to an address, no name.
+
+    Args:
+        reactor: what waits.
+        host: IPv4 or IPv6 address.
+        port: TCP port.
+        timeout: seconds.
+        source: local address to come from; empty: the system's choice.
+
+    Returns:
+        Fires with the connected stream, parked; at once where the kernel connects at once, as on
+        this machine. Fails with ``ConnectError``. Can be cancelled.
+    """
+    attempt = _Attempt(reactor, (host, port), timeout)
+    attempt.start(source)
+    return attempt.result
+
+
+@implementer(IWriteDescriptor)
+class _Attempt:
+    """A connection that the kernel is making."""
+
+    def __init__(self, reactor: Any, address: tuple[str, int], timeout: float) -> None:
+        self.result: Deferred[TCPStream] = Deferred(lambda _: self._give_up(error.UserError()))
+        self._reactor = reactor
+        self._address = address
+        self._timeout = timeout
+        self._deadline: IDelayedCall | None = None
+        family = socket.AF_INET6 if isIPv6Address(address[0]) else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+
+    def start(self, source: str) -> None:
+        """Ask the kernel."""
+        try:
+            if source:
+                self._socket.bind((source, 0))
+            code = self._socket.connect_ex(self._address)
+        except (OSError, OverflowError) as why:
+            self._give_up(error.ConnectError(getattr(why, "errno", None), str(why)))
+            return
+        if code not in _UNDER_WAY:
+            self._give_up(_refusal(code))
+        elif code in (0, errno.EISCONN):
+            self._succeed()
+        else:
+            self._reactor.addWriter(self)
+            self._deadline = self._reactor.callLater(
+                self._timeout, self._give_up, error.TimeoutError()
+            )
+
+    def doWrite(self) -> None:
+        """Look what came of it."""
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._give_up(_refusal(code))
+        else:
+            self._stop_waiting()
+            self._succeed()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Fail: the kernel reports an error; the reactor has looked before `doWrite` could."""
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        self._give_up(_refusal(code) if code else error.ConnectionLost(str(reason.value)))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        return "connecting"
+
+    def _succeed(self) -> None:
+        parked = Parked()
+        stream = TCPStream(self._socket, self._address, parked, self._reactor)
+        parked.makeConnection(stream)
+        self.result.callback(stream)
+
+    def _give_up(self, why: BaseException) -> None:
+        self._stop_waiting()
+        self._socket.close()
+        if not self.result.called:
+            self.result.errback(Failure(why))
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._reactor.removeWriter(self)
+            if self._deadline.active():
+                self._deadline.cancel()
+            self._deadline = None
+
+
+def _refusal(code: int) -> error.ConnectError:
+    refusal: error.ConnectError = error.getConnectError((code, os.strerror(code)))
+    return refusal
+
+
+class _Adopting(Parked):
+    """Told when Twisted has let go of a connection."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
+        self._then()
+
+
+def adopt(reactor: Any, transport: Any) -> Deferred[TCPStream]:
+    """Make a connection of Twisted's ours.
+
+    Args:
+        reactor: that of the transport.
+        transport: a connected, paused TCP transport that nobody has read from or written to.
+
+    Returns:
+        Fires with the stream, parked.
+    """
+    sock: socket.socket = transport.getHandle().dup()
+    peer = transport.getPeer()
+    result: Deferred[TCPStream] = Deferred()
+
+    def released() -> None:
+        # An abort only drops Twisted's descriptor, as long as there is ours, and it leaves the
+        # socket such that our close would be an abort as well.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
+        parked = Parked()
+        stream = TCPStream(sock, (peer.host, peer.port), parked, reactor)
+        parked.makeConnection(stream)
+        result.callback(stream)
+
+    transport.protocol = _Adopting(released)
+    transport.abortConnection()
+    return result

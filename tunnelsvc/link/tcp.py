@@ -1,0 +1,361 @@
+# -*- test-case-name: tests.link.test_tcp -*-
+"""A TCP connection as a lean byte stream (hops 1, 4 and 7).
+
+Why not Twisted's own
+=====================
+
+Twisted's transports send in the next turn of the reactor, and have the kernel watch each socket for
+writing before and not after: two system calls around each ``send``, and a wait. Here bytes go out
+at once, and the socket is watched only while the kernel takes no more. A connection also costs half
+the processor time and memory: no timers, no texts for logs, addresses only when asked for. It is an
+ordinary descriptor on Twisted's reactor, and its rules are those of Twisted's transports, above all
+that nothing calls back from within a call of the application.
+
+How a stream ends
+=================
+
+As `tunnelsvc.interfaces.Stream` says. A peer that resets the connection while we write may have
+said something before: it is read first, and then the loss is told, as a loss even where the kernel
+reports it as an end of file.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReadWriteDescriptor,
+    ISystemHandle,
+    ITCPTransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tunnelsvc.interfaces import StreamReader
+from tunnelsvc.units import KiB
+
+READ_BYTES = 64 * KiB
+"""What one turn of the reactor reads, so that connections are served fairly."""
+BUFFER_BYTES = 64 * KiB
+"""Unsent bytes above which a producer is paused; as Twisted's ``FileDescriptor.bufferSize``."""
+JOIN_BYTES = 4 * KiB
+"""Pieces up to this sum are joined before they are sent; above, gathering by the kernel is less."""
+
+_AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS)
+_DONE = Failure(error.ConnectionDone())
+
+
+@implementer(ITCPTransport, IConsumer, IPushProducer, IReadWriteDescriptor, ISystemHandle)
+class TCPStream:
+    """See `tunnelsvc.interfaces.Stream`.
+
+    Attributes:
+        protocol: who reads at present.
+        connected: as Twisted's transports have it.
+        disconnecting: whether it is about to close.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_broken",
+        "_finishing",
+        "_more",
+        "_peer",
+        "_producer",
+        "_producer_paused",
+        "_reactor",
+        "_read_finished",
+        "_reading",
+        "_socket",
+        "_unsent",
+        "_unsent_bytes",
+        "_write_finished",
+        "_writing",
+        "connected",
+        "disconnecting",
+        "protocol",
+    )
+
+    def __init__(
+        self, sock: socket.socket, peer: tuple[Any, ...], protocol: StreamReader, reactor: Any
+    ) -> None:
+        """Wrap a connected socket, paused.
+
+        Args:
+            sock: TCP over IPv4 or IPv6; the stream owns it.
+            peer: its address, as ``accept`` gives it.
+            protocol: who reads; not told of the connection.
+            reactor: provides ``IReactorFDSet`` and ``IReactorTime``.
+        """
+        sock.setblocking(False)
+        self.protocol = protocol
+        self.connected = True
+        self.disconnecting = False
+        self._socket = sock
+        self._peer = peer
+        self._reactor = reactor
+        self._reading = self._writing = False
+        self._read_finished = self._write_finished = self._finishing = False
+        self._unsent: bytes | memoryview = b""
+        self._more: list[bytes] = []
+        self._unsent_bytes = 0
+        self._producer: Any = None
+        self._producer_paused = False
+        self._broken: Failure | None = None
+
+    # What the reactor tells.
+
+    def doRead(self) -> None:
+        """Give what has arrived to the reader."""
+        try:
+            data = self._socket.recv(READ_BYTES)
+        except OSError as why:
+            if why.errno not in _AGAIN:
+                self.connectionLost(_loss(why))
+            return
+        if data:
+            self.protocol.dataReceived(data)
+        else:
+            self._end_arrived()
+
+    def _end_arrived(self) -> None:
+        self._stop_reading()
+        self._read_finished = True
+        if self._broken is not None:
+            self.connectionLost(self._broken)
+        elif IHalfCloseableProtocol.providedBy(self.protocol):
+            self.protocol.readConnectionLost()
+        else:
+            self.connectionLost(_DONE)
+
+    def doWrite(self) -> None:
+        """Send what the kernel takes by now."""
+        if self._more:
+            self._unsent = b"".join((self._unsent, *self._more))
+            self._more.clear()
+        sent = self._send(self._unsent)
+        self._unsent_bytes -= sent
+        if self._unsent_bytes:
+            self._unsent = memoryview(self._unsent)[sent:]
+            return
+        self._unsent = b""
+        self._stop_writing()
+        self._finish_if_flushed()
+        if self._producer_paused and self._producer is not None:
+            self._producer_paused = False
+            self._producer.resumeProducing()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket and tell the producer and the reader, once."""
+        if not self.connected:
+            return
+        self.connected = False
+        self._close()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+        self.protocol.connectionLost(reason)
+
+    def fileno(self) -> int:
+        """Return the descriptor; -1 once it is closed."""
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        """Name what fails in the log."""
+        return type(self.protocol).__name__
+
+    # Reading: what the application asks for.
+
+    def pauseProducing(self) -> None:
+        """Leave what arrives with the kernel."""
+        self._stop_reading()
+
+    def resumeProducing(self) -> None:
+        """Read again, from the next turn on."""
+        if self._reading or self._read_finished or self.disconnecting or not self.connected:
+            return
+        self._reading = True
+        self._reactor.addReader(self)
+
+    def stopProducing(self) -> None:
+        """Close: whom we produced for is gone."""
+        self.loseConnection()
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; what the kernel doesn't take waits."""
+        if self._finishing or not self.connected or not data:
+            return
+        sent = 0 if self._unsent_bytes else self._send(data)
+        if sent < len(data):
+            self._keep(data[sent:])
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send several pieces."""
+        pieces = list(data)
+        total = sum(map(len, pieces))
+        if total <= JOIN_BYTES or self._unsent_bytes or self._finishing or not self.connected:
+            self.write(b"".join(pieces))
+            return
+        try:
+            sent = self._socket.sendmsg(pieces)
+        except OSError as why:
+            sent = self._failed(why, total)
+        if sent < total:
+            self._keep(b"".join(pieces)[sent:])
+
+    def _send(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except OSError as why:
+            return self._failed(why, len(data))
+
+    def _failed(self, why: OSError, length: int) -> int:
+        """Return how much of what couldn't be sent is done with: all, on a broken connection."""
+        if why.errno in _AGAIN:
+            return 0
+        self._broken = self._broken or _loss(why)
+        if not self._reading:
+            self._reactor.callLater(0, self.connectionLost, self._broken)
+        return length
+
+    def _keep(self, data: bytes) -> None:
+        self._unsent_bytes += len(data)
+        if self._unsent:
+            self._more.append(data)
+        else:
+            self._unsent = data
+        if not self._writing:
+            self._writing = True
+            self._reactor.addWriter(self)
+        if self._unsent_bytes > BUFFER_BYTES and self._producer and not self._producer_paused:
+            self._producer_paused = True
+            self._producer.pauseProducing()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pause and resume a push producer as what waits grows and shrinks.
+
+        Raises:
+            RuntimeError: there is one already, or it isn't a push producer.
+        """
+        if self._producer is not None or not streaming:
+            raise RuntimeError(f"can't register {producer}: one push producer at a time")
+        if not self.connected:
+            producer.stopProducing()
+            return
+        self._producer, self._producer_paused = producer, False
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer; an end that waited for it comes."""
+        self._producer = None
+        self._finish_if_flushed()
+
+    # Ending.
+
+    def loseWriteConnection(self) -> None:
+        """Finish our direction after what is buffered; keep reading."""
+        self._finishing = True
+        self._finish_if_flushed()
+
+    def loseConnection(self) -> None:
+        """Finish both directions after what is buffered."""
+        if self.disconnecting or not self.connected:
+            return
+        self.disconnecting = self._finishing = True
+        self._stop_reading()
+        self._finish_if_flushed()
+
+    def abortConnection(self) -> None:
+        """Reset the connection."""
+        if not self.connected or self._socket.fileno() < 0:
+            return
+        self.disconnecting = self._finishing = self._write_finished = True
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self._close()
+        self._reactor.callLater(0, self.connectionLost, Failure(error.ConnectionAborted()))
+
+    def _finish_if_flushed(self) -> None:
+        if not self._finishing or self._unsent_bytes or self._producer is not None:
+            return
+        if self.disconnecting:
+            if self._socket.fileno() >= 0:
+                self._close()
+                self._reactor.callLater(0, self.connectionLost, self._broken or _DONE)
+        elif not self._write_finished:
+            self._write_finished = True
+            try:
+                self._socket.shutdown(socket.SHUT_WR)
+            except OSError as why:  # the peer was faster
+                self._failed(why, 0)
+                return
+            self._reactor.callLater(0, self._tell_finished)
+
+    def _tell_finished(self) -> None:
+        if self.connected and IHalfCloseableProtocol.providedBy(self.protocol):
+            self.protocol.writeConnectionLost()
+
+    def _close(self) -> None:
+        self._stop_reading()
+        self._stop_writing()
+        self._unsent, self._unsent_bytes = b"", 0
+        self._more.clear()
+        self._socket.close()
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._reactor.removeReader(self)
+
+    def _stop_writing(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._reactor.removeWriter(self)
+
+    # Facts and options.
+
+    def getHandle(self) -> socket.socket:
+        """Return the socket, to ask it things."""
+        return self._socket
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """Address of the far end."""
+        return _address(self._socket.family, self._peer)
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """Address of this end; of a closed connection it is unspecified."""
+        if self._socket.fileno() < 0:
+            return _address(self._socket.family, ("0.0.0.0", 0))  # noqa: S104
+        return _address(self._socket.family, self._socket.getsockname())
+
+    def getTcpNoDelay(self) -> bool:
+        """Whether small writes go out at once."""
+        return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Choose whether small writes go out at once."""
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+
+    def getTcpKeepAlive(self) -> bool:
+        """Whether the kernel probes an idle peer."""
+        return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Choose whether the kernel probes an idle peer."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+def _address(family: int, address: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    kind = IPv6Address if family == socket.AF_INET6 else IPv4Address
+    return kind("TCP", *address[:2])
+
+
+def _loss(why: OSError) -> Failure:
+    return Failure(error.ConnectionLost(os.strerror(why.errno) if why.errno else str(why)))
