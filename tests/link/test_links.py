@@ -44,6 +44,7 @@ class LinkTests(SynchronousTestCase):
 
     def first_bytes(self, count: int = 1) -> bytes:
         self.assertEqual(len(self.servers), count)
+        self.clock.advance(0)
         recorder = recorded(self.servers[-1])
         pump(self.servers[-1])
         return bytes(recorder.received)

@@ -4,7 +4,8 @@
 Whose turn it is
 ================
 
-The session is the transport's push producer. While the transport is full nothing is written, not
+What is written in a turn of the reactor goes out at its end, in one piece. The session is the
+transport's push producer. While the transport is full nothing is written, not
 even control frames, and every stream buffers for itself and pauses its own producer. When the
 transport is empty again, those that have something to send and credit for it take turns, a frame
 each. Control frames go before the next data frame.
@@ -33,6 +34,7 @@ from zope.interface import implementer
 
 from tunnelsvc.errors import LocalProtocolError, RemoteProtocolError
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.cork import Cork
 from tunnelsvc.link.muxstream import MuxStream
 from tunnelsvc.units import KiB, MiB
 from tunnelsvc.wire import yamux
@@ -100,6 +102,7 @@ class MuxSession(Protocol):
         self._keepalive_seconds = keepalive_seconds
         self._first_bytes = first_bytes
         self._transport: _Transport
+        self._cork: Cork
         self._streams: dict[int, MuxStream] = {}
         self._ready: deque[MuxStream] = deque()
         self._blocked = True
@@ -144,6 +147,7 @@ class MuxSession(Protocol):
         """Close the transport now."""
         self._over = self._blocked = True
         self._set_timer(None)
+        self._cork.drop()
         self._transport.abortConnection()
 
     # What the transport tells.
@@ -151,6 +155,7 @@ class MuxSession(Protocol):
     def connectionMade(self) -> None:
         """Start."""
         self._transport = cast("_Transport", self.transport)
+        self._cork = Cork(self._transport, self.clock)
         self._blocked = False
         self._transport.registerProducer(self, True)
         self._schedule_ping()
@@ -194,6 +199,7 @@ class MuxSession(Protocol):
         """
         self._over = self._blocked = True
         self._set_timer(None)
+        self._cork.drop()
         reason = self._failure or reason
         cut = reason
         if reason.check(error.ConnectionDone):
@@ -268,7 +274,7 @@ class MuxSession(Protocol):
         ):
             return False
         header = self.core.data_header(number, length)
-        self._transport.writeSequence((self.core.data_to_send() + header, data))
+        self._cork.write(self.core.data_to_send() + header, data)
         return True
 
     def send_soon(self, stream: MuxStream) -> None:
@@ -281,7 +287,7 @@ class MuxSession(Protocol):
         if not self._blocked:
             data = self.core.data_to_send()
             if data:
-                self._transport.write(data)
+                self._cork.write(data)
 
     def release(self, number: int) -> None:
         """Forget a stream."""
@@ -320,7 +326,7 @@ class MuxSession(Protocol):
         if not pieces:
             return
         header = self.core.data_header(stream.number, sum(map(len, pieces)))
-        self._transport.writeSequence((self.core.data_to_send() + header, *pieces))
+        self._cork.write(self.core.data_to_send() + header, *pieces)
         self._enqueue(stream)
         stream.some_sent()
 
@@ -392,7 +398,7 @@ class MuxSession(Protocol):
             return
         self._over = self._blocked = True
         self._set_timer(CLOSE_SECONDS, self.abort)
-        if self.core.unsent_bytes:
-            self._transport.write(self.core.data_to_send())
+        self._cork.write(self.core.data_to_send())
+        self._cork.flush()
         self._transport.unregisterProducer()
         self._transport.loseConnection()

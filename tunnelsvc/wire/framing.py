@@ -119,9 +119,7 @@ def from_json(kind: type[M], body: bytes) -> M:
     """
     try:
         # Not json.loads(body): that would take UTF-16 and UTF-32 too.
-        document = json.loads(
-            body.decode(), object_pairs_hook=_Object, parse_constant=_refuse_constant
-        )
+        document = _DECODER.decode(body.decode())
     except RecursionError:
         raise RemoteProtocolError(f"{kind.__name__}: nested too deep") from None
     except ValueError as error:
@@ -140,13 +138,18 @@ def to_json(message: Message) -> bytes:
     """
     document = _write_struct(message)
     try:
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        return _ENCODER.encode(document).encode()
     except UnicodeEncodeError:
         raise LocalProtocolError(f"{type(message).__name__}: a text isn't Unicode") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+# Made once: `json.loads` and `json.dumps` with options make one for each call.
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=_refuse_constant)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _refuse(expected: str, value: object) -> NoReturn:
@@ -158,7 +161,7 @@ def _read_text(value: object) -> str:
     if not isinstance(value, str):
         _refuse("text", value)
     # "\ud800" alone is legal JSON but can't be encoded again: it becomes what Go makes of it.
-    return _LONE_SURROGATE.sub("\ufffd", value)
+    return value if value.isascii() else _LONE_SURROGATE.sub("\ufffd", value)
 
 
 def _read_flag(value: object) -> bool:
@@ -234,17 +237,28 @@ def _json_name(attribute: "Attribute[Any]") -> str:
     return name
 
 
+@cache
+def _writers(kind: Any) -> tuple[tuple[str, str, range | None], ...]:
+    """Attribute name, JSON name and limits of each field."""
+    return tuple((a.name, _json_name(a), _LIMITS.get(a.type)) for a in fields(kind))
+
+
 def _write_struct(struct: Any) -> dict[str, Any]:
+    kind: Any = type(struct)
     document = {}
-    for attribute in fields(type(struct)):
-        value = getattr(struct, attribute.name)
-        if attribute.type in _LIMITS and value not in _LIMITS[attribute.type]:
-            limits = _LIMITS[attribute.type]
-            where = f"{type(struct).__name__}.{attribute.name}"
+    for name, json_name, limits in _writers(kind):
+        value = getattr(struct, name)
+        if not value:
+            continue
+        if limits is not None and value not in limits:
+            where = f"{kind.__name__}.{name}"
             raise LocalProtocolError(f"{where}: {limits[0]} to {limits[-1]} expected")
-        if value:
-            document[_json_name(attribute)] = _write_value(value)
+        document[json_name] = value if isinstance(value, _PLAIN) else _write_value(value)
     return document
+
+
+_PLAIN: Final = (str, int)
+"""Types that JSON has as they are; int includes bool."""
 
 
 def _write_value(value: Any) -> Any:

@@ -1,0 +1,64 @@
+# -*- test-case-name: tests.link.test_cork -*-
+"""Writes of one turn of the reactor, as one write.
+
+Many streams that share a connection each write a little in a turn. A system call, and with TLS a
+record, for each would cost more than all the rest of their way.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from tunnelsvc.units import KiB
+
+ENOUGH_BYTES = 64 * KiB
+"""What is written without waiting for the end of the turn: more would only take memory."""
+
+
+class Pipe(Protocol):
+    """What is written to."""
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send several pieces."""
+
+
+class Cork:
+    """Gathers pieces until the end of the turn."""
+
+    __slots__ = ("_bytes", "_clock", "_due", "_pieces", "_pipe")
+
+    def __init__(self, pipe: Pipe, clock: IReactorTime) -> None:
+        self._pipe = pipe
+        self._clock = clock
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+        self._due: IDelayedCall | None = None
+
+    def write(self, *pieces: bytes) -> None:
+        """Write some time in this turn, in order."""
+        self._pieces.extend(pieces)
+        for piece in pieces:
+            self._bytes += len(piece)
+        if self._bytes >= ENOUGH_BYTES:
+            self.flush()
+        elif self._due is None:
+            self._due = self._clock.callLater(0, self._end_of_turn)
+
+    def flush(self) -> None:
+        """Write now."""
+        if self._pieces:
+            pieces, self._pieces, self._bytes = self._pieces, [], 0
+            self._pipe.writeSequence(pieces)
+
+    def drop(self) -> None:
+        """Forget what was not written yet."""
+        self._pieces.clear()
+        self._bytes = 0
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _end_of_turn(self) -> None:
+        self._due = None
+        self.flush()
