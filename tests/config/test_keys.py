@@ -121,11 +121,13 @@ class TablesTests(SynchronousTestCase):
     def test_server(self) -> None:
         clients = {"tls.enable", "tls.server_name", "tls.disable_custom_first_byte"}
         self.assertFits(
-            SERVER, ServerConfig, {"path", "dashboard.credentials_configured", *clients}
+            SERVER,
+            ServerConfig,
+            {"path", "tcp_mux_chosen", "dashboard.credentials_configured", *clients},
         )
 
     def test_client(self) -> None:
-        self.assertFits(CLIENT, ClientConfig, {"path", "proxies", "tls.only"})
+        self.assertFits(CLIENT, ClientConfig, {"path", "proxies", "tcp_mux_chosen", "tls.only"})
 
     def test_proxies(self) -> None:
         self.assertFits(PROXIES["tcp"], TCPProxyConfig, {"name"})

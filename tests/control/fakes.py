@@ -33,6 +33,12 @@ class FakeLink:
         self.server.accept(far)
         return near
 
+    async def open_direct(self) -> Stream:
+        return await self.open()
+
+    def accept(self, on_stream: Callable[[Stream], None]) -> None:
+        self.on_stream = on_stream
+
     def close(self) -> None:
         self.closed = True
 

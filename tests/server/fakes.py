@@ -19,6 +19,7 @@ from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.ports import PortManager
 from tunnelsvc.server.vhost.router import Router
+from tunnelsvc.server.work import Opener
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import Login, LoginResp, Message, NewWorkConn, StartWorkConn
 
@@ -92,7 +93,9 @@ def make_registry(**options: Any) -> ClientRegistry:
 class FakeClient:
     """Logs in to a registry, and opens work connections when told to."""
 
-    def __init__(self, registry: ClientRegistry, **login: Any) -> None:
+    def __init__(
+        self, registry: ClientRegistry, *, session: Opener | None = None, **login: Any
+    ) -> None:
         self.registry = registry
         self.reactor: Reactor = registry.context.reactor
         self.heard: list[Message] = []
@@ -101,7 +104,7 @@ class FakeClient:
         self.messages, server_end = self._connect()
         self.messages.on_message = self._hear
         message = registry.auth.sign_login(Login(version="0.70.1", **login))
-        self.valid = registry.login(server_end, message, muxed=True)
+        self.valid = registry.login(server_end, message, session)
         self.pump()
 
     def _connect(self) -> tuple[MessageProtocol, MessageProtocol]:
@@ -134,6 +137,6 @@ class FakeClient:
         near.on_message = lambda start: self.on_start(near, start)  # type: ignore[arg-type]
         if message is None:
             message = self.registry.auth.new_work_conn(self.run_id)
-        self.registry.work_connection(far, message)
+        self.registry.work_connection(far, message, direct=False)
         self.pump()
         return near

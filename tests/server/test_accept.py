@@ -257,7 +257,7 @@ class FirstMessageTests(AcceptCase):
     def test_anything_else(self) -> None:
         """Inside a multiplexed session, where the switch doesn't look."""
         ours, theirs = pair("stream")
-        self.acceptor._messages(theirs, b"", muxed=True, judge=self.assertFalse)
+        self.acceptor._messages(theirs, b"", session=None, judge=self.assertFalse)
         ours.paused = False
         ours.write(encode(Ping()))
         self.settle(ours)

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.client.registration import Registration
+from tunnelsvc.client.spares import Spares
 from tunnelsvc.client.wishes import Wishes
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
@@ -20,10 +21,14 @@ from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.clientside import ClientCore, make_client_control
 from tunnelsvc.control.session import LoginTerms, Session
 from tunnelsvc.handover import Connections
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import connector
-from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
+
+MOST_SPARES = 100
+"""A server that wants more direct connections than that is out of order."""
 
 
 class TunnelClient(Service):
@@ -61,6 +66,7 @@ class TunnelClient(Service):
         self._registration: Registration | None = None
         self._connections = Connections()
         self._wishes = Wishes()
+        self._spares: Spares | None = None
         self._sweeping: LoopingCall | None = None
         key = derive_key(config.token)
         self._proxies = {
@@ -108,12 +114,18 @@ class TunnelClient(Service):
             session.messages.send, self._reactor, config.user, config.server_addr
         )
         self._registration.announce(config.proxies)
+        if session.server_is_ours:
+            session.link.accept(lambda stream: self._opened(session, stream))
+            self._keep_spares(session)
         if self.on_login is not None:
             self.on_login(session.run_id)
 
     def session_lost(self) -> None:
         """Forget what the server knew, and what it wished."""
         self._wishes = Wishes()
+        if self._spares is not None:
+            self._spares.stop()
+            self._spares = None
         if self._registration is not None:
             self._registration.stop()
             self._registration = None
@@ -147,6 +159,26 @@ class TunnelClient(Service):
 
         work.on_message = started
         work.on_lost = lambda _: done()
+
+    def _keep_spares(self, session: Session) -> None:
+        """Hop 4, ahead of demand: if server and file agree that there may be other connections."""
+        number = min(session.direct_work_conns, MOST_SPARES)
+        if number <= 0 or self.config.tcp_mux_chosen:
+            return
+
+        def started(work: MessageProtocol, message: StartWorkConn) -> None:
+            self._started(session, work, message)
+
+        self._spares = Spares(number, session.open_direct_work, started, self._reactor)
+        self._spares.start()
+
+    def _opened(self, session: Session, stream: Stream) -> None:
+        """Hop 4, by the server: it says at once which proxy the stream is for."""
+        work = MessageProtocol(stream, self._reactor)
+        first = work.expect(FIRST_MESSAGE_SECONDS)
+        first.addCallbacks(lambda message: self._started(session, work, message), lambda _: None)
+        first.addErrback(lambda failure: self.log.failure("work connection broken", failure))
+        work.start()
 
     def _started(self, session: Session, work: MessageProtocol, message: Message) -> None:
         if not isinstance(message, StartWorkConn) or message.error:

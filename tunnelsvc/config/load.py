@@ -91,6 +91,7 @@ def load_client(path: str, environ: Mapping[str, str]) -> Loaded[ClientConfig]:
         tls=TLSConfig(**keys.group(fields, "tls")),
         log=LogConfig(**keys.group(fields, "log")),
         proxies=tuple(_proxies(wanted, report)),
+        tcp_mux_chosen="tcp_mux" in fields,
         **fields,
     )
     validate.client(config, common, report)
@@ -124,6 +125,7 @@ def _server(path: str, common: Section, report: Report) -> ServerConfig:
         tls=TLSConfig(**tls),
         log=LogConfig(**keys.group(fields, "log")),
         dashboard=_dashboard(dashboard, bind_addr, common, report),
+        tcp_mux_chosen="tcp_mux" in fields,
         **fields,
     )
 

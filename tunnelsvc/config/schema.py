@@ -104,6 +104,8 @@ class ServerConfig:
     """None: 90 s for clients without tcp_mux, none for those with it; 0 or less: never."""
     tcp_mux: bool = True
     """Kept for the file's sake: the server takes clients of both kinds at once."""
+    tcp_mux_chosen: bool = False
+    """Whether the file set `tcp_mux`; then nothing goes beside the multiplexed connection."""
     tcp_mux_keepalive_interval_seconds: float = 30.0
     tcp_keepalive_seconds: float = 7200.0
     """Less than 0: off."""
@@ -164,6 +166,8 @@ class ClientConfig:
     metas: Mapping[str, str] = secrets()
     pool_count: int = 1
     tcp_mux: bool = True
+    tcp_mux_chosen: bool = False
+    """As `ServerConfig.tcp_mux_chosen`."""
     tcp_mux_keepalive_interval_seconds: float = 30.0
     heartbeat_interval_seconds: float = 30.0
     """0 or less: never."""

@@ -14,6 +14,7 @@ from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.heartbeat import Pinger, Watchdog
 from tunnelsvc.errors import LoginRefused, RemoteProtocolError, TunnelError
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import Connect, Link
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
@@ -52,7 +53,8 @@ class Session:
 
     Attributes:
         run_id: what the server knows us by.
-        server_is_ours: whether the other end can half-close.
+        server_is_ours: whether the other end can half-close, and opens streams itself.
+        direct_work_conns: work connections to keep ready beside a multiplexed link.
     """
 
     link: Link
@@ -60,6 +62,7 @@ class Session:
     terms: LoginTerms
     run_id: str
     server_is_ours: bool
+    direct_work_conns: int
     started_at: float
     _pinger: Pinger | None = field(default=None, init=False)
     _watchdog: Watchdog | None = field(default=None, init=False)
@@ -130,7 +133,18 @@ class Session:
             ConnectError: the server can't be reached.
             ConnectionLost: the link is gone, or takes no more streams.
         """
-        messages = MessageProtocol(await self.link.open(), self.terms.clock)
+        return self._work(await self.link.open())
+
+    async def open_direct_work(self) -> MessageProtocol:
+        """Open one that shares its connection with no other.
+
+        Raises:
+            ConnectError: the server can't be reached.
+        """
+        return self._work(await self.link.open_direct())
+
+    def _work(self, stream: Stream) -> MessageProtocol:
+        messages = MessageProtocol(stream, self.terms.clock)
         messages.start()
         messages.send(self.terms.auth.new_work_conn(self.run_id))
         return messages
@@ -190,6 +204,7 @@ async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
         terms=terms,
         run_id=answer.run_id,
         server_is_ours=bool(answer.tunnelsvc),
+        direct_work_conns=answer.direct_work_conns,
         started_at=terms.clock.seconds(),
     )
     messages.on_message = session.received

@@ -26,6 +26,16 @@ class Link(Protocol):
             ConnectionLost: the link is gone, or takes no more streams.
         """
 
+    async def open_direct(self) -> Stream:
+        """Open one that shares its connection with no other, parked.
+
+        Raises:
+            ConnectError: the server can't be reached.
+        """
+
+    def accept(self, on_stream: Callable[[Stream], None]) -> None:
+        """Give each logical connection that the server opens to `on_stream`; before, none may."""
+
     def close(self) -> None:
         """Close what the link itself holds, after what is written."""
 
@@ -35,13 +45,24 @@ class Link(Protocol):
 
 Connect = Callable[[], Coroutine[Any, Any, Link]]
 """Makes a fresh link; raises ``ConnectError`` where the server can't be reached."""
+Dial = Callable[[], Coroutine[Any, Any, Stream]]
+"""Makes a connection to the server, parked; raises likewise."""
 
 
 class MuxLink:
     """Logical connections as yamux streams of one connection (``tcp_mux = true``)."""
 
-    def __init__(self, stream: Stream, clock: IReactorTime, keepalive_seconds: float) -> None:
-        self._session = MuxSession(client=True, clock=clock, keepalive_seconds=keepalive_seconds)
+    def __init__(
+        self, stream: Stream, connect: Dial, clock: IReactorTime, keepalive_seconds: float
+    ) -> None:
+        self._connect = connect
+        self._on_stream: Callable[[Stream], None] = lambda refused: refused.abortConnection()
+        self._session = MuxSession(
+            client=True,
+            clock=clock,
+            on_stream=self._opened,
+            keepalive_seconds=keepalive_seconds,
+        )
         self._session.makeConnection(stream)
         attach(stream, self._session)
         stream.resumeProducing()
@@ -49,6 +70,17 @@ class MuxLink:
     async def open(self) -> Stream:
         """See `Link`; needs no round trip."""
         return self._session.open_stream()
+
+    async def open_direct(self) -> Stream:
+        """See `Link`."""
+        return await self._connect()
+
+    def accept(self, on_stream: Callable[[Stream], None]) -> None:
+        """See `Link`."""
+        self._on_stream = on_stream
+
+    def _opened(self, stream: Stream) -> None:
+        self._on_stream(stream)
 
     def close(self) -> None:
         """Close the connection and so every stream."""
@@ -62,12 +94,19 @@ class MuxLink:
 class DirectLink:
     """A connection for each logical connection (``tcp_mux = false``)."""
 
-    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Stream]]) -> None:
+    def __init__(self, connect: Dial) -> None:
         self._connect = connect
 
     async def open(self) -> Stream:
         """See `Link`."""
         return await self._connect()
+
+    async def open_direct(self) -> Stream:
+        """See `Link`; they all are."""
+        return await self._connect()
+
+    def accept(self, on_stream: Callable[[Stream], None]) -> None:
+        """See `Link`; the server can't open any."""
 
     def close(self) -> None:
         """Nothing is held."""
@@ -107,6 +146,6 @@ def connector(reactor: DialReactor, config: ClientConfig, connections: Connectio
     async def link() -> Link:
         if not config.tcp_mux:
             return DirectLink(connect)
-        return MuxLink(await connect(), reactor, config.tcp_mux_keepalive_interval_seconds)
+        return MuxLink(await connect(), connect, reactor, config.tcp_mux_keepalive_interval_seconds)
 
     return link

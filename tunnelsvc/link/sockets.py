@@ -120,12 +120,18 @@ class _Attempt:
 
     def doWrite(self) -> None:
         """Look what came of it."""
+        if self.result.called:
+            return
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._give_up(_refusal(code))
         else:
             self._stop_waiting()
             self._succeed()
+
+    def doRead(self) -> None:
+        """Likewise: a refusal is reported as something to read as well."""
+        self.doWrite()
 
     def connectionLost(self, reason: Failure) -> None:
         """Fail: the kernel reports an error; the reactor has looked before `doWrite` could."""

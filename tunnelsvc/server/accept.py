@@ -68,7 +68,7 @@ class Acceptor:
         self._tls = tls
         plain: dict[Kind, Route] = {
             Kind.YAMUX: self._multiplexed,
-            Kind.MESSAGES: partial(self._messages, muxed=False, judge=lambda _: None),
+            Kind.MESSAGES: partial(self._messages, session=None, judge=lambda _: None),
             Kind.V2_MAGIC: partial(self._unsupported, "wire protocol v2"),
         }
         self._inside_tls: Mapping[Kind, Route] = plain
@@ -114,7 +114,7 @@ class Acceptor:
 
         def opened(inner: MuxStream) -> None:
             if probation.admits():
-                self._messages(inner, b"", muxed=True, judge=probation.judge)
+                self._messages(inner, b"", session=session, judge=probation.judge)
             else:
                 inner.abortConnection()
 
@@ -132,12 +132,17 @@ class Acceptor:
         stream.resumeProducing()
 
     def _messages(
-        self, stream: Stream, seen: bytes, *, muxed: bool, judge: Callable[[bool], None]
+        self,
+        stream: Stream,
+        seen: bytes,
+        *,
+        session: MuxSession | None,
+        judge: Callable[[bool], None],
     ) -> None:
         """Wait for the first message of a logical connection."""
         messages = MessageProtocol(stream, self._clock)
         first = messages.expect(FIRST_MESSAGE_SECONDS)
-        first.addCallback(self._first_message, messages, muxed=muxed, judge=judge)
+        first.addCallback(self._first_message, messages, session=session, judge=judge)
         first.addErrback(self._nothing, stream)
         messages.start(seen)
 
@@ -146,14 +151,14 @@ class Acceptor:
         message: Message,
         messages: MessageProtocol,
         *,
-        muxed: bool,
+        session: MuxSession | None,
         judge: Callable[[bool], None],
     ) -> None:
         match message:
             case Login():
-                valid = self._registry.login(messages, message, muxed=muxed)
+                valid = self._registry.login(messages, message, session)
             case NewWorkConn():
-                valid = self._registry.work_connection(messages, message)
+                valid = self._registry.work_connection(messages, message, direct=session is None)
             case NewVisitorConn():
                 valid = self._visitor(messages, message)
             case _:

@@ -18,6 +18,7 @@ from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.server.work import DIRECT_READY, Opener, WorkConnections
 from tunnelsvc.server.workpool import WorkPool
 from tunnelsvc.wire.messages import (
     WIRE_VERSION,
@@ -49,7 +50,11 @@ class Client:
     log = Logger(namespace="client")
 
     def __init__(
-        self, messages: MessageProtocol, login: Login, registry: ClientRegistry, *, muxed: bool
+        self,
+        messages: MessageProtocol,
+        login: Login,
+        registry: ClientRegistry,
+        session: Opener | None,
     ) -> None:
         context = registry.context
         self.login = login
@@ -60,29 +65,41 @@ class Client:
         self.proxies: dict[str, Proxy] = {}
         self._context = context
         self._registry = registry
+        takes_streams = self.is_ours and session is not None
+        self._direct_ready = (
+            DIRECT_READY if takes_streams and not context.config.tcp_mux_chosen else 0
+        )
         self._pool_size = max(0, min(login.pool_count, context.config.max_pool_count))
+        if takes_streams:
+            self._pool_size = 0
         self._core = ControlCore(
             messages=messages,
             desk=self,
             auth=registry.auth,
             clock=context.reactor,
-            heartbeat_timeout_seconds=_heartbeat_timeout(context, muxed=muxed),
+            heartbeat_timeout_seconds=_heartbeat_timeout(context, muxed=session is not None),
             on_end=self._ended,
         )
         self.control: ServerControl = make_server_control(self._core)
         self.closed = self._core.ended
-        self.pool = WorkPool(
+        self._pool = WorkPool(
             self._pool_size,
             self.control.ask_work_connection,
             context.reactor,
             context.config.user_conn_timeout_seconds,
         )
+        self.work = WorkConnections(self._pool, session if takes_streams else None)
         messages.on_message = self.control.received
         messages.on_lost = self.control.lost
 
     def welcome(self, peer: str) -> None:
         """Answer the login, and ask for the first work connections."""
-        response = LoginResp(version=WIRE_VERSION, run_id=self.run_id, tunnelsvc=__version__)
+        response = LoginResp(
+            version=WIRE_VERSION,
+            run_id=self.run_id,
+            tunnelsvc=__version__,
+            direct_work_conns=self._direct_ready,
+        )
         self._context.stats.client_online(
             self.run_id,
             user=self.login.user,
@@ -104,7 +121,7 @@ class Client:
             arch=self.login.arch,
         )
         self.control.accept(response, self._pool_size)
-        self.pool.asked(self._pool_size)
+        self._pool.asked(self._pool_size)
 
     async def new_proxy(self, request: NewProxy) -> NewProxyResp:
         """Open a proxy for the client; see `tunnelsvc.control.serverside.ClientDesk`."""
@@ -184,7 +201,7 @@ class Client:
                 )
 
     def _ended(self, reason: str) -> None:
-        self.pool.close()
+        self.work.close()
         self._registry.forget(self)
         self.log.info("[{run_id}] client exit success: {reason}", run_id=self.run_id, reason=reason)
 
@@ -206,8 +223,13 @@ class ClientRegistry:
         self.auth = auth
         self.clients: dict[str, Client] = {}
 
-    def login(self, messages: MessageProtocol, login: Login, *, muxed: bool) -> bool:
+    def login(self, messages: MessageProtocol, login: Login, session: Opener | None) -> bool:
         """Take a connection whose first message was a Login.
+
+        Args:
+            messages: the connection.
+            login: that message.
+            session: the multiplexed session that the connection is a stream of; None: none.
 
         Returns:
             Whether the login holds; the refusal has been sent if not.
@@ -223,7 +245,7 @@ class ClientRegistry:
             return False
         if not login.run_id:
             login = evolve(login, run_id=secrets.token_hex(8))
-        ensureDeferred(self._enter(Client(messages, login, self, muxed=muxed), peer)).addErrback(
+        ensureDeferred(self._enter(Client(messages, login, self, session), peer)).addErrback(
             partial(self.log.failure, "login failed")
         )
         return True
@@ -239,8 +261,13 @@ class ClientRegistry:
         if self.clients.get(client.run_id) is client:
             client.welcome(peer)
 
-    def work_connection(self, work: MessageProtocol, message: NewWorkConn) -> bool:
+    def work_connection(self, work: MessageProtocol, message: NewWorkConn, *, direct: bool) -> bool:
         """Take a connection whose first message was a NewWorkConn.
+
+        Args:
+            work: the connection.
+            message: that message.
+            direct: it is a connection of its own, not a stream of a multiplexed one.
 
         Returns:
             Whether it belongs to a client; the refusal has been sent if not.
@@ -251,7 +278,7 @@ class ClientRegistry:
             run_id = message.run_id[:MOST_RUN_ID_CHARACTERS]
             error = f"no client control found for run id [{run_id}]"
         elif not error:
-            if not client.pool.offer(work):
+            if not client.work.offer(work, direct=direct):
                 self._refuse_work(work, "work connection pool is full, discarding")
             return True
         self._refuse_work(work, error)

@@ -65,7 +65,9 @@ class Login(Message):
     client_id: str = ""
     pool_count: int = 0
     tunnelsvc: str = ""
-    """Our own version, an addition of ours: not empty when the other end is no frp."""
+    """Our own version, an addition of ours: not empty when the other end is no frp. A client that
+    says it takes streams that the server opens in its multiplexed connection; they begin with
+    StartWorkConn."""
 
 
 @frozen(kw_only=True)
@@ -79,6 +81,9 @@ class LoginResp(Message):
     error: str = ""
     tunnelsvc: str = ""
     """As `Login.tunnelsvc`."""
+    direct_work_conns: int = _named("tunnelsvc_direct_work_conns", 0)
+    """Work connections that a multiplexed client may keep ready outside of its multiplexed
+    connection, an addition of ours."""
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.server.proxies.test_base -*-
 """Tests for `tunnelsvc.server.proxies.base`."""
 
+from typing import Any
+
 from twisted.internet.address import UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -106,7 +108,7 @@ class UserTests(SynchronousTestCase):
     def test_real_frp_ends_whole(self) -> None:
         """Its end of file says that it reads no more; ours may go on."""
         for theirs, user_is_cut in (({}, True), ({"tunnelsvc": "0.1.0"}, False)):
-            client = FakeClient(make_registry(), **theirs)
+            client = FakeClient(make_registry(), **dict[str, Any](theirs))
             client.say(ssh())
             client.work()
             user = client.reactor.user(6000)

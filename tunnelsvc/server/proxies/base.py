@@ -133,17 +133,8 @@ class Proxy(ABC):
         Raises:
             WorkConnectionUnavailable: the client gave none.
         """
-        while True:
-            work = await self.client.pool.take()  # 3
-            try:
-                work.send(self.start_message(user, entrance))  # 5
-            except BaseException:
-                work.abort()
-                raise
-            stream, early = work.detach()
-            if not early:
-                return dress(stream, b"", self._codecs())  # 6
-            stream.abortConnection()  # no client speaks before it is started
+        stream = await self.client.work.open(self.start_message(user, entrance))  # 3, 5
+        return dress(stream, b"", self._codecs())  # 6
 
     def start_message(self, user: IAddress, entrance: IAddress | None) -> StartWorkConn:
         """Tell the client which proxy a work connection is for, and whose."""
