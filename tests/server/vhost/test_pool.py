@@ -119,6 +119,15 @@ class PoolTests(SynchronousTestCase):
         pump(*streams)
         self.assertEqual([stream.lost for stream in streams], [False] * MOST_IDLE + [True])
 
+    def test_a_crowd_is_served_again(self) -> None:
+        """As many as ask at once find a connection each the next time."""
+        crowd = 50
+        streams = [self.fresh() for _ in range(crowd)]
+        for stream in streams:
+            self.pool.keep(stream)
+        self.assertEqual([self.pool.kept() for _ in range(crowd)], streams[::-1])
+        self.assertEqual(len(self.service.ends), crowd)
+
     def test_close(self) -> None:
         """What is idle closes at once, what is in use when it comes back."""
         used, idle = self.fresh(), self.fresh()

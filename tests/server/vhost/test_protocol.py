@@ -103,6 +103,16 @@ class ServeTests(VhostCase):
         self.pump()
         self.assert_over()
 
+    def test_close_is_for_the_user_alone(self) -> None:
+        """New users, one request each, share the connection to the service."""
+        for number in range(1, 4):
+            self.get(b"/", b"Connection: close")
+            self.answer()
+            self.assertTrue(self.shown().endswith(b"ok"))
+            self.assertEqual(self.service.received().count(b"GET"), number)
+            self.connect()
+        self.assertEqual(len(self.service.ends), 1)
+
     def test_old_clients(self) -> None:
         self.get(b"/", b"Connection: keep-alive", version=b"HTTP/1.0")
         self.answer()

@@ -19,8 +19,9 @@ from tunnelsvc.units import MINUTE
 IDLE_SECONDS: Final = 1 * MINUTE
 """How long an unused connection is kept; frp's figure."""
 
-MOST_IDLE: Final = 5
-"""How many are kept; frp's figure since 0.45."""
+MOST_IDLE: Final = 64
+"""How many are kept: as many requests at once find one each. frp keeps 5, so that of 50 users most
+wait for a new one; opening costs several times what the request does, at both ends."""
 
 CLOSE_SECONDS: Final = 10.0
 """How long a connection may take to close before it is reset: its peer doesn't take the rest."""
