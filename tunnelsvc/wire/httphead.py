@@ -101,6 +101,7 @@ class Head:
         minor: 0 or 1, of HTTP/1.x.
         headers: in their order.
         names: those of `headers`, in lower case.
+        options: what Connection says of the connection, in lower case.
         length: of the body. That of a response as the headers tell it; which requests and statuses
             have none in spite of that is `ResponseHead.has_body`.
     """
@@ -108,6 +109,7 @@ class Head:
     minor: int
     headers: list[Header]
     names: list[bytes]
+    options: list[bytes]
     length: int | Length
 
     def values(self, name: bytes) -> list[bytes]:
@@ -116,7 +118,7 @@ class Head:
 
     def members(self, name: bytes) -> list[bytes]:
         """Give the members of a comma-separated header over all its lines, in lower case."""
-        return _members(self.values(name)) if name in self.names else []
+        return _members(self.values(name))
 
 
 @frozen
@@ -213,7 +215,8 @@ def parse_request_head(head: bytes) -> RequestHead:
     host, path = _whom_for(method, target, _host(headers, names, minor))
     if length is Length.UNTIL_CLOSE:
         length = 0
-    return RequestHead(minor, headers, names, length, method, target, host, path)
+    options = _members(_values(headers, names, b"connection"))
+    return RequestHead(minor, headers, names, options, length, method, target, host, path)
 
 
 def parse_response_head(head: bytes) -> ResponseHead:
@@ -232,7 +235,8 @@ def parse_response_head(head: bytes) -> ResponseHead:
     minor = min(int(minor_digit), 1)
     headers, names = _headers(lines)
     length = _body_length(headers, names, minor)
-    return ResponseHead(minor, headers, names, length, int(status), reason or b"")
+    options = _members(_values(headers, names, b"connection"))
+    return ResponseHead(minor, headers, names, options, length, int(status), reason or b"")
 
 
 def parse_header(line: bytes) -> Header:
@@ -276,6 +280,8 @@ def _values(headers: list[Header], names: list[bytes], name: bytes) -> list[byte
 
 
 def _members(values: list[bytes]) -> list[bytes]:
+    if not values:
+        return []
     members = b",".join(values).lower().split(b",")
     return [stripped for member in members if (stripped := member.strip(b" \t"))]
 

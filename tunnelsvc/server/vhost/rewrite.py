@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from tunnelsvc.server.vhost.rules import Rules
-from tunnelsvc.wire.httphead import Header, Length, RequestHead, ResponseHead, list_of, values_of
+from tunnelsvc.wire.httphead import Head, Header, Length, RequestHead, ResponseHead
 
 _OF_ONE_CONNECTION: Final = frozenset(
     {
@@ -28,6 +28,10 @@ _NEVER_DROPPED: Final = frozenset({b"content-length", b"host", b"transfer-encodi
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
+_TRAILER: Final = frozenset({b"trailer"})
+_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
+_IN_REQUESTS: Final = _OF_ONE_CONNECTION | _FORWARDED
+_IN_REQUESTS_WITHOUT_CHUNKS: Final = _IN_REQUESTS | _TRAILER
 _H2C: Final = b"h2c"
 """Upgrading to HTTP/2 would take later requests of the connection past the router."""
 
@@ -47,24 +51,23 @@ class Origin:
 
 def wanted_upgrade(head: RequestHead) -> bytes:
     """Give the protocols that a request wants to go over to; empty: none that is passed on."""
-    if head.minor == 0 or head.length != 0 or _H2C in list_of(head.headers, b"upgrade"):
+    if b"upgrade" not in head.names or head.minor == 0 or head.length != 0:
         return b""
-    if b"upgrade" not in list_of(head.headers, b"connection"):
+    if _H2C in head.members(b"upgrade") or b"upgrade" not in head.options:
         return b""
-    return b", ".join(values_of(head.headers, b"upgrade"))
+    return b", ".join(head.values(b"upgrade"))
 
 
 def agrees_to_upgrade(request: RequestHead, response: ResponseHead) -> bool:
     """Tell whether a 101 names protocols that the request offered, and nothing else."""
     offered = {name.strip() for name in wanted_upgrade(request).lower().split(b",")} - {b""}
-    chosen = set(list_of(response.headers, b"upgrade"))
+    chosen = set(response.members(b"upgrade"))
     return bool(chosen) and chosen <= offered
 
 
-def keeps_alive(head: RequestHead | ResponseHead) -> bool:
+def keeps_alive(head: Head) -> bool:
     """Tell whether the sender of a head keeps its connection (RFC 9112 section 9.3)."""
-    options = list_of(head.headers, b"connection")
-    return b"close" not in options and (head.minor > 0 or b"keep-alive" in options)
+    return b"close" not in head.options and (head.minor > 0 or b"keep-alive" in head.options)
 
 
 def connection_header(head: RequestHead, *, keep: bool) -> bytes:
@@ -82,18 +85,17 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
         rules: the proxy's.
         origin: where it came from.
     """
-    dropped = _dropped(head) | _FORWARDED
-    dropped |= {name.lower() for name, _ in rules.headers}
-    if head.length is not Length.CHUNKED:
-        dropped |= {b"trailer"}
+    chunked = head.length is Length.CHUNKED
+    dropped = _and_named(head, _IN_REQUESTS if chunked else _IN_REQUESTS_WITHOUT_CHUNKS)
+    if rules.names:
+        dropped |= rules.names
     host = rules.host or head.host
-    headers = [
+    headers = [] if b"host" in head.names else [(b"Host", host)]
+    headers += [
         (name, host if lowered == b"host" else value)
-        for name, value in head.headers
-        if (lowered := name.lower()) not in dropped
+        for lowered, (name, value) in zip(head.names, head.headers, strict=True)
+        if lowered not in dropped
     ]
-    if not values_of(headers, b"host"):
-        headers.insert(0, (b"Host", host))
     headers += _for_next(head)
     headers += _forwarded(head, rules, origin)
     headers += rules.headers
@@ -111,22 +113,29 @@ def response_for_user(
         connection: what we say about the user's connection; empty: nothing.
         framed: the body is passed on as it is framed. Else it ends with the connection.
     """
-    dropped = _dropped(head)
+    dropped = _and_named(head, _OF_ONE_CONNECTION)
     if not framed:
-        dropped |= {b"transfer-encoding", b"trailer"}
+        dropped |= _LENGTHS - {b"content-length"} | _TRAILER
     if head.status < HTTPStatus.OK or head.status == HTTPStatus.NO_CONTENT:
-        dropped |= {b"content-length", b"transfer-encoding"}  # RFC 9110 section 8.6
-    headers = [header for header in head.headers if header[0].lower() not in dropped]
+        dropped |= _LENGTHS  # RFC 9110 section 8.6
+    headers = [
+        header
+        for lowered, header in zip(head.names, head.headers, strict=True)
+        if lowered not in dropped
+    ]
     if switching:
         headers += [(b"Connection", b"Upgrade")]
-        headers += [(b"Upgrade", value) for value in values_of(head.headers, b"upgrade")]
+        headers += [(b"Upgrade", value) for value in head.values(b"upgrade")]
     elif connection:
         headers += [(b"Connection", connection)]
     return _assemble(b"HTTP/1.1 %d %b" % (head.status, head.reason), headers)
 
 
-def _dropped(head: RequestHead | ResponseHead) -> set[bytes]:
-    return {*_OF_ONE_CONNECTION, *list_of(head.headers, b"connection")} - _NEVER_DROPPED
+def _and_named(head: Head, dropped: frozenset[bytes]) -> frozenset[bytes]:
+    """Add to the names of dropped headers those that Connection has."""
+    if dropped.issuperset(head.options):
+        return dropped
+    return dropped.union(head.options) - _NEVER_DROPPED
 
 
 def _for_next(head: RequestHead) -> list[Header]:
@@ -134,23 +143,24 @@ def _for_next(head: RequestHead) -> list[Header]:
     upgrade = wanted_upgrade(head)
     if upgrade:
         return [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
-    if b"trailers" in list_of(head.headers, b"te"):
+    if b"trailers" in head.members(b"te"):
         return [(b"Connection", b"TE"), (b"TE", b"trailers")]
     return []
 
 
 def _forwarded(head: RequestHead, rules: Rules, origin: Origin) -> list[Header]:
-    way = values_of(head.headers, b"x-forwarded-for")
+    address = origin.address
+    way = head.values(b"x-forwarded-for") if address else []
     headers = [
-        (b"X-Forwarded-For", b", ".join([*way, origin.address]) if origin.address else b""),
+        (b"X-Forwarded-For", b", ".join([*way, address])),
         (b"X-Forwarded-Host", head.host),
         (b"X-Forwarded-Proto", origin.scheme),
-        (b"X-Real-IP", origin.address),
+        (b"X-Real-IP", address),
     ]
-    ours = {name.lower() for name, _ in rules.headers}
-    return [(name, value) for name, value in headers if value and name.lower() not in ours]
+    if rules.names:
+        headers = [header for header in headers if header[0].lower() not in rules.names]
+    return [header for header in headers if header[1]]
 
 
 def _assemble(first: bytes, headers: list[Header]) -> bytes:
-    lines = [first, *(b"%b: %b" % header for header in headers), b"", b""]
-    return b"\r\n".join(lines)
+    return b"\r\n".join([first, *map(b": ".join, headers), b"", b""])

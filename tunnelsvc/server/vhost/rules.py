@@ -16,7 +16,6 @@ from tunnelsvc.wire.httphead import (
     RequestHead,
     check_text,
     parse_header,
-    values_of,
 )
 
 NOT_TO_BE_SET: Final = frozenset(
@@ -47,17 +46,23 @@ class Rules:
         host: value of the Host header; empty: the user's.
         headers: set in requests, instead of any that the user sent.
         credentials: user and password, if either is asked for: ``user:password``.
+        names: those of `headers`, in lower case.
     """
 
     host: bytes = b""
     headers: tuple[Header, ...] = ()
     credentials: bytes = field(default=b"", repr=_shown)
+    names: frozenset[bytes] = field(init=False, repr=False)
+
+    @names.default
+    def _lower_names(self) -> frozenset[bytes]:
+        return frozenset(name.lower() for name, _ in self.headers)
 
     def admit(self, head: RequestHead) -> bool:
         """Tell whether a request has the credentials (RFC 7617), in a time that tells nothing."""
         if not self.credentials:
             return True
-        given = values_of(head.headers, b"authorization")
+        given = head.values(b"authorization")
         return hmac.compare_digest(_decoded(given[0]) if given else b"", self.credentials)
 
 
