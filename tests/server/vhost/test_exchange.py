@@ -182,6 +182,38 @@ class ResponseTests(VhostCase):
         self.assertIsNotNone(self.service.seen[0].lost)
 
 
+class PieceTests(VhostCase):
+    """A head goes in one piece with what has come of its body: a piece is a system call."""
+
+    def test_response(self) -> None:
+        self.get()
+        self.service.ends[0].write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        self.service.ends[0].step()
+        self.assertEqual(self.near.out, [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab"])
+
+    def test_request(self) -> None:
+        for _ in range(2):  # on a connection that has to be opened, and on one that was kept
+            self.user.write(POST % 4 + b"ab")
+            self.user.step()
+            [piece] = self.service.ends[0].peer.out
+            assert isinstance(piece, bytes)
+            self.assertTrue(piece.startswith(b"POST ") and piece.endswith(b"\r\n\r\nab"))
+            self.ask(b"cd")
+            self.answer()
+
+    def test_head_that_comes_alone(self) -> None:
+        self.user.write(POST % 4)
+        self.user.step()
+        self.assertEqual(len(self.service.ends[0].peer.out), 1)
+
+    def test_broken_body(self) -> None:
+        """Nobody takes it for a whole response, though its head came in the same piece."""
+        self.get()
+        self.answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+        self.assertIsNotNone(self.at_user.lost)
+        self.assertFalse(self.at_user.finished)
+
+
 class RequestTests(VhostCase):
     """What goes there."""
 

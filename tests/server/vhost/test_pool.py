@@ -66,6 +66,35 @@ class PoolTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assert_closed(stream)
 
+    def test_each_has_its_time(self) -> None:
+        """One limit watches them all, from the one that is idle longest."""
+        streams = [self.fresh() for _ in range(3)]
+        for stream in streams:
+            self.pool.keep(stream)
+            self.clock.advance(10)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.service.ends[1].abortConnection()
+        self.clock.advance(IDLE_SECONDS - 30)
+        self.assertEqual([stream.closing for stream in streams], [True, False, False])
+        self.clock.advance(19)
+        self.assertFalse(streams[2].closing)
+        self.clock.advance(1)
+        self.assertTrue(streams[2].closing)
+        pump(*streams)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_used_one_starts_anew(self) -> None:
+        first, second = self.fresh(), self.fresh()
+        self.pool.keep(first)
+        self.clock.advance(IDLE_SECONDS - 1)
+        self.pool.kept()
+        self.pool.keep(first)
+        self.pool.keep(second)
+        self.clock.advance(IDLE_SECONDS - 1)
+        self.assertFalse(first.closing)
+        self.clock.advance(1)
+        self.assertTrue(first.closing and second.closing)
+
     def test_closed_by_the_service(self) -> None:
         stream = self.fresh()
         self.pool.keep(stream)

@@ -23,7 +23,7 @@ from typing import Final
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -34,7 +34,6 @@ from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
 from tunnelsvc.server.vhost.body import Body, EndlessBody, body_of
 from tunnelsvc.server.vhost.rewrite import (
-    Origin,
     agrees_to_upgrade,
     connection_header,
     keeps_alive,
@@ -80,6 +79,7 @@ class Exchange:
         self._site = site
         self._meter = Meter()
         self._request_body: Body = body_of(head.length)
+        self._held_head = b""
         self._service: Stream | None = None
         self._repeatable = False
         self._throttled = False
@@ -87,8 +87,8 @@ class Exchange:
         self._response: ResponseHead | None = None
         self._response_body: Body | None = None
         self._keep_user = False
+        self._watched_bytes = 0
         self._over = False
-        self._timer: IDelayedCall | None = None
 
     # The way to the service.
 
@@ -125,9 +125,11 @@ class Exchange:
     def _use(self, stream: Stream) -> None:
         self._service = stream
         stream.registerProducer(self, True)
-        peer = self._user.stream.getPeer()
-        origin = Origin(getattr(peer, "host", "").encode(), self._site.scheme)
-        self._send(request_for_backend(self.head, self._route.rules, origin))
+        head = request_for_backend(self.head, self._route.rules, self._user.origin)
+        if self._request_body.done:
+            self._send(head)
+        else:
+            self._held_head = head
         self._wait()
         attach(stream, self)
         if self._service is stream:
@@ -137,6 +139,7 @@ class Exchange:
 
     def _send(self, data: bytes) -> None:
         assert self._service is not None
+        data, self._held_head = self._held_head + data, b""
         self._meter.up_bytes += len(data)
         self._service.write(data)
 
@@ -164,6 +167,11 @@ class Exchange:
         self._wait()
         return rest
 
+    def flush(self) -> None:
+        """Send the head, which waited for the first of the body to go in one piece with it."""
+        if self._held_head and self._service is not None:
+            self._send(b"")
+
     def pauseProducing(self) -> None:
         """Let the user wait: the service doesn't take more of the body."""
         self._throttled = True
@@ -188,7 +196,7 @@ class Exchange:
     def user_finished(self) -> None:
         """Take note of the user's end of file after a complete request; the answer still goes."""
         if self._response is not None:
-            self._watch_half_closed()
+            self._watch_half_closed(self._meter.down_bytes)
 
     def user_lost(self) -> None:
         """Give up: nobody is there any more."""
@@ -200,18 +208,19 @@ class Exchange:
     def dataReceived(self, data: bytes) -> None:
         """Take a part of the response."""
         self._repeatable = False
+        head = b""
         if self._response_body is None:
             try:
-                data = self._read_heads(data)
+                head, data = self._read_heads(data)
             except HeadError as error:
                 self.log.debug("response refused: {error}", error=error)
                 self._fail(HTTPStatus.BAD_GATEWAY)
             if self._response_body is None:
                 return
-        self._pass_on(data)
+        self._pass_on(head, data)
 
-    def _read_heads(self, data: bytes) -> bytes:
-        """Read interim heads, then the final one; return what is behind it."""
+    def _read_heads(self, data: bytes) -> tuple[bytes, bytes]:
+        """Read interim heads, then the final one; return that for the user, and what is behind."""
         while data:
             found = self._reader.feed(data)
             if found is None:
@@ -222,16 +231,14 @@ class Exchange:
                 self._switch(head, data)
                 break
             if head.status >= HTTPStatus.OK:
-                self._begin(head)
-                return data
+                return self._begin(head), data
             if self.head.minor:  # RFC 9110 section 15.2: not for HTTP/1.0
                 self._write(response_for_user(head))
-        return b""
+        return b"", b""
 
-    def _begin(self, head: ResponseHead) -> None:
-        """Pass on the final head."""
+    def _begin(self, head: ResponseHead) -> bytes:
+        """Take the final head; return it as the user gets it."""
         self._response = head
-        self._stop_waiting()
         body_length = head.length if head.has_body(self.head.method) else 0
         framed = bool(self.head.minor) or head.length is not Length.CHUNKED
         self._response_body = body_of(body_length, decode=not framed)
@@ -242,15 +249,14 @@ class Exchange:
             and (framed or body_length == 0)
         )
         connection = connection_header(self.head, keep=self._keep_user)
-        self._write(response_for_user(head, connection=connection, framed=framed))
-        if self._user.finished_writing:
-            self._watch_half_closed()
+        return response_for_user(head, connection=connection, framed=framed)
 
     def _write(self, data: bytes) -> None:
         self._meter.down_bytes += len(data)
         self._user.stream.write(data)
 
-    def _pass_on(self, data: bytes) -> None:
+    def _pass_on(self, head: bytes, data: bytes) -> None:
+        """Pass on a part of the body, in one piece with the head if that goes before it."""
         body = self._response_body
         assert body is not None
         try:
@@ -258,10 +264,14 @@ class Exchange:
         except HeadError:
             self._fail(HTTPStatus.BAD_GATEWAY)
             return
-        if passed:
-            self._write(passed)
+        if head or passed:
+            self._write(head + passed)
         if body.done:
             self._complete(in_step=not rest)
+        elif head and self._user.finished_writing:
+            self._watch_half_closed(self._meter.down_bytes - len(passed))
+        elif head:
+            self._user.deadline.cancel()
 
     def readConnectionLost(self) -> None:
         """Take the service's end of file: of the response, or too early."""
@@ -286,7 +296,7 @@ class Exchange:
             stream = self._release()
             if stream is not None:
                 self._route.backend.drop(stream)
-            self._stop_waiting()
+            self._user.deadline.unset()
             self._open()
         else:
             self._fail(HTTPStatus.BAD_GATEWAY)
@@ -323,7 +333,7 @@ class Exchange:
 
     def _end(self) -> None:
         self._over = True
-        self._stop_waiting()
+        self._user.deadline.unset()
         self._route.exchange_finished(self._meter)
 
     def _reset_service(self) -> None:
@@ -348,7 +358,6 @@ class Exchange:
         service = self._release()
         assert service is not None
         self._over = True
-        self._stop_waiting()
         self._write(response_for_user(head, switching=True))
         self._site.join(
             self._user.stream,
@@ -360,40 +369,28 @@ class Exchange:
             meter=self._meter,
         ).addCallback(lambda _: self._route.exchange_finished(self._meter))
 
-    # Time limits. One timer: for the request while it comes, then for the head of the response,
+    # Time limits. One at a time: for the request while it comes, then for the head of the response,
     # then for a user who can't be heard leaving.
 
     def _wait(self) -> None:
         """Start the timer anew after something moved of the request."""
         if self._response is not None or self._over:
             return
-        if self._timer is not None and not self._request_body.done:
-            self._timer.reset(REQUEST_IDLE_SECONDS)
-            return
-        self._stop_waiting()
         complete = self._request_body.done
         seconds = self._site.response_timeout_seconds if complete else REQUEST_IDLE_SECONDS
-        self._timer = self._site.clock.callLater(seconds, self._timed_out)
+        self._user.deadline.set(seconds, self._timed_out)
 
     def _timed_out(self) -> None:
-        self._timer = None
         users_fault = not self._request_body.done and not self._throttled
         self._fail(HTTPStatus.REQUEST_TIMEOUT if users_fault else HTTPStatus.GATEWAY_TIMEOUT)
 
-    def _watch_half_closed(self) -> None:
-        self._stop_waiting()
-        self._timer = self._site.clock.callLater(
-            HALF_CLOSED_IDLE_SECONDS, self._look_half_closed, self._meter.down_bytes
-        )
+    def _watch_half_closed(self, moved_bytes: int) -> None:
+        """See later whether more than that was written."""
+        self._watched_bytes = moved_bytes
+        self._user.deadline.set(HALF_CLOSED_IDLE_SECONDS, self._look_half_closed)
 
-    def _look_half_closed(self, down_bytes: int) -> None:
-        self._timer = None
-        if self._meter.down_bytes == down_bytes:
+    def _look_half_closed(self) -> None:
+        if self._meter.down_bytes == self._watched_bytes:
             self._fail(HTTPStatus.GATEWAY_TIMEOUT)
         else:
-            self._watch_half_closed()
-
-    def _stop_waiting(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+            self._watch_half_closed(self._meter.down_bytes)

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from tunnelsvc.handover import attach, park
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.server.vhost.deadline import Deadline
 from tunnelsvc.units import MINUTE
 
 IDLE_SECONDS: Final = 1 * MINUTE
@@ -43,7 +44,8 @@ class BackendPool:
         self.half_closes = half_closes
         self._opener = opener
         self._clock = clock
-        self._idle: list[_Idle] = []
+        self._idle: list[_Idle] = []  # the one that was used last at the end
+        self._expiry = Deadline(clock)  # of the first
         self._closed = False
 
     async def fresh(self, user: IAddress) -> Stream:
@@ -62,7 +64,12 @@ class BackendPool:
 
     def kept(self) -> Stream | None:
         """Take the connection that was used last, parked; None if none is kept."""
-        return self._idle.pop().take() if self._idle else None
+        if not self._idle:
+            return None
+        idle = self._idle.pop()
+        if not self._idle:
+            self._expiry.cancel()
+        return idle.take()
 
     def keep(self, stream: Stream) -> None:
         """Take a connection back, between two requests and with nobody reading it."""
@@ -71,6 +78,8 @@ class BackendPool:
             return
         idle = _Idle(stream, self._clock, self._forget)
         self._idle.append(idle)
+        if len(self._idle) == 1:
+            self._expiry.set(IDLE_SECONDS, self._expire)
         idle.watch()
 
     def drop(self, stream: Stream) -> None:
@@ -85,14 +94,27 @@ class BackendPool:
         for idle in self._idle[:]:
             idle.drop()
 
+    def _expire(self) -> None:
+        now = self._clock.seconds()
+        while self._idle and self._idle[0].since + IDLE_SECONDS <= now:
+            self._idle[0].drop()
+        if self._idle:
+            self._expiry.set(self._idle[0].since + IDLE_SECONDS - now, self._expire)
+
     def _forget(self, idle: "_Idle") -> None:
         if idle in self._idle:
             self._idle.remove(idle)
+        if not self._idle:
+            self._expiry.cancel()
 
 
 @implementer(IHalfCloseableProtocol)
 class _Idle:
-    """Reads a connection that nobody uses: whatever happens to it, it's of no use any more."""
+    """Reads a connection that nobody uses: whatever happens to it, it's of no use any more.
+
+    Attributes:
+        since: when it became idle, in the clock's seconds.
+    """
 
     def __init__(
         self, stream: Stream, clock: IReactorTime, forget: Callable[["_Idle"], None]
@@ -101,7 +123,8 @@ class _Idle:
         self._clock = clock
         self._forget = forget
         self._closing = False
-        self._timer: IDelayedCall = clock.callLater(IDLE_SECONDS, self.drop)
+        self._cut: IDelayedCall | None = None
+        self.since = clock.seconds()
 
     def watch(self) -> None:
         attach(self._stream, self)
@@ -109,7 +132,6 @@ class _Idle:
             self._stream.resumeProducing()
 
     def take(self) -> Stream:
-        self._timer.cancel()
         park(self._stream)
         return self._stream
 
@@ -118,13 +140,13 @@ class _Idle:
         if self._closing:
             return
         self._leave()
-        self._timer = self._clock.callLater(CLOSE_SECONDS, self._stream.abortConnection)
+        self._cut = self._clock.callLater(CLOSE_SECONDS, self._stream.abortConnection)
         self._stream.loseConnection()
 
     def _leave(self) -> None:
         self._closing = True
-        if self._timer.active():
-            self._timer.cancel()
+        if self._cut is not None and self._cut.active():
+            self._cut.cancel()
         self._forget(self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: ARG002

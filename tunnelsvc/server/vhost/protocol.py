@@ -10,15 +10,16 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.server.vhost.deadline import Deadline
 from tunnelsvc.server.vhost.exchange import Exchange
-from tunnelsvc.server.vhost.rewrite import connection_header, keeps_alive
+from tunnelsvc.server.vhost.rewrite import Origin, connection_header, keeps_alive
 from tunnelsvc.server.vhost.route import Route, Site
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
@@ -47,14 +48,15 @@ class VhostProtocol(Protocol):
     """A user's connection; see `tunnelsvc.server.vhost.route.UserSide`."""
 
     stream: Stream
+    origin: Origin
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
-        self._timer: IDelayedCall | None = None
-        self._stall: IDelayedCall | None = None
+        self.deadline = Deadline(site.clock)
+        self._stall = Deadline(site.clock)
         self._advancing = False
         self._throttled = False
         self._paused = False
@@ -77,6 +79,8 @@ class VhostProtocol(Protocol):
 
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
+        address = getattr(stream.getPeer(), "host", "")
+        self.origin = Origin(address.encode(), self._site.scheme)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
 
@@ -96,6 +100,8 @@ class VhostProtocol(Protocol):
         while self._unread and self._step():
             pass
         self._advancing = False
+        if self._exchange is not None:
+            self._exchange.flush()
         self._regulate()
         if self.finished_writing:
             self._after_end_of_file()
@@ -138,7 +144,7 @@ class VhostProtocol(Protocol):
         except HeadError as error:
             self._refuse_unread(error.status)
             return
-        self._stop_waiting()
+        self.deadline.unset()
         self._serve(head)
 
     def _serve(self, head: RequestHead) -> None:
@@ -156,7 +162,9 @@ class VhostProtocol(Protocol):
             self._exchange.start()
 
     def _find(self, head: RequestHead) -> Route | None:
-        path = unquote_to_bytes(head.path.partition(b"?")[0])
+        path = head.path.partition(b"?")[0]
+        if b"%" in path:
+            path = unquote_to_bytes(path)
         return self._site.router.find(head.host.decode(), path.decode("utf-8", "surrogateescape"))
 
     def readConnectionLost(self) -> None:
@@ -183,7 +191,7 @@ class VhostProtocol(Protocol):
 
     def writeConnectionLost(self) -> None:
         """Our last bytes are on their way; the user may say a few more words."""
-        if self._ending and self._timer is not None:
+        if self._ending and self.deadline.is_set:
             self._wait(LINGER_SECONDS)
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
@@ -198,25 +206,20 @@ class VhostProtocol(Protocol):
     def pauseProducing(self) -> None:
         """Let the response wait: the user doesn't take it."""
         self.full = True
-        self._stop_stalling()
-        self._stall = self._site.clock.callLater(STALL_SECONDS, self._stalled)
+        self._stall.set(STALL_SECONDS, self._reset)
         if self._exchange is not None:
             self._exchange.hold(on=True)
 
     def resumeProducing(self) -> None:
         """Go on: all was taken."""
         self.full = False
-        self._stop_stalling()
+        self._stall.unset()
         if self._exchange is not None:
             self._exchange.hold(on=False)
         self.advance()
 
     def stopProducing(self) -> None:
         """Nothing to do: `connectionLost` follows."""
-
-    def _stalled(self) -> None:
-        self._stall = None
-        self._reset()
 
     # What an exchange asks for; see `UserSide`.
 
@@ -297,17 +300,15 @@ class VhostProtocol(Protocol):
     def _forget(self) -> None:
         """Stop whatever could happen by itself."""
         self._ending = True
-        self._stop_waiting()
-        self._stop_stalling()
+        self.deadline.cancel()
+        self._stall.cancel()
 
-    # Time limits: one timer for what the user is to do next, one for the send buffer.
+    # Time limits: one for what the user, or his exchange, is to do next; one for the send buffer.
 
     def _wait(self, seconds: float) -> None:
-        self._stop_waiting()
-        self._timer = self._site.clock.callLater(seconds, self._timed_out)
+        self.deadline.set(seconds, self._timed_out)
 
     def _timed_out(self) -> None:
-        self._timer = None
         if self._ending:
             self._reset()
         elif self._reader.begun:
@@ -316,13 +317,3 @@ class VhostProtocol(Protocol):
             self._wait(KEEPALIVE_SECONDS)
         else:
             self._end()
-
-    def _stop_waiting(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-
-    def _stop_stalling(self) -> None:
-        timer, self._stall = self._stall, None
-        if timer is not None:
-            timer.cancel()

@@ -9,8 +9,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
+from tunnelsvc.server.vhost.deadline import Deadline
 from tunnelsvc.server.vhost.pages import Pages
 from tunnelsvc.server.vhost.pool import BackendPool
+from tunnelsvc.server.vhost.rewrite import Origin
 from tunnelsvc.server.vhost.router import Router
 from tunnelsvc.server.vhost.rules import Rules
 
@@ -39,9 +41,17 @@ class Route(Protocol):
 
 
 class UserSide(Protocol):
-    """What an exchange asks of the user's connection."""
+    """What an exchange asks of the user's connection.
+
+    Attributes:
+        stream: the connection.
+        origin: who the user is, for the service.
+        deadline: for the exchange while it lasts.
+    """
 
     stream: Stream
+    origin: Origin
+    deadline: Deadline
 
     @property
     def full(self) -> bool:
