@@ -281,8 +281,11 @@ def list_of(headers: list[Header], name: bytes) -> list[bytes]:
 
 
 def _values(headers: list[Header], names: list[bytes], name: bytes) -> list[bytes]:
-    if name not in names:
+    count = names.count(name)
+    if not count:
         return []
+    if count == 1:
+        return [headers[names.index(name)][1]]
     return [value for lowered, (_, value) in zip(names, headers, strict=True) if lowered == name]
 
 

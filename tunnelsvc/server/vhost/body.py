@@ -176,8 +176,6 @@ def body_of(length: int | Length, *, decode: bool = False) -> Body:
         length: as the head has it.
         decode: of a chunked one pass on the data alone.
     """
-    if length is Length.CHUNKED:
-        return ChunkedBody(decode=decode)
-    if length is Length.UNTIL_CLOSE:
-        return EndlessBody()
-    return SizedBody(length)
+    if isinstance(length, int):
+        return SizedBody(length)
+    return ChunkedBody(decode=decode) if length is Length.CHUNKED else EndlessBody()

@@ -2,7 +2,8 @@
 """Which proxy a request belongs to: by host name, then by path (protocol notes 6.2)."""
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, TypeVar
 
 from tunnelsvc.errors import ProxyRefused
 
@@ -12,6 +13,11 @@ _FEWEST_LABELS = 3
 """Of a name that a wildcard may match: ``*.com`` would catch other people's sites."""
 
 
+MOST_REMEMBERED: Final = 1_024
+"""Hosts, of 261 characters at most, whose names are remembered: the same ones are asked for."""
+
+
+@lru_cache(MOST_REMEMBERED)
 def normalise(host: str) -> str:
     """Reduce a Host header or a configured domain to the name that is compared.
 
@@ -80,5 +86,5 @@ class Router(Generic[T]):
             if locations:
                 fitting = [location for location in locations if path.startswith(location)]
                 if fitting:
-                    return locations[max(fitting, key=len)]
+                    return locations[max(fitting, key=len) if len(fitting) > 1 else fitting[0]]
         return None
