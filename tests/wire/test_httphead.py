@@ -10,8 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.wire.httphead import (
+    LONGEST_REMEMBERED_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    MOST_REMEMBERED,
     HeadError,
     HeadReader,
     HeadTooLargeError,
@@ -177,6 +179,39 @@ class RequestTests(SynchronousTestCase):
         )
         self.assertEqual(head.headers[-1], (b"X", b"\xc3\xa4"))
         self.assertEqual(head.path, b"/\xe4")
+
+
+class MemoryTests(SynchronousTestCase):
+    """Heads are remembered, and it makes no difference."""
+
+    def test_the_same_again(self) -> None:
+        head = parse_request_head(GET)
+        self.assertIs(parse_request_head(bytes(bytearray(GET))), head)
+        answer = response(b"Content-Length: 3")
+        self.assertIs(parse_response_head(bytes(bytearray(answer))), parse_response_head(answer))
+
+    def test_nearly_the_same(self) -> None:
+        self.assertEqual(parse_request_head(request(b"Content-Length: 3")).length, 3)
+        self.assertEqual(parse_request_head(request(b"Content-Length: 4")).length, 4)
+
+    def test_what_is_refused_is_refused_again(self) -> None:
+        for what, head in REFUSED.items():
+            for _ in range(3):
+                error = self.assertRaises(HeadError, parse_request_head, head)
+                self.assertEqual(error.status, 400, what)
+
+    def test_long_ones_are_not_kept(self) -> None:
+        long = request(b"X: " + b"y" * LONGEST_REMEMBERED_BYTES)
+        self.assertIsNot(parse_request_head(long), parse_request_head(long))
+        long = response(b"X: " + b"y" * LONGEST_REMEMBERED_BYTES)
+        self.assertIsNot(parse_response_head(long), parse_response_head(long))
+
+    def test_how_many(self) -> None:
+        first = parse_request_head(GET)
+        for number in range(MOST_REMEMBERED):
+            parse_request_head(request(b"X: %d" % number))
+        self.assertIsNot(parse_request_head(GET), first)
+        self.assertEqual(parse_request_head(GET), first)
 
 
 class Seen:

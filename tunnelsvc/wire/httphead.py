@@ -15,17 +15,53 @@ Responses come from the proxy's own service. Odd line ends are mended there, as 
 2.2 and 5.2 allow, but their lengths have to be as unambiguous as those of requests.
 
 Names and values stay bytes, in their order and case.
+
+Clients that ask again send the same head again, and services answer a second long with the same. So
+the latest heads that were found right are remembered with what they mean; parsing is a third
+of what a request costs. Nobody may change them: they are shared.
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
 from attrs import frozen
 
-from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.units import KiB
+from tunnelsvc.wire.httpheader import (
+    NAME,
+    Header,
+    HeadError,
+    HeadTooLargeError,
+    VersionError,
+    check_text,
+    list_of,
+    members_of,
+    parse_header,
+    values_in,
+    values_of,
+)
+
+__all__ = [
+    "Head",
+    "HeadError",
+    "HeadReader",
+    "HeadTooLargeError",
+    "Header",
+    "Length",
+    "RequestHead",
+    "ResponseHead",
+    "VersionError",
+    "check_text",
+    "list_of",
+    "parse_header",
+    "parse_request_head",
+    "parse_response_head",
+    "values_of",
+]
 
 MAX_HEAD_BYTES: Final = 64 * KiB
 """A head with its last line. node takes 16 KiB, nginx 32 KiB, Go 1 MiB."""
@@ -36,55 +72,32 @@ MAX_HEADERS: Final = 256
 _MAX_LENGTH_DIGITS: Final = 18
 """Of a Content-Length: below 2**63, where nobody's integers overflow."""
 
-Header = tuple[bytes, bytes]
-"""Name as it came, value without the blanks around it."""
+MOST_REMEMBERED: Final = 64
+"""Heads of requests, and as many of responses."""
+
+LONGEST_REMEMBERED_BYTES: Final = 2 * KiB
+"""With the one above it bounds the memory: 6 MiB for heads made to fill it, with all that is taken
+apart, and some hundred KiB for those that browsers send."""
 
 MAX_HOST_BYTES: Final = 255 + len(":65535")
 """A DNS name has 255 at most (RFC 1035 section 2.3.4); looking one up costs time by its labels."""
 
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
-_NAME: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # Any octets but blanks and controls: RFC 3986 has no bytes above 0x7f, but browsers send them.
-_REQUEST_LINE: Final = rb"(" + _NAME + rb") ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])\r\n"
+_REQUEST_LINE: Final = rb"(" + NAME + rb") ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])\r\n"
 _STATUS_LINE: Final = rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
-_LINES: Final = rb"((?:" + _NAME + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
+_LINES: Final = rb"((?:" + NAME + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 _REQUEST: Final = re.compile(_REQUEST_LINE + _LINES)
 _RESPONSE: Final = re.compile(_STATUS_LINE + _LINES)
 _OTHER_VERSION: Final = re.compile(_REQUEST_LINE)
 # Of lines that are known to be right.
 _HEADER: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 _HEADER_NAME: Final = re.compile(rb"([^:]++):[^\r]*+\r\n")
-_TOKEN: Final = re.compile(_NAME)
 _LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % _MAX_LENGTH_DIGITS)
 # RFC 3986 section 3.2.2, without the sub-delimiters that no name has.
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%\-]*)(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 _FOLD: Final = re.compile(rb"\r\n[ \t]+")
-_IN_HEADS: Final = bytes(
-    [*b"\t\r\n", *(byte for byte in range(0x20, 0x100) if byte != 0x7F)]  # noqa: PLR2004 - DEL
-)
-
-
-class HeadError(RemoteProtocolError):
-    """A head that can't be used.
-
-    Attributes:
-        status: of the response that says so.
-    """
-
-    status = 400
-
-
-class HeadTooLargeError(HeadError):
-    """A head with too many bytes or lines."""
-
-    status = 431
-
-
-class VersionError(HeadError):
-    """A head of another major version of HTTP."""
-
-    status = 505
 
 
 class Length(Enum):
@@ -108,18 +121,18 @@ class Head:
     """
 
     minor: int
-    headers: list[Header]
-    names: list[bytes]
-    options: list[bytes]
+    headers: Sequence[Header]
+    names: Sequence[bytes]
+    options: Sequence[bytes]
     length: int | Length
 
     def values(self, name: bytes) -> list[bytes]:
         """Give the values of all headers called `name`, which is in lower case."""
-        return _values(self.headers, self.names, name)
+        return values_in(self.headers, self.names, name)
 
     def members(self, name: bytes) -> list[bytes]:
         """Give the members of a comma-separated header over all its lines, in lower case."""
-        return _members(self.values(name))
+        return members_of(self.values(name))
 
 
 @frozen
@@ -210,6 +223,10 @@ def parse_request_head(head: bytes) -> RequestHead:
     Raises:
         HeadError: it isn't exactly as RFC 9112 has it.
     """
+    return (_request if len(head) > LONGEST_REMEMBERED_BYTES else _known_request)(head)
+
+
+def _request(head: bytes) -> RequestHead:
     found = _REQUEST.fullmatch(head)
     if found is None:
         raise _why_refused(head)
@@ -222,8 +239,11 @@ def parse_request_head(head: bytes) -> RequestHead:
     host, path = _whom_for(method, target, _host(headers, names, minor))
     if length is Length.UNTIL_CLOSE:
         length = 0
-    options = _members(_values(headers, names, b"connection"))
+    options = members_of(values_in(headers, names, b"connection"))
     return RequestHead(minor, headers, names, options, length, method, target, host, path)
+
+
+_known_request = lru_cache(MOST_REMEMBERED)(_request)
 
 
 def parse_response_head(head: bytes) -> ResponseHead:
@@ -235,6 +255,10 @@ def parse_response_head(head: bytes) -> ResponseHead:
     Raises:
         HeadError: it is broken, or doesn't say clearly how long the body is.
     """
+    return (_response if len(head) > LONGEST_REMEMBERED_BYTES else _known_response)(head)
+
+
+def _response(head: bytes) -> ResponseHead:
     found = _RESPONSE.fullmatch(head) or _RESPONSE.fullmatch(_mended(head))
     if found is None:
         raise HeadError("no proper head of an HTTP/1 response")
@@ -242,58 +266,11 @@ def parse_response_head(head: bytes) -> ResponseHead:
     minor = min(int(minor_digit), 1)
     headers, names = _headers(lines)
     length = _body_length(headers, names, minor)
-    options = _members(_values(headers, names, b"connection"))
+    options = members_of(values_in(headers, names, b"connection"))
     return ResponseHead(minor, headers, names, options, length, int(status), reason or b"")
 
 
-def parse_header(line: bytes) -> Header:
-    """Parse one header line, or one of a trailer, without its line end.
-
-    Raises:
-        HeadError: name or value have bytes they may not have.
-    """
-    name, _, value = line.partition(b":")
-    if len(name) == len(line) or _TOKEN.fullmatch(name) is None:
-        raise HeadError("a header line without a proper name")
-    return name, value.strip(b" \t")
-
-
-def check_text(text: bytes) -> None:
-    """Refuse bytes that no head has, and line ends that aren't CRLF.
-
-    Raises:
-        HeadError: there is one.
-    """
-    if text.translate(None, _IN_HEADS):
-        raise HeadError("a control character")
-    if not text.count(b"\r\n") == text.count(b"\n") == text.count(b"\r"):
-        raise HeadError("a line end that isn't CRLF")
-
-
-def values_of(headers: list[Header], name: bytes) -> list[bytes]:
-    """Give the values of all headers called `name`, which is in lower case."""
-    return [value for header, value in headers if header.lower() == name]
-
-
-def list_of(headers: list[Header], name: bytes) -> list[bytes]:
-    """Give the members of a comma-separated header over all its lines, in lower case."""
-    return _members(values_of(headers, name))
-
-
-def _values(headers: list[Header], names: list[bytes], name: bytes) -> list[bytes]:
-    count = names.count(name)
-    if not count:
-        return []
-    if count == 1:
-        return [headers[names.index(name)][1]]
-    return [value for lowered, (_, value) in zip(names, headers, strict=True) if lowered == name]
-
-
-def _members(values: list[bytes]) -> list[bytes]:
-    if not values:
-        return []
-    members = b",".join(values).lower().split(b",")
-    return [stripped for member in members if (stripped := member.strip(b" \t"))]
+_known_response = lru_cache(MOST_REMEMBERED)(_response)
 
 
 def _headers(lines: bytes) -> tuple[list[Header], list[bytes]]:
@@ -329,8 +306,8 @@ def _why_refused(head: bytes) -> HeadError:
 
 def _body_length(headers: list[Header], names: list[bytes], minor: int) -> int | Length:
     """Find how long a body is; anything that two readers could see differently is refused."""
-    lengths = _values(headers, names, b"content-length")
-    codings = _values(headers, names, b"transfer-encoding")
+    lengths = values_in(headers, names, b"content-length")
+    codings = values_in(headers, names, b"transfer-encoding")
     if codings:
         if lengths or minor == 0:
             raise HeadError("Transfer-Encoding with Content-Length or in HTTP/1.0")
@@ -345,7 +322,7 @@ def _body_length(headers: list[Header], names: list[bytes], minor: int) -> int |
 
 
 def _host(headers: list[Header], names: list[bytes], minor: int) -> bytes:
-    hosts = _values(headers, names, b"host")
+    hosts = values_in(headers, names, b"host")
     if len(hosts) > 1 or (minor and not hosts):
         raise HeadError("not one Host")
     return _checked_host(hosts[0]) if hosts else b""
