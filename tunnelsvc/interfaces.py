@@ -1,10 +1,13 @@
 # -*- test-case-name: tests.relay.test_join -*-
 """What all byte streams of this package have in common, whatever carries them."""
 
+import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
+from zope.interface import Interface
 
 
 class StreamReader(Protocol):
@@ -62,3 +65,43 @@ class Stream(Protocol):
 
     def getHost(self) -> IAddress:
         """Address of this end."""
+
+
+class ISocketStream(Interface):
+    """Marks a `SocketStream`; asking for it is quicker than looking at all attributes."""
+
+
+class SocketStream(Stream, Protocol):
+    """A `Stream` that is a socket, and lets somebody else carry its bytes.
+
+    Attributes:
+        connected: whether the socket is open.
+        unsent_bytes: those that wait for the kernel.
+    """
+
+    connected: bool
+    unsent_bytes: int
+
+    def write(self, data: bytes | memoryview) -> None:
+        """As `Stream.write`; what has to wait is copied."""
+
+    def getHandle(self) -> socket.socket:
+        """Return the socket."""
+
+    def fileno(self) -> int:
+        """Return the descriptor; -1 once it is closed."""
+
+    def read_by(self, mover: Callable[[], None]) -> None:
+        """Call `mover` instead of reading, from now on, whenever there is something to read."""
+
+    def end_arrived(self) -> None:
+        """Take note that `mover` read the end of file."""
+
+    def read_failed(self, why: OSError) -> None:
+        """Take note that `mover` couldn't read."""
+
+    def fill_by(self, filler: Callable[[], bool]) -> None:
+        """Call `filler` when the kernel takes more, until it returns True; end nothing before."""
+
+    def write_failed(self, why: OSError) -> None:
+        """Take note that `filler` couldn't write."""

@@ -22,7 +22,7 @@ reports it as an end of file.
 import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet import error
@@ -38,7 +38,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.interfaces import StreamReader
+from tunnelsvc.interfaces import ISocketStream, StreamReader
 from tunnelsvc.units import KiB
 
 READ_BYTES = 64 * KiB
@@ -52,21 +52,26 @@ _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS)
 _DONE = Failure(error.ConnectionDone())
 
 
-@implementer(ITCPTransport, IConsumer, IPushProducer, IReadWriteDescriptor, ISystemHandle)
+@implementer(
+    ITCPTransport, IConsumer, IPushProducer, IReadWriteDescriptor, ISystemHandle, ISocketStream
+)
 class TCPStream:
-    """See `tunnelsvc.interfaces.Stream`.
+    """See `tunnelsvc.interfaces.SocketStream`.
 
     Attributes:
         protocol: who reads at present.
         connected: as Twisted's transports have it.
         disconnecting: whether it is about to close.
+        unsent_bytes: those that wait for the kernel.
     """
 
     __slots__ = (
         "__weakref__",
         "_broken",
+        "_filler",
         "_finishing",
         "_more",
+        "_mover",
         "_peer",
         "_producer",
         "_producer_paused",
@@ -75,12 +80,12 @@ class TCPStream:
         "_reading",
         "_socket",
         "_unsent",
-        "_unsent_bytes",
         "_write_finished",
         "_writing",
         "connected",
         "disconnecting",
         "protocol",
+        "unsent_bytes",
     )
 
     def __init__(
@@ -105,27 +110,33 @@ class TCPStream:
         self._read_finished = self._write_finished = self._finishing = False
         self._unsent: bytes | memoryview = b""
         self._more: list[bytes] = []
-        self._unsent_bytes = 0
+        self.unsent_bytes = 0
         self._producer: Any = None
         self._producer_paused = False
         self._broken: Failure | None = None
+        self._mover: Callable[[], None] | None = None
+        self._filler: Callable[[], bool] | None = None
 
     # What the reactor tells.
 
     def doRead(self) -> None:
         """Give what has arrived to the reader."""
+        if self._mover is not None:
+            self._mover()
+            return
         try:
             data = self._socket.recv(READ_BYTES)
         except OSError as why:
             if why.errno not in _AGAIN:
-                self.connectionLost(_loss(why))
+                self.read_failed(why)
             return
         if data:
             self.protocol.dataReceived(data)
         else:
-            self._end_arrived()
+            self.end_arrived()
 
-    def _end_arrived(self) -> None:
+    def end_arrived(self) -> None:
+        """See `SocketStream`."""
         self._stop_reading()
         self._read_finished = True
         if self._broken is not None:
@@ -137,20 +148,26 @@ class TCPStream:
 
     def doWrite(self) -> None:
         """Send what the kernel takes by now."""
-        if self._more:
-            self._unsent = b"".join((self._unsent, *self._more))
-            self._more.clear()
-        sent = self._send(self._unsent)
-        self._unsent_bytes -= sent
-        if self._unsent_bytes:
-            self._unsent = memoryview(self._unsent)[sent:]
+        if self.unsent_bytes and not self._send_unsent():
             return
-        self._unsent = b""
+        if self._filler is not None:
+            if not self._filler():
+                return
+            self._filler = None
         self._stop_writing()
         self._finish_if_flushed()
         if self._producer_paused and self._producer is not None:
             self._producer_paused = False
             self._producer.resumeProducing()
+
+    def _send_unsent(self) -> bool:
+        if self._more:
+            self._unsent = b"".join((self._unsent, *self._more))
+            self._more.clear()
+        sent = self._send(self._unsent)
+        self.unsent_bytes -= sent
+        self._unsent = memoryview(self._unsent)[sent:] if self.unsent_bytes else b""
+        return not self.unsent_bytes
 
     def connectionLost(self, reason: Failure) -> None:
         """Close the socket and tell the producer and the reader, once."""
@@ -190,19 +207,19 @@ class TCPStream:
 
     # Writing.
 
-    def write(self, data: bytes) -> None:
-        """Send bytes; what the kernel doesn't take waits."""
+    def write(self, data: bytes | memoryview) -> None:
+        """Send bytes; what the kernel doesn't take is copied and waits."""
         if self._finishing or not self.connected or not data:
             return
-        sent = 0 if self._unsent_bytes else self._send(data)
+        sent = 0 if self.unsent_bytes else self._send(data)
         if sent < len(data):
-            self._keep(data[sent:])
+            self._keep(bytes(data[sent:]))
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Send several pieces."""
         pieces = list(data)
         total = sum(map(len, pieces))
-        if total <= JOIN_BYTES or self._unsent_bytes or self._finishing or not self.connected:
+        if total <= JOIN_BYTES or self.unsent_bytes or self._finishing or not self.connected:
             self.write(b"".join(pieces))
             return
         try:
@@ -222,21 +239,36 @@ class TCPStream:
         """Return how much of what couldn't be sent is done with: all, on a broken connection."""
         if why.errno in _AGAIN:
             return 0
+        self.write_failed(why)
+        return length
+
+    def write_failed(self, why: OSError) -> None:
+        """See `SocketStream`; what the peer had said before can still be read."""
         self._broken = self._broken or _loss(why)
         if not self._reading:
             self._reactor.callLater(0, self.connectionLost, self._broken)
-        return length
+
+    def read_failed(self, why: OSError) -> None:
+        """See `SocketStream`."""
+        self.connectionLost(self._broken or _loss(why))
+
+    def read_by(self, mover: Callable[[], None]) -> None:
+        """See `SocketStream`."""
+        self._mover = mover
+
+    def fill_by(self, filler: Callable[[], bool]) -> None:
+        """See `SocketStream`."""
+        self._filler = filler
+        self._start_writing()
 
     def _keep(self, data: bytes) -> None:
-        self._unsent_bytes += len(data)
+        self.unsent_bytes += len(data)
         if self._unsent:
             self._more.append(data)
         else:
             self._unsent = data
-        if not self._writing:
-            self._writing = True
-            self._reactor.addWriter(self)
-        if self._unsent_bytes > BUFFER_BYTES and self._producer and not self._producer_paused:
+        self._start_writing()
+        if self.unsent_bytes > BUFFER_BYTES and self._producer and not self._producer_paused:
             self._producer_paused = True
             self._producer.pauseProducing()
 
@@ -283,7 +315,7 @@ class TCPStream:
         self._reactor.callLater(0, self.connectionLost, Failure(error.ConnectionAborted()))
 
     def _finish_if_flushed(self) -> None:
-        if not self._finishing or self._unsent_bytes or self._producer is not None:
+        if not self._finishing or self.unsent_bytes or self._producer or self._filler:
             return
         if self.disconnecting:
             if self._socket.fileno() >= 0:
@@ -305,14 +337,20 @@ class TCPStream:
     def _close(self) -> None:
         self._stop_reading()
         self._stop_writing()
-        self._unsent, self._unsent_bytes = b"", 0
+        self._unsent, self.unsent_bytes = b"", 0
         self._more.clear()
+        self._mover = self._filler = None
         self._socket.close()
 
     def _stop_reading(self) -> None:
         if self._reading:
             self._reading = False
             self._reactor.removeReader(self)
+
+    def _start_writing(self) -> None:
+        if not self._writing and self.connected:
+            self._writing = True
+            self._reactor.addWriter(self)
 
     def _stop_writing(self) -> None:
         if self._writing:

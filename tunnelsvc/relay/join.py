@@ -33,6 +33,7 @@ from zope.interface import implementer
 
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.relay.sockets import Mover, move_sockets
 from tunnelsvc.units import MINUTE
 
 IDLE_SECONDS = 10 * MINUTE
@@ -76,6 +77,14 @@ class Meter:
     def __init__(self) -> None:
         self.up_bytes = 0
         self.down_bytes = 0
+
+    def count_up(self, length: int) -> None:
+        """Take note of bytes from near to far."""
+        self.up_bytes += length
+
+    def count_down(self, length: int) -> None:
+        """Take note of bytes from far to near."""
+        self.down_bytes += length
 
 
 def join(
@@ -180,6 +189,7 @@ class _Pair:
         self._near_finished = self._far_finished = False
         self._near_gone = self._far_gone = False
         self._idle: IDelayedCall | None = None
+        self._movers: tuple[Mover | None, ...] = ()
         self._moved = 0
 
     def start(self, near_unread: bytes, far_unread: bytes) -> None:
@@ -197,6 +207,10 @@ class _Pair:
             down.dataReceived(far_unread)
         attach(near, up)
         attach(far, down)
+        self._movers = (
+            move_sockets(near, far, meter.count_up),
+            move_sockets(far, near, meter.count_down),
+        )
 
     def near_finished(self) -> None:
         self._because(Reason.NEAR_CLOSED)
@@ -278,6 +292,9 @@ class _Pair:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+        for mover in self._movers:
+            if mover is not None:
+                mover.close()
         meter = self._meter
         self.closed.callback(
             Closed(
