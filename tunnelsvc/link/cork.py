@@ -8,8 +8,9 @@ record, for each would cost more than all the rest of their way.
 from collections.abc import Iterable
 from typing import Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from tunnelsvc.timing import soon
 from tunnelsvc.units import KiB
 
 ENOUGH_BYTES = 64 * KiB
@@ -33,7 +34,7 @@ class Cork:
         self._clock = clock
         self._pieces: list[bytes] = []
         self._bytes = 0
-        self._due: IDelayedCall | None = None
+        self._due = False
 
     def write(self, *pieces: bytes) -> None:
         """Write some time in this turn, in order."""
@@ -42,8 +43,9 @@ class Cork:
             self._bytes += len(piece)
         if self._bytes >= ENOUGH_BYTES:
             self.flush()
-        elif self._due is None:
-            self._due = self._clock.callLater(0, self._end_of_turn)
+        elif not self._due:
+            self._due = True
+            soon(self._clock, self._end_of_turn)
 
     def flush(self) -> None:
         """Write now."""
@@ -55,10 +57,7 @@ class Cork:
         """Forget what was not written yet."""
         self._pieces.clear()
         self._bytes = 0
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
 
     def _end_of_turn(self) -> None:
-        self._due = None
+        self._due = False
         self.flush()

@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.link.test_dial -*-
 """Dialling TCP: a connected stream, or a readable error within a time limit."""
 
+from functools import lru_cache
+
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
@@ -21,6 +23,8 @@ from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.sockets import adopt, connect
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune
+
+LOOPBACK = "127.0.0.1"
 
 
 class DialReactor(IReactorTCP, IReactorTime, IReactorPluggableNameResolver):
@@ -98,16 +102,23 @@ async def dial(
     Raises:
         ConnectError: refused, unreachable, not resolvable or timed out.
     """
-    address = (await _address(reactor, host)).removeprefix("[").removesuffix("]")
+    host = host.removeprefix("[").removesuffix("]")
     lean = isinstance(reactor, PosixReactorBase)
     stream: Stream
-    if lean and (isIPAddress(address) or isIPv6Address(address)):
-        stream = await connect(reactor, address, port, timeout=timeout, source=source)
+    if lean and _is_address(host):
+        stream = await connect(reactor, host, port, timeout=timeout, source=source)
     else:
+        address = await _address(reactor, host)
         stream = await _by_endpoint(endpoint(reactor, address, port, timeout, source), host)
         stream = await adopt(reactor, stream) if lean else stream
-    tune(stream, keepalive_seconds)
+    # Nobody vanishes from one's own machine unnoticed.
+    tune(stream, -1 if host == LOOPBACK else keepalive_seconds)
     return stream
+
+
+@lru_cache(maxsize=1024)
+def _is_address(host: str) -> bool:
+    return isIPAddress(host) or isIPv6Address(host)
 
 
 async def _by_endpoint(target: IStreamClientEndpoint, host: str) -> Stream:

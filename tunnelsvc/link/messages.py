@@ -2,11 +2,11 @@
 """frp messages over a stream, until somebody takes the stream over (hop 5)."""
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet import error
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import (
-    IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
@@ -17,6 +17,7 @@ from zope.interface import implementer
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.handover import attach, park
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.timing import Limit, limit
 from tunnelsvc.wire.cfb import Decryptor, Encryptor
 from tunnelsvc.wire.framing import MessageReader, encode
 from tunnelsvc.wire.messages import Message
@@ -54,7 +55,7 @@ class MessageProtocol:
         self._reader = MessageReader()
         self._decryptor: Decryptor | None = None
         self._encryptor: Encryptor | None = None
-        self._deadline: IDelayedCall | None = None
+        self._deadline: Limit | None = None
         self._failure: Failure | None = None
         self._detached = False
         self._lost = False
@@ -100,7 +101,7 @@ class MessageProtocol:
             waiting.callback(message)
 
         self.on_message, self.on_lost = arrived, waiting.errback
-        self._deadline = self._clock.callLater(seconds, self._too_late, seconds)
+        self._deadline = limit(self._clock, seconds, partial(self._too_late, seconds))
         return waiting
 
     def detach(self) -> tuple[Stream, bytes]:
@@ -117,7 +118,7 @@ class MessageProtocol:
         if not self._lost:
             self.stream.unregisterProducer()
             self.stream.loseConnection()
-            self._deadline = self._clock.callLater(CLOSE_SECONDS, self.abort)
+            self._deadline = limit(self._clock, CLOSE_SECONDS, self.abort)
 
     def abort(self) -> None:
         """Close now."""
@@ -168,6 +169,6 @@ class MessageProtocol:
         self._fail(Failure(error.TimeoutError(f"no message within {seconds:g} s")))
 
     def _forget_deadline(self) -> None:
-        if self._deadline is not None and self._deadline.active():
+        if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None
+            self._deadline = None

@@ -24,7 +24,6 @@ from twisted.internet import error
 from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
@@ -37,6 +36,7 @@ from zope.interface import implementer
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import StreamReader
 from tunnelsvc.link.bytequeue import ByteQueue
+from tunnelsvc.timing import Limit, limit, soon
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire import yamux
 
@@ -48,6 +48,8 @@ LATE_BYTES = yamux.MAX_WINDOW_BYTES // 2
 """What a peer may send after our close before it is reset; what is on its way is less."""
 DELIVERY_BYTES = 64 * KiB
 """The largest piece of kept bytes that is given to a protocol, as a TCP connection reads."""
+
+_DONE = Failure(error.ConnectionDone())
 
 
 class Carrier(Protocol):
@@ -99,7 +101,7 @@ class MuxStream:
         # Reading.
         self._paused = False
         self._held = ByteQueue()
-        self._delivery: IDelayedCall | None = None
+        self._delivering = False
         self._peer_finished = False
         self._told_end = False
         self._late_bytes = 0
@@ -107,7 +109,7 @@ class MuxStream:
         self._producer: Any = None
         self._streaming = False
         self._producer_paused = False
-        self._pull: IDelayedCall | None = None
+        self._pulling = False
         self._finishing = False
         self._finished = False
         # Ending.
@@ -115,7 +117,7 @@ class MuxStream:
         self._gone = False
         self._released = False
         self._moved = False
-        self._deadline: IDelayedCall | None = None
+        self._deadline: Limit | None = None
         Parked().makeConnection(self)
 
     # Reading: what the session tells.
@@ -159,7 +161,7 @@ class MuxStream:
             self._protocol_failed()
 
     def _deliver_held(self) -> None:
-        self._delivery = None
+        self._delivering = False
         while self._held and not self._paused:
             self._deliver(self._held.take_piece(DELIVERY_BYTES))
         if self._peer_finished and not self._paused:
@@ -171,7 +173,7 @@ class MuxStream:
             return
         self._told_end = True
         if self._finished:
-            self._connection_lost(Failure(error.ConnectionDone()))
+            self._connection_lost(_DONE)
         elif IHalfCloseableProtocol.providedBy(self.protocol):
             self._tell(self.protocol.readConnectionLost)
         else:
@@ -195,8 +197,9 @@ class MuxStream:
     def resumeProducing(self) -> None:
         """Give what was kept, in the next turn, and then what arrives."""
         self._paused = False
-        if self._delivery is None and (self._held or self._peer_finished):
-            self._delivery = self._clock.callLater(0, self._deliver_held)
+        if not self._delivering and (self._held or self._peer_finished):
+            self._delivering = True
+            soon(self._clock, self._deliver_held)
 
     def stopProducing(self) -> None:
         """Close: whom we produced for is gone."""
@@ -260,11 +263,12 @@ class MuxStream:
 
     def _pull_more(self) -> None:
         """Ask a pull producer for more, but not from within its own write."""
-        if self._producer is not None and self._pull is None:
-            self._pull = self._clock.callLater(0, self._pull_now)
+        if self._producer is not None and not self._pulling:
+            self._pulling = True
+            soon(self._clock, self._pull_now)
 
     def _pull_now(self) -> None:
-        self._pull = None
+        self._pulling = False
         if self._producer is not None and not self._streaming and not self.unsent:
             self._producer.resumeProducing()
 
@@ -283,7 +287,7 @@ class MuxStream:
         self._core.consumed(self.number, self._held.clear())
         self._watch_closing()
         if self._finished:
-            self._clock.callLater(0, self._tell_finished)
+            soon(self._clock, self._tell_finished)
         self._finish_if_flushed()
         self._carrier.flush()
 
@@ -292,7 +296,7 @@ class MuxStream:
         if not self._gone:
             self._drop()
             self._reset()
-            self._clock.callLater(0, self._connection_lost, Failure(error.ConnectionAborted()))
+            soon(self._clock, self._connection_lost, Failure(error.ConnectionAborted()))
 
     @property
     def disconnecting(self) -> bool:
@@ -309,7 +313,7 @@ class MuxStream:
             self._release()
         elif self._closing:
             self._watch_closing()
-        self._clock.callLater(0, self._tell_finished)
+        soon(self._clock, self._tell_finished)
 
     def _tell_finished(self) -> None:
         if self._gone:
@@ -317,7 +321,7 @@ class MuxStream:
         if not self._closing and IHalfCloseableProtocol.providedBy(self.protocol):
             self._tell(self.protocol.writeConnectionLost)
         if self._closing or self._told_end:
-            self._connection_lost(Failure(error.ConnectionDone()))
+            self._connection_lost(_DONE)
 
     def _watch_closing(self) -> None:
         if self._deadline is not None:
@@ -325,7 +329,7 @@ class MuxStream:
             self._deadline = None
         if not self._released:
             self._moved = False
-            self._deadline = self._clock.callLater(CLOSE_SECONDS, self._look_at_closing)
+            self._deadline = limit(self._clock, CLOSE_SECONDS, self._look_at_closing)
 
     def _look_at_closing(self) -> None:
         self._deadline = None

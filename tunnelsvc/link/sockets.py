@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import error, tcp
-from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IWriteDescriptor
 from twisted.internet.posixbase import PosixReactorBase
@@ -20,15 +19,35 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.handover import Parked
+from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune_socket
 from tunnelsvc.link.tcp import TCPStream
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel cuts it to ``somaxconn``."""
+MOST_AT_ONCE = 64
+"""Connections accepted in one turn."""
 _UNDER_WAY = (0, errno.EISCONN, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY)
 
 
 class _Port(tcp.Port):
     """Accepts connections as `TCPStream`."""
+
+    _burst = 1
+    """How many to look for at once: as many as came the last time, and more if all came."""
+
+    def doRead(self) -> None:
+        """Accept those who wait; what goes wrong is left to Twisted's way of doing it."""
+        accepted = 0
+        try:
+            while accepted < self._burst and not self.disconnecting:
+                sock, peer = self.socket.accept()
+                accepted += 1
+                self._accepted(sock, peer)
+        except BlockingIOError:
+            pass
+        except OSError:
+            super().doRead()
+        self._burst = min(2 * accepted, MOST_AT_ONCE) if accepted == self._burst else accepted or 1
 
     def transport(  # type: ignore[override]
         self,
@@ -41,8 +60,20 @@ class _Port(tcp.Port):
     ) -> TCPStream:
         return TCPStream(sock, peer, protocol, reactor)
 
+    def _accepted(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
+        factory: Any = self.factory
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(TCPStream(sock, peer, protocol, self.reactor))
 
-def listen(reactor: Any, number: int, factory: ServerFactory, *, interface: str) -> IListeningPort:
+
+def listen(
+    reactor: Any,
+    number: int,
+    factory: ServerFactory,
+    *,
+    interface: str,
+    keepalive_seconds: float = KEEPALIVE_SECONDS,
+) -> IListeningPort:
     """Listen on a TCP port.
 
     Args:
@@ -50,6 +81,7 @@ def listen(reactor: Any, number: int, factory: ServerFactory, *, interface: str)
         number: of the port; 0: any.
         factory: builds a protocol for each connection, told by ``makeConnection``.
         interface: the address to listen on, IPv4 or IPv6; empty: all of IPv4.
+        keepalive_seconds: of the connections; see `tunnelsvc.link.sockopts.tune`.
 
     Raises:
         CannotListenError: it is taken, or not ours.
@@ -61,6 +93,7 @@ def listen(reactor: Any, number: int, factory: ServerFactory, *, interface: str)
         return port
     lean = _Port(number, factory, BACKLOG, interface, reactor)
     lean.startListening()
+    tune_socket(lean.socket, keepalive_seconds)  # accepted ones inherit the options
     return lean
 
 
@@ -95,7 +128,7 @@ class _Attempt:
         self._address = address
         self._timeout = timeout
         self._deadline: IDelayedCall | None = None
-        family = socket.AF_INET6 if isIPv6Address(address[0]) else socket.AF_INET
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
 

@@ -23,14 +23,22 @@ def tune(stream: Stream, keepalive_seconds: float = KEEPALIVE_SECONDS) -> None:
         stream: a Twisted TCP connection; anything else is left alone.
         keepalive_seconds: idle time before the first probe; less than 0: no probes.
     """
-    if not ITCPTransport.providedBy(stream):
-        return
-    transport = cast("ITCPTransport", stream)
-    transport.setTcpNoDelay(True)
+    if ITCPTransport.providedBy(stream):
+        handle = cast("socket.socket", cast("ISystemHandle", stream).getHandle())
+        tune_socket(handle, keepalive_seconds)
+
+
+def tune_socket(handle: socket.socket, keepalive_seconds: float) -> None:
+    """Do the same for a socket; for a listening one, to all that it accepts.
+
+    Args:
+        handle: connected or listening.
+        keepalive_seconds: as with `tune`.
+    """
+    handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if keepalive_seconds < 0:
         return
-    transport.setTcpKeepAlive(True)
-    handle = cast("socket.socket", cast("ISystemHandle", stream).getHandle())
+    handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (
         ("TCP_KEEPIDLE", max(1, int(keepalive_seconds))),
         ("TCP_KEEPINTVL", PROBE_INTERVAL_SECONDS),

@@ -3,12 +3,13 @@
 
 from collections.abc import Callable, Mapping
 
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.handover import attach, park
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.timing import limit
 from tunnelsvc.wire.sniff import ON_BIND_PORT, Kind, sniff
 
 FIRST_BYTES_SECONDS = 10.0
@@ -44,7 +45,7 @@ class Switch:
         self._possible = possible
         self._routes = routes
         self._seen = b""
-        self._deadline: IDelayedCall = clock.callLater(FIRST_BYTES_SECONDS, stream.abortConnection)
+        self._deadline = limit(clock, FIRST_BYTES_SECONDS, stream.abortConnection)
         attach(stream, self)
         stream.resumeProducing()
 
@@ -74,5 +75,4 @@ class Switch:
         self._stop_waiting()
 
     def _stop_waiting(self) -> None:
-        if self._deadline.active():
-            self._deadline.cancel()
+        self._deadline.cancel()

@@ -39,6 +39,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.interfaces import ISocketStream, StreamReader
+from tunnelsvc.timing import soon
 from tunnelsvc.units import KiB
 
 READ_BYTES = 64 * KiB
@@ -246,7 +247,7 @@ class TCPStream:
         """See `SocketStream`; what the peer had said before can still be read."""
         self._broken = self._broken or _loss(why)
         if not self._reading:
-            self._reactor.callLater(0, self.connectionLost, self._broken)
+            soon(self._reactor, self.connectionLost, self._broken)
 
     def read_failed(self, why: OSError) -> None:
         """See `SocketStream`."""
@@ -312,7 +313,7 @@ class TCPStream:
         self.disconnecting = self._finishing = self._write_finished = True
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self._close()
-        self._reactor.callLater(0, self.connectionLost, Failure(error.ConnectionAborted()))
+        soon(self._reactor, self.connectionLost, Failure(error.ConnectionAborted()))
 
     def _finish_if_flushed(self) -> None:
         if not self._finishing or self.unsent_bytes or self._producer or self._filler:
@@ -320,7 +321,7 @@ class TCPStream:
         if self.disconnecting:
             if self._socket.fileno() >= 0:
                 self._close()
-                self._reactor.callLater(0, self.connectionLost, self._broken or _DONE)
+                soon(self._reactor, self.connectionLost, self._broken or _DONE)
         elif not self._write_finished:
             self._write_finished = True
             try:
@@ -328,7 +329,7 @@ class TCPStream:
             except OSError as why:  # the peer was faster
                 self._failed(why, 0)
                 return
-            self._reactor.callLater(0, self._tell_finished)
+            soon(self._reactor, self._tell_finished)
 
     def _tell_finished(self) -> None:
         if self.connected and IHalfCloseableProtocol.providedBy(self.protocol):
@@ -365,13 +366,13 @@ class TCPStream:
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Address of the far end."""
-        return _address(self._socket.family, self._peer)
+        return _address(self._peer)
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """Address of this end; of a closed connection it is unspecified."""
         if self._socket.fileno() < 0:
-            return _address(self._socket.family, ("0.0.0.0", 0))  # noqa: S104
-        return _address(self._socket.family, self._socket.getsockname())
+            return _address(("0.0.0.0", 0))  # noqa: S104
+        return _address(self._socket.getsockname())
 
     def getTcpNoDelay(self) -> bool:
         """Whether small writes go out at once."""
@@ -390,8 +391,8 @@ class TCPStream:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
 
 
-def _address(family: int, address: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-    kind = IPv6Address if family == socket.AF_INET6 else IPv4Address
+def _address(address: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    kind = IPv6Address if ":" in address[0] else IPv4Address
     return kind("TCP", *address[:2])
 
 

@@ -27,13 +27,14 @@ from enum import Enum
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay.sockets import Mover, move_sockets
+from tunnelsvc.timing import Limit, limit
 from tunnelsvc.units import MINUTE
 
 IDLE_SECONDS = 10 * MINUTE
@@ -188,7 +189,7 @@ class _Pair:
         self._detail = ""
         self._near_finished = self._far_finished = False
         self._near_gone = self._far_gone = False
-        self._idle: IDelayedCall | None = None
+        self._idle: Limit | None = None
         self._movers: tuple[Mover | None, ...] = ()
         self._moved = 0
 
@@ -256,7 +257,7 @@ class _Pair:
         if other_gone:
             self._end()
             return
-        if reason.check(ConnectionDone):
+        if isinstance(reason.value, ConnectionDone):
             other.unregisterProducer()
             other.loseConnection()
             self._watch()
@@ -277,7 +278,7 @@ class _Pair:
         """Start the clock of a pair that is on its way out."""
         if self._idle is None and not (self._near_gone and self._far_gone):
             self._moved = self._meter.up_bytes + self._meter.down_bytes
-            self._idle = self._clock.callLater(IDLE_SECONDS, self._look)
+            self._idle = limit(self._clock, IDLE_SECONDS, self._look)
 
     def _look(self) -> None:
         self._idle = None

@@ -20,7 +20,6 @@ from tunnelsvc.handover import Parked, attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.link.mux import MuxSession, MuxStream
-from tunnelsvc.link.sockopts import tune
 from tunnelsvc.link.switch import Route, Switch
 from tunnelsvc.link.tls import TLSError, start_tls_server
 from tunnelsvc.server.clients import ClientRegistry
@@ -87,7 +86,6 @@ class Acceptor:
 
     def accept(self, stream: Stream) -> None:
         """Take a fresh, paused TCP connection."""
-        tune(stream, self._config.tcp_keepalive_seconds)
         Switch(stream, self._clock, self._outside)
 
     def _tls_with_head_byte(self, stream: Stream, seen: bytes) -> None:

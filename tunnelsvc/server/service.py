@@ -15,6 +15,7 @@ from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.link.certificates import server_context
 from tunnelsvc.link.sockets import listen
+from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.relay import join
 from tunnelsvc.server.accept import Acceptor
@@ -88,13 +89,27 @@ class TunnelServer(MultiService):
         super().privilegedStartService()
         config = self.config
         accept = ParkingFactory(self._acceptor.accept, self._context.connections)
-        self._listen("bind", config.bind_addr, config.bind_port, accept)
+        keepalive = config.tcp_keepalive_seconds
+        self._listen("bind", config.bind_addr, config.bind_port, accept, keepalive)
         if self._vhost is not None and config.vhost_http_port != config.bind_port:
             self._listen("vhost_http", config.proxy_bind_addr, config.vhost_http_port, self._vhost)
 
-    def _listen(self, what: str, interface: str, number: int, factory: ServerFactory) -> None:
+    def _listen(
+        self,
+        what: str,
+        interface: str,
+        number: int,
+        factory: ServerFactory,
+        keepalive_seconds: float = KEEPALIVE_SECONDS,
+    ) -> None:
         interface = interface.removeprefix("[").removesuffix("]")
-        port = listen(self._reactor, number, factory, interface=interface)
+        port = listen(
+            self._reactor,
+            number,
+            factory,
+            interface=interface,
+            keepalive_seconds=keepalive_seconds,
+        )
         self._listening.append(port)
         self.ports[what] = port.getHost().port  # type: ignore[attr-defined]
         self.log.info("{what} listens on {address}:{port}",

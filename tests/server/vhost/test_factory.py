@@ -18,6 +18,7 @@ from zope.interface import implementer
 from tests.server.vhost.support import FakeRoute, Service
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.sockets import listen
 from tunnelsvc.relay import join
 from tunnelsvc.server.vhost import BackendPool, Route, Router, Rules, VhostFactory
 from tunnelsvc.server.vhost.protocol import VhostProtocol
@@ -117,7 +118,9 @@ class SocketTests(TestCase):
         )
         self.protocols: list[Any] = []
         self._build, self.factory.buildProtocol = self.factory.buildProtocol, self._seen  # type: ignore[method-assign]
-        self.port = self.listen(self.factory)
+        port: Any = listen(reactor, 0, self.factory, interface=LOOPBACK)
+        self.addCleanup(port.stopListening)
+        self.port: int = port.getHost().port
 
     def _seen(self, addr: IAddress | None) -> VhostProtocol:
         self.protocols.append(self._build(addr))

@@ -16,8 +16,11 @@ from tunnelsvc.errors import LocalServiceUnavailable, RemoteProtocolError
 from tunnelsvc.handover import Connections
 from tunnelsvc.link.dial import DialReactor
 from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.logs import LeanLogger
 from tunnelsvc.relay import Closed, Stages, codecs, dress, join
 from tunnelsvc.wire.messages import StartWorkConn
+
+_log = LeanLogger("proxy")
 
 
 @define(eq=False)
@@ -63,7 +66,7 @@ class StreamProxy:
 
     def account(self, start: StartWorkConn, closed: Closed) -> None:
         """Hop 9: one line per connection; near is the local service here."""
-        self.log.info(
+        _log.info(
             "[{proxy}] user {user}: {reason}, {up} bytes in, {down} bytes out, {seconds:.1f} s",
             proxy=self.config.name,
             user=f"{start.src_addr}:{start.src_port}" if start.src_addr else "(not told)",

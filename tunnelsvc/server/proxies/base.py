@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.sockopts import tune
+from tunnelsvc.logs import LeanLogger
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.relay import Closed, Meter, Stages, codecs, dress, join
 from tunnelsvc.wire.cfb import derive_key
@@ -22,6 +22,8 @@ from tunnelsvc.wire.messages import NewProxy, StartWorkConn
 if TYPE_CHECKING:
     from tunnelsvc.server.clients import Client
     from tunnelsvc.server.context import ServerContext
+
+_log = LeanLogger("proxy")
 
 
 class Proxy(ABC):
@@ -84,7 +86,6 @@ class Proxy(ABC):
 
     def accept(self, user: Stream) -> None:
         """Hop 1: take a fresh, paused user connection."""
-        tune(user)
         ensureDeferred(self.serve(user)).addErrback(self._broken, user)
 
     def _broken(self, failure: Failure, user: Stream) -> None:
@@ -96,9 +97,12 @@ class Proxy(ABC):
         """Carry one user connection from accept to account; design notes number the hops."""
         try:
             self.admit(user)  # 2
-            work, unread = await self.open_work(user.getPeer(), user.getHost())  # 3, 5, 6
+            peer = user.getPeer()
+            work, unread = await self.open_work(peer, user.getHost())  # 3, 5, 6
         except WorkConnectionUnavailable as why:
-            self.log.warn("[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user), why=why)
+            self.log.warn(
+                "[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user.getPeer()), why=why
+            )
             user.abortConnection()
             return
         meter = Meter()
@@ -112,7 +116,7 @@ class Proxy(ABC):
             meter=meter,
         )
         self.stats.untrack(meter)
-        self.account(user, closed)  # 9
+        self.account(peer, closed)  # 9
 
     def admit(self, user: Stream) -> None:
         """Hop 2: whether this user may enter; rules by user come here.
@@ -121,7 +125,7 @@ class Proxy(ABC):
             WorkConnectionUnavailable: the proxy closed while the user came in.
         """
         if self.closed:
-            raise WorkConnectionUnavailable(f"proxy closed, {_at(user)} came too late")
+            raise WorkConnectionUnavailable(f"proxy closed, {_at(user.getPeer())} came too late")
 
     async def open_work(self, user: IAddress, entrance: IAddress | None) -> tuple[Stream, bytes]:
         """Hops 3, 5 and 6: a work connection that carries this user's plain bytes.
@@ -152,9 +156,9 @@ class Proxy(ABC):
             self._key, encryption=request.use_encryption, compression=request.use_compression
         )
 
-    def account(self, user: Stream, closed: Closed) -> None:
+    def account(self, user: IAddress, closed: Closed) -> None:
         """Hop 9: one line per connection."""
-        self.log.info(
+        _log.info(
             "[{proxy}] user {user}: {reason}, {up} bytes in, {down} bytes out, {seconds:.1f} s",
             proxy=self.name,
             user=_at(user),
@@ -165,6 +169,5 @@ class Proxy(ABC):
         )
 
 
-def _at(user: Stream) -> str:
-    peer = user.getPeer()
+def _at(peer: IAddress) -> str:
     return f"{getattr(peer, 'host', '?')}:{getattr(peer, 'port', '?')}"

@@ -6,7 +6,6 @@ from twisted.internet.protocol import ServerFactory
 
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.sockopts import tune
 from tunnelsvc.server.vhost.pages import Pages
 from tunnelsvc.server.vhost.protocol import VhostProtocol
 from tunnelsvc.server.vhost.route import Joiner, Route, Site
@@ -70,7 +69,6 @@ class _Fresh(VhostProtocol):
 
     def connectionMade(self) -> None:
         stream: Stream = self.transport  # type: ignore[assignment]
-        tune(stream)
         self._connections.add(stream)
         super().connectionMade()
         stream.resumeProducing()
