@@ -67,8 +67,12 @@ class Stream(Protocol):
         """Address of this end."""
 
 
-class ISocketStream(Interface):
-    """Marks a `SocketStream`; asking for it is quicker than looking at all attributes."""
+class IViewConsumer(Interface):
+    """Marks a `Stream` whose ``write`` also takes a view of a buffer that its owner uses again."""
+
+
+class ISocketStream(IViewConsumer):
+    """Marks a `SocketStream`."""
 
 
 class SocketStream(Stream, Protocol):

@@ -60,9 +60,7 @@ class Spares:
     def stop(self) -> None:
         """Close those that nobody uses."""
         self._stopped = True
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        self._forget_due()
         ready, self._ready = self._ready, set()
         for work in ready:
             work.on_lost = lambda _: None
@@ -70,20 +68,19 @@ class Spares:
 
     def _next(self) -> None:
         self._due = None
-        if len(self._ready) < self._number and not self._stopped:
-            self._opening = True
-            ensureDeferred(self._open()).addErrback(
-                partial(self.log.failure, "opening a direct work connection failed")
-            )
+        self._opening = True
+        ensureDeferred(self._open()).addErrback(
+            partial(self.log.failure, "opening a direct work connection failed")
+        )
 
     async def _open(self) -> None:
         try:
             work = await self._open_one()
         except (ConnectError, ConnectionClosed) as why:
+            self._opening = False
             self._failed(str(why))
             return
-        finally:
-            self._opening = False
+        self._opening = False
         if self._stopped:
             work.abort()
             return
@@ -96,6 +93,7 @@ class Spares:
         self._ready.discard(work)
         if isinstance(message, StartWorkConn) and not message.error:
             self._pace = PACE_SECONDS
+            self._forget_due()
             self._soon()
             self._on_start(work, message)
         else:
@@ -112,6 +110,12 @@ class Spares:
         self._pace = min(2 * self._pace, LONGEST_PACE_SECONDS)
         self._soon()
 
+    def _forget_due(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
     def _soon(self) -> None:
-        if self._due is None and not self._opening and not self._stopped:
+        busy = self._due is not None or self._opening or self._stopped
+        if not busy and len(self._ready) < self._number:
             self._due = self._clock.callLater(self._pace, self._next)

@@ -44,6 +44,8 @@ from tunnelsvc.units import KiB
 
 READ_BYTES = 64 * KiB
 """What one turn of the reactor reads, so that connections are served fairly."""
+MOST_READ_BYTES = 256 * KiB
+"""The same for one whose sender is ahead of us."""
 BUFFER_BYTES = 64 * KiB
 """Unsent bytes above which a producer is paused; as Twisted's ``FileDescriptor.bufferSize``."""
 JOIN_BYTES = 4 * KiB
@@ -77,6 +79,7 @@ class TCPStream:
         "_producer",
         "_producer_paused",
         "_reactor",
+        "_read_bytes",
         "_read_finished",
         "_reading",
         "_socket",
@@ -108,6 +111,7 @@ class TCPStream:
         self._peer = peer
         self._reactor = reactor
         self._reading = self._writing = False
+        self._read_bytes = READ_BYTES
         self._read_finished = self._write_finished = self._finishing = False
         self._unsent: bytes | memoryview = b""
         self._more: list[bytes] = []
@@ -126,12 +130,13 @@ class TCPStream:
             self._mover()
             return
         try:
-            data = self._socket.recv(READ_BYTES)
+            data = self._socket.recv(self._read_bytes)
         except OSError as why:
             if why.errno not in _AGAIN:
                 self.read_failed(why)
             return
         if data:
+            self._read_bytes = MOST_READ_BYTES if len(data) == self._read_bytes else READ_BYTES
             self.protocol.dataReceived(data)
         else:
             self.end_arrived()

@@ -45,7 +45,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.handover import attach
-from tunnelsvc.interfaces import Stream, StreamReader
+from tunnelsvc.interfaces import IViewConsumer, Stream, StreamReader
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import Engine
 from tunnelsvc.link.tlswriter import Writer
@@ -61,7 +61,7 @@ LINGER_SECONDS = 15.0
 _TRUNCATED = "TCP ended without the end of TLS, something may be missing"
 
 
-@implementer(ITransport, IConsumer, IPushProducer, IHalfCloseableProtocol)
+@implementer(ITransport, IConsumer, IPushProducer, IHalfCloseableProtocol, IViewConsumer)
 class TLSTransport:
     """The plaintext of a TLS connection, a `tunnelsvc.interfaces.Stream`.
 
@@ -125,7 +125,7 @@ class TLSTransport:
 
     # The side of the plaintext.
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Encrypt and send bytes; after the handshake, if it isn't over."""
         self._writer.write(data)
 

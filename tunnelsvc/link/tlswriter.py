@@ -43,14 +43,14 @@ class Writer:
         """Whether something waits for `open`."""
         return bool(self._held)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes, or hold them."""
         if self.finished or not data:
             return
         if self._opened:
             self._encrypt(data)
             return
-        self._held.append(data)
+        self._held.append(bytes(data))
         self._held_bytes += len(data)
         if self._held_bytes > HELD_BYTES and self._producer and not self._producer_paused:
             self._producer_paused = True
@@ -122,7 +122,7 @@ class Writer:
         if data:
             self._below.write(data)
 
-    def _encrypt(self, data: bytes) -> None:
+    def _encrypt(self, data: bytes | memoryview) -> None:
         try:
             if len(data) <= CHUNK_BYTES:
                 self.flush(self._engine.encrypt(data))

@@ -3,9 +3,10 @@
 
 When both streams are plain TCP connections (a direct work connection without TLS, cipher and
 compression), their bytes need not become objects of Python that a protocol takes and a transport
-gives. A `Mover` replaces the reading of one stream, and only that. Everything else stays where it
-is: who pauses whom, how a direction ends and what a loss means is in `tunnelsvc.relay.join`, and
-closing, aborting and what the kernel doesn't take is in the stream.
+gives. When the other one is TLS, they are encrypted where they were read. A `Mover` replaces the
+reading of one stream, and only that. Everything else stays where it is: who pauses whom, how a
+direction ends and what a loss means is in `tunnelsvc.relay.join`, and closing, aborting and what
+the kernel doesn't take is in the stream.
 
 Two gears
 =========
@@ -33,7 +34,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
-from tunnelsvc.interfaces import ISocketStream, SocketStream, Stream
+from tunnelsvc.interfaces import ISocketStream, IViewConsumer, SocketStream, Stream
 from tunnelsvc.units import KiB, MiB
 
 BUFFER_BYTES = 256 * KiB
@@ -56,7 +57,7 @@ Count = Callable[[int], None]
 
 
 def move_sockets(source: Stream, target: Stream, count: Count) -> "Mover | None":
-    """Let a mover carry `source`'s bytes to `target`, if both are sockets.
+    """Let a mover carry `source`'s bytes to `target`, if that is possible.
 
     Args:
         source: whose protocol is told of its end and loss as before, but of no more bytes.
@@ -66,9 +67,10 @@ def move_sockets(source: Stream, target: Stream, count: Count) -> "Mover | None"
     Returns:
         The mover, to be closed when both are gone; None if there can't be one.
     """
-    if not (ISocketStream.providedBy(source) and ISocketStream.providedBy(target)):
+    if not (ISocketStream.providedBy(source) and IViewConsumer.providedBy(target)):
         return None
     mover = Mover(cast("SocketStream", source), cast("SocketStream", target), count)
+    mover.splices = _CAN_SPLICE and ISocketStream.providedBy(target)
     mover.source.read_by(mover.readable)
     return mover
 
@@ -109,11 +111,12 @@ def _give_back(pipe: _Pipe) -> None:
 class Mover:
     """Carries the bytes of one direction."""
 
-    __slots__ = ("_count", "_full_reads", "_pipe", "source", "target")
+    __slots__ = ("_count", "_full_reads", "_pipe", "source", "splices", "target")
 
     def __init__(self, source: SocketStream, target: SocketStream, count: Count) -> None:
         self.source = source
         self.target = target
+        self.splices = False
         self._count = count
         self._full_reads = 0
         self._pipe: _Pipe | None = None
@@ -139,8 +142,10 @@ class Mover:
             return
         self._count(length)
         self.target.write(_BUFFER[:length])
+        if not self.splices:
+            return
         self._full_reads = self._full_reads + 1 if length >= BULK_BYTES else 0
-        if self._full_reads >= BULK_READS and _CAN_SPLICE and not self.target.unsent_bytes:
+        if self._full_reads >= BULK_READS and not self.target.unsent_bytes:
             self._full_reads = 0
             self._pipe = _borrow()
 

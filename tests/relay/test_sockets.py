@@ -1,0 +1,214 @@
+# -*- test-case-name: tests.relay.test_sockets -*-
+"""Tests for `tunnelsvc.relay.sockets`, on real sockets: what a kernel does is the point."""
+
+import errno
+import hashlib
+import socket
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from tests.streams import pair
+from tunnelsvc.handover import Parked
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.tcp import TCPStream
+from tunnelsvc.relay import Closed, Meter, Reason, join, sockets
+from tunnelsvc.units import KiB, MiB
+
+PATIENCE = 60
+clock: Any = reactor
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class SocketsCase(TestCase):
+    """A joined pair of TCP connections; the test has the outer ends, which block."""
+
+    timeout = 2 * PATIENCE
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        await deferLater(clock, 0)  # the reactor has its own by now
+        self.descriptors = open_descriptors()
+        self.user, near = self.connection()
+        self.service, far = self.connection()
+        self.near, self.far = near, far
+        self.meter = Meter()
+        self.closed: Deferred[Closed] = join(near, far, clock=clock, meter=self.meter)
+        self.addCleanup(self.check_descriptors)
+
+    def connection(self) -> tuple[socket.socket, TCPStream]:
+        """Connect; return the outer end and the inner one, parked."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            outer = socket.create_connection(listening.getsockname(), timeout=PATIENCE)
+            inner, peer = listening.accept()
+        self.addCleanup(outer.close)
+        parked = Parked()
+        stream = TCPStream(inner, peer, parked, clock)
+        parked.makeConnection(stream)
+        return outer, stream
+
+    async def check_descriptors(self) -> None:
+        """Nothing stays open but the pipes that are kept for the next."""
+        self.user.close()
+        self.service.close()
+        await self.closed
+        while sockets._spare:
+            sockets._spare.pop().close()
+        self.assertEqual(open_descriptors(), self.descriptors)
+
+
+def send(sender: socket.socket, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        sender.sendall(piece)
+    sender.shutdown(socket.SHUT_WR)
+
+
+def receive(receiver: socket.socket, sizes: Random | None = None) -> "hashlib._Hash":
+    """Read to the end; slowly, in odd pieces, if there are `sizes`."""
+    seen = hashlib.sha256()
+    while data := receiver.recv(sizes.choice((100, 3_000, 70_000)) if sizes else MiB):
+        seen.update(data)
+    return seen
+
+
+class DataTests(SocketsCase):
+    """Bytes arrive, whatever the gears do."""
+
+    async def check(self, pieces: list[bytes], *, slow: bool) -> None:
+        """Send the pieces both ways at once."""
+        sizes = Random(1) if slow else None
+        done = [
+            deferToThread(send, self.user, pieces),
+            deferToThread(send, self.service, pieces[::-1]),
+        ]
+        up = deferToThread(receive, self.service, sizes)
+        down = deferToThread(receive, self.user, sizes)
+        self.assertEqual((await up).digest(), hashlib.sha256(b"".join(pieces)).digest())
+        self.assertEqual((await down).digest(), hashlib.sha256(b"".join(pieces[::-1])).digest())
+        for each in done:
+            await each
+        closed = await self.closed
+        total = sum(map(len, pieces))
+        self.assertEqual((closed.up_bytes, closed.down_bytes), (total, total))
+        self.closed = Deferred()
+        self.closed.callback(closed)
+
+    async def test_small(self) -> None:
+        await self.check([b"question"] * 50, slow=False)
+
+    async def test_bulk(self) -> None:
+        await self.check([Random(2).randbytes(16 * MiB)], slow=False)
+
+    async def test_bulk_to_slow_readers(self) -> None:
+        await self.check([Random(3).randbytes(6 * MiB)], slow=True)
+
+    async def test_now_and_then(self) -> None:
+        """Lulls and bursts: up and down through the gears."""
+        random = Random(4)
+        sizes = [random.choice((1, 500, 40 * KiB, 3 * MiB)) for _ in range(40)]
+        await self.check([random.randbytes(size) for size in sizes], slow=False)
+
+    async def test_without_pipes(self) -> None:
+        def refuse() -> None:
+            raise OSError(errno.EMFILE, "no descriptors left")
+
+        self.patch(sockets, "_spare", [])
+        self.patch(sockets, "_Pipe", refuse)
+        await self.check([Random(5).randbytes(8 * MiB)], slow=False)
+
+    async def test_where_nothing_can_be_spliced(self) -> None:
+        self.patch(sockets, "_CAN_SPLICE", False)
+        await self.check([Random(6).randbytes(8 * MiB)], slow=False)
+
+
+class BoundTests(SocketsCase):
+    """A reader that doesn't read stops the writer."""
+
+    async def test_memory(self) -> None:
+        self.user.setblocking(False)
+        sent, still = 0, 0
+        while still < 20:
+            try:
+                sent += self.user.send(bytes(MiB))
+                still = 0
+            except BlockingIOError:
+                still += 1
+                await deferLater(clock, 0.01)
+        # The kernel has it, and at most one pipe; we have next to nothing.
+        self.assertLess(self.far.unsent_bytes, 2 * sockets.BUFFER_BYTES)
+        moved = self.meter.up_bytes
+        await deferLater(clock, 0.05)
+        self.assertEqual(self.meter.up_bytes, moved)
+        self.user.close()
+        received = await deferToThread(lambda: sum(iter(lambda: len(self.service.recv(MiB)), 0)))
+        self.assertEqual(received, sent)
+
+
+class EndTests(SocketsCase):
+    """How it ends, with bulk under way."""
+
+    async def bulk(self) -> None:
+        """Bring the way up into the upper gear, with a reader that is behind."""
+        self.user.setblocking(False)
+        while self.meter.up_bytes < 3 * MiB:
+            try:
+                self.user.send(bytes(MiB))
+            except BlockingIOError:
+                await deferToThread(self.service.recv, MiB)
+        self.user.settimeout(PATIENCE)
+
+    async def test_answer_after_a_half_close(self) -> None:
+        await self.bulk()
+        self.user.shutdown(socket.SHUT_WR)
+        await deferToThread(receive, self.service)
+        self.service.sendall(b"the answer")
+        self.service.close()
+        self.assertEqual(await deferToThread(self.user.recv, 100), b"the answer")
+        self.assertEqual(await deferToThread(self.user.recv, 100), b"")
+        self.user.close()
+        self.assertEqual((await self.closed).reason, Reason.NEAR_CLOSED)
+
+    async def test_reset_by_the_reader(self) -> None:
+        await self.bulk()
+        self.service.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.service.close()
+
+        def write_on() -> None:
+            while True:
+                self.user.sendall(bytes(MiB))
+
+        with self.assertRaises(OSError):
+            await deferToThread(write_on)
+        self.assertEqual((await self.closed).reason, Reason.FAR_LOST)
+
+    async def test_reset_by_the_writer(self) -> None:
+        await self.bulk()
+        self.user.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.user.close()
+        with self.assertRaises(ConnectionResetError):
+            await deferToThread(receive, self.service)
+        self.assertEqual((await self.closed).reason, Reason.NEAR_LOST)
+
+    async def test_cut_by_us(self) -> None:
+        await self.bulk()
+        self.near.abortConnection()
+        with self.assertRaises(ConnectionResetError):
+            await deferToThread(receive, self.service)
+        await self.closed
+
+
+class NoSocketTests(SynchronousTestCase):
+    """Streams that aren't sockets go the usual way."""
+
+    def test_no_mover(self) -> None:
+        ours: Stream
+        ours, _ = pair("memory")
+        self.assertIsNone(sockets.move_sockets(ours, ours, lambda _: None))
