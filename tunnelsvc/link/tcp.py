@@ -16,19 +16,24 @@ How a stream ends
 
 As `tunnelsvc.interfaces.Stream` says. A peer that resets the connection while we write may have
 said something before: it is read first, and then the loss is told, as a loss even where the kernel
-reports it as an end of file.
+reports it as an end of file. A paused stream doesn't read: it is lost at once.
+
+The socket is closed when the end is told, never within a call of the application: a connection that
+is made in the same turn could get the number of the descriptor, and with it the events that the
+reactor still has for the closed one.
 """
 
 import errno
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IConsumer,
+    IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
     IPushProducer,
     IReadWriteDescriptor,
@@ -39,6 +44,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.interfaces import ISocketStream, StreamReader
+from tunnelsvc.link.tcpfacts import TCPFacts
 from tunnelsvc.timing import soon
 from tunnelsvc.units import KiB
 
@@ -50,20 +56,27 @@ BUFFER_BYTES = 64 * KiB
 """Unsent bytes above which a producer is paused; as Twisted's ``FileDescriptor.bufferSize``."""
 JOIN_BYTES = 4 * KiB
 """Pieces up to this sum are joined before they are sent; above, gathering by the kernel is less."""
+GATHERED_PIECES = 1024
+"""As many the kernel gathers (``UIO_MAXIOV``); to more it says that the message is too long."""
 
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS)
 _DONE = Failure(error.ConnectionDone())
 
 
 @implementer(
-    ITCPTransport, IConsumer, IPushProducer, IReadWriteDescriptor, ISystemHandle, ISocketStream
+    ITCPTransport,
+    IConsumer,
+    IPushProducer,
+    IReadWriteDescriptor,
+    IHalfCloseableDescriptor,
+    ISystemHandle,
+    ISocketStream,
 )
-class TCPStream:
+class TCPStream(TCPFacts):
     """See `tunnelsvc.interfaces.SocketStream`.
 
     Attributes:
         protocol: who reads at present.
-        connected: as Twisted's transports have it.
         disconnecting: whether it is about to close.
         unsent_bytes: those that wait for the kernel.
     """
@@ -75,18 +88,15 @@ class TCPStream:
         "_finishing",
         "_more",
         "_mover",
-        "_peer",
         "_producer",
         "_producer_paused",
         "_reactor",
         "_read_bytes",
         "_read_finished",
         "_reading",
-        "_socket",
         "_unsent",
         "_write_finished",
         "_writing",
-        "connected",
         "disconnecting",
         "protocol",
         "unsent_bytes",
@@ -103,12 +113,10 @@ class TCPStream:
             protocol: who reads; not told of the connection.
             reactor: provides ``IReactorFDSet`` and ``IReactorTime``.
         """
+        super().__init__(sock, peer)
         sock.setblocking(False)
         self.protocol = protocol
-        self.connected = True
         self.disconnecting = False
-        self._socket = sock
-        self._peer = peer
         self._reactor = reactor
         self._reading = self._writing = False
         self._read_bytes = READ_BYTES
@@ -126,6 +134,8 @@ class TCPStream:
 
     def doRead(self) -> None:
         """Give what has arrived to the reader."""
+        if not self._reading:  # paused by another reader since the reactor looked
+            return
         if self._mover is not None:
             self._mover()
             return
@@ -154,6 +164,8 @@ class TCPStream:
 
     def doWrite(self) -> None:
         """Send what the kernel takes by now."""
+        if not self._writing:  # ended by `doRead`, which comes first
+            return
         if self.unsent_bytes and not self._send_unsent():
             return
         if self._filler is not None:
@@ -175,20 +187,25 @@ class TCPStream:
         self._unsent = memoryview(self._unsent)[sent:] if self.unsent_bytes else b""
         return not self.unsent_bytes
 
+    def readConnectionLost(self, reason: Failure) -> None:  # noqa: ARG002
+        """Look what it is: of a stream resumed in this turn a reset is reported as an end, too."""
+        self._reactor.addReader(self)
+
+    def writeConnectionLost(self, reason: Failure) -> None:
+        """Part of ``IHalfCloseableDescriptor``; no reactor calls it."""
+
     def connectionLost(self, reason: Failure) -> None:
         """Close the socket and tell the producer and the reader, once."""
         if not self.connected:
             return
         self.connected = False
-        self._close()
+        self._finishing = self._write_finished = True
+        self._let_go()
+        self._socket.close()
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
         self.protocol.connectionLost(reason)
-
-    def fileno(self) -> int:
-        """Return the descriptor; -1 once it is closed."""
-        return self._socket.fileno()
 
     def logPrefix(self) -> str:
         """Name what fails in the log."""
@@ -215,7 +232,7 @@ class TCPStream:
 
     def write(self, data: bytes | memoryview) -> None:
         """Send bytes; what the kernel doesn't take is copied and waits."""
-        if self._finishing or not self.connected or not data:
+        if self._finishing or not data:
             return
         sent = 0 if self.unsent_bytes else self._send(data)
         if sent < len(data):
@@ -225,11 +242,11 @@ class TCPStream:
         """Send several pieces."""
         pieces = list(data)
         total = sum(map(len, pieces))
-        if total <= JOIN_BYTES or self.unsent_bytes or self._finishing or not self.connected:
+        if total <= JOIN_BYTES or self.unsent_bytes or self._finishing:
             self.write(b"".join(pieces))
             return
         try:
-            sent = self._socket.sendmsg(pieces)
+            sent = self._socket.sendmsg(pieces[:GATHERED_PIECES])
         except OSError as why:
             sent = self._failed(why, total)
         if sent < total:
@@ -251,8 +268,9 @@ class TCPStream:
     def write_failed(self, why: OSError) -> None:
         """See `SocketStream`; what the peer had said before can still be read."""
         self._broken = self._broken or _loss(why)
+        self._finishing = self._write_finished = True
         if not self._reading:
-            soon(self._reactor, self.connectionLost, self._broken)
+            soon(self._reactor, self._over)
 
     def read_failed(self, why: OSError) -> None:
         """See `SocketStream`."""
@@ -313,20 +331,19 @@ class TCPStream:
 
     def abortConnection(self) -> None:
         """Reset the connection."""
-        if not self.connected or self._socket.fileno() < 0:
+        if not self.connected:
             return
         self.disconnecting = self._finishing = self._write_finished = True
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self._close()
-        soon(self._reactor, self.connectionLost, Failure(error.ConnectionAborted()))
+        self._broken = Failure(error.ConnectionAborted())
+        # Linger for zero seconds: close() sends a reset.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._end()
 
     def _finish_if_flushed(self) -> None:
         if not self._finishing or self.unsent_bytes or self._producer or self._filler:
             return
         if self.disconnecting:
-            if self._socket.fileno() >= 0:
-                self._close()
-                soon(self._reactor, self.connectionLost, self._broken or _DONE)
+            self._end()
         elif not self._write_finished:
             self._write_finished = True
             try:
@@ -340,13 +357,19 @@ class TCPStream:
         if self.connected and IHalfCloseableProtocol.providedBy(self.protocol):
             self.protocol.writeConnectionLost()
 
-    def _close(self) -> None:
+    def _end(self) -> None:
+        self._let_go()
+        soon(self._reactor, self._over)
+
+    def _over(self) -> None:
+        self.connectionLost(self._broken or _DONE)
+
+    def _let_go(self) -> None:
         self._stop_reading()
         self._stop_writing()
         self._unsent, self.unsent_bytes = b"", 0
         self._more.clear()
         self._mover = self._filler = None
-        self._socket.close()
 
     def _stop_reading(self) -> None:
         if self._reading:
@@ -354,7 +377,7 @@ class TCPStream:
             self._reactor.removeReader(self)
 
     def _start_writing(self) -> None:
-        if not self._writing and self.connected:
+        if not self._writing and not self._write_finished:
             self._writing = True
             self._reactor.addWriter(self)
 
@@ -362,43 +385,6 @@ class TCPStream:
         if self._writing:
             self._writing = False
             self._reactor.removeWriter(self)
-
-    # Facts and options.
-
-    def getHandle(self) -> socket.socket:
-        """Return the socket, to ask it things."""
-        return self._socket
-
-    def getPeer(self) -> IPv4Address | IPv6Address:
-        """Address of the far end."""
-        return _address(self._peer)
-
-    def getHost(self) -> IPv4Address | IPv6Address:
-        """Address of this end; of a closed connection it is unspecified."""
-        if self._socket.fileno() < 0:
-            return _address(("0.0.0.0", 0))  # noqa: S104
-        return _address(self._socket.getsockname())
-
-    def getTcpNoDelay(self) -> bool:
-        """Whether small writes go out at once."""
-        return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Choose whether small writes go out at once."""
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
-
-    def getTcpKeepAlive(self) -> bool:
-        """Whether the kernel probes an idle peer."""
-        return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Choose whether the kernel probes an idle peer."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
-
-
-def _address(address: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-    kind = IPv6Address if ":" in address[0] else IPv4Address
-    return kind("TCP", *address[:2])
 
 
 def _loss(why: OSError) -> Failure:

@@ -1,0 +1,63 @@
+# -*- test-case-name: tests.link.test_tcp -*-
+"""What a TCP connection knows of itself, and what of it can be chosen."""
+
+import socket
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+
+
+class TCPFacts:
+    """The part of `tunnelsvc.link.tcp.TCPStream` by which no bytes pass.
+
+    Attributes:
+        connected: as Twisted's transports have it.
+    """
+
+    __slots__ = ("_peer", "_socket", "connected")
+
+    def __init__(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
+        self.connected = True
+        self._socket = sock
+        self._peer = peer
+
+    def fileno(self) -> int:
+        """Return the descriptor; -1 once it is closed."""
+        return self._socket.fileno()
+
+    def getHandle(self) -> socket.socket:
+        """Return the socket, to ask it things."""
+        return self._socket
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """Address of the far end."""
+        return _address(self._peer)
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """Address of this end; of a closed connection it is unspecified."""
+        if not self.connected:
+            nowhere = "::" if self._socket.family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104
+            return _address((nowhere, 0))
+        return _address(self._socket.getsockname())
+
+    def getTcpNoDelay(self) -> bool:
+        """Whether small writes go out at once."""
+        return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Choose whether small writes go out at once."""
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+
+    def getTcpKeepAlive(self) -> bool:
+        """Whether the kernel probes an idle peer."""
+        return bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Choose whether the kernel probes an idle peer."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+def _address(address: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    # Asking the socket for its family makes an enumeration's member each time.
+    kind = IPv6Address if ":" in address[0] else IPv4Address
+    return kind("TCP", *address[:2])
