@@ -15,8 +15,7 @@ us queue without reading it is bounded by `UNSENT_CONTROL_BYTES`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Protocol as TypingProtocol
+from collections.abc import Callable
 from typing import cast
 
 from twisted.internet import error
@@ -34,7 +33,7 @@ from zope.interface import implementer
 
 from tunnelsvc.errors import LocalProtocolError, RemoteProtocolError
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.cork import Cork
+from tunnelsvc.link.cork import Cork, Pipe
 from tunnelsvc.link.muxstream import MuxStream
 from tunnelsvc.units import KiB, MiB
 from tunnelsvc.wire import yamux
@@ -59,10 +58,6 @@ need 0.6 MiB."""
 
 def _ignore_loss(reason: Failure) -> None:
     """Nobody waits for this session."""
-
-
-class _Transport(Stream, TypingProtocol):
-    def writeSequence(self, data: Iterable[bytes]) -> None: ...
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -101,7 +96,7 @@ class MuxSession(Protocol):
         self._on_stream = on_stream
         self._keepalive_seconds = keepalive_seconds
         self._first_bytes = first_bytes
-        self._transport: _Transport
+        self._transport: Stream
         self._cork: Cork
         self._streams: dict[int, MuxStream] = {}
         self._ready: deque[MuxStream] = deque()
@@ -154,8 +149,8 @@ class MuxSession(Protocol):
 
     def connectionMade(self) -> None:
         """Start."""
-        self._transport = cast("_Transport", self.transport)
-        self._cork = Cork(self._transport, self.clock)
+        self._transport = cast("Stream", self.transport)
+        self._cork = Cork(cast("Pipe", self.transport), self.clock)
         self._blocked = False
         self._transport.registerProducer(self, True)
         self._schedule_ping()

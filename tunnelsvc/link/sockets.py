@@ -11,22 +11,26 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import error, tcp
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IWriteDescriptor
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.handover import Parked
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune_socket
 from tunnelsvc.link.tcp import TCPStream
+from tunnelsvc.timing import soon
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel cuts it to ``somaxconn``."""
 MOST_AT_ONCE = 64
 """Connections accepted in one turn."""
-_UNDER_WAY = (0, errno.EISCONN, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY)
+_log = Logger(namespace="server")
+_CONNECTED = (0, errno.EISCONN)
+_UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
 
 
 class _Port(tcp.Port):
@@ -61,9 +65,17 @@ class _Port(tcp.Port):
         return TCPStream(sock, peer, protocol, reactor)
 
     def _accepted(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
+        """Begin a connection; an error there must not end the port."""
         factory: Any = self.factory
-        protocol = factory.buildProtocol(None)
-        protocol.makeConnection(TCPStream(sock, peer, protocol, self.reactor))
+        try:
+            protocol = factory.buildProtocol(None)
+            if protocol is None:
+                sock.close()
+            else:
+                protocol.makeConnection(TCPStream(sock, peer, protocol, self.reactor))
+        except Exception:  # noqa: BLE001
+            _log.failure("accepting a connection failed")
+            sock.close()
 
 
 def listen(
@@ -79,7 +91,8 @@ def listen(
     Args:
         reactor: what accepts.
         number: of the port; 0: any.
-        factory: builds a protocol for each connection, told by ``makeConnection``.
+        factory: builds a protocol for each connection, told by ``makeConnection``. Unlike
+            Twisted's, the connection doesn't read before it is resumed.
         interface: the address to listen on, IPv4 or IPv6; empty: all of IPv4.
         keepalive_seconds: of the connections; see `tunnelsvc.link.sockopts.tune`.
 
@@ -113,22 +126,35 @@ def connect(
         Fires with the connected stream, parked; at once where the kernel connects at once, as on
         this machine. Fails with ``ConnectError``. Can be cancelled.
     """
-    attempt = _Attempt(reactor, (host, port), timeout)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        attempt = _Attempt(reactor, family, _resolved(host, port), timeout)
+    except OSError as why:  # no more descriptors, no IPv6, no such interface
+        return fail(_refusal(why))
     attempt.start(source)
     return attempt.result
+
+
+def _resolved(host: str, port: int) -> tuple[Any, ...]:
+    """Replace an interface that an IPv6 address names by its number: ``fe80::1%eth0``."""
+    if "%" not in host:
+        return host, port
+    found = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    )
+    return found[0][4]
 
 
 @implementer(IWriteDescriptor)
 class _Attempt:
     """A connection that the kernel is making."""
 
-    def __init__(self, reactor: Any, address: tuple[str, int], timeout: float) -> None:
+    def __init__(self, reactor: Any, family: int, address: tuple[Any, ...], timeout: float) -> None:
         self.result: Deferred[TCPStream] = Deferred(lambda _: self._give_up(error.UserError()))
         self._reactor = reactor
         self._address = address
         self._timeout = timeout
         self._deadline: IDelayedCall | None = None
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
 
@@ -136,40 +162,35 @@ class _Attempt:
         """Ask the kernel."""
         try:
             if source:
-                self._socket.bind((source, 0))
+                self._socket.bind(_resolved(source, 0))
             code = self._socket.connect_ex(self._address)
         except (OSError, OverflowError) as why:
-            self._give_up(error.ConnectError(getattr(why, "errno", None), str(why)))
+            self._give_up(_refusal(why))
             return
-        if code not in _UNDER_WAY:
-            self._give_up(_refusal(code))
-        elif code in (0, errno.EISCONN):
+        if code in _UNDER_WAY:  # it always says so first; on this machine it is done by now
+            code = self._socket.connect_ex(self._address)
+        self._answered(code)
+
+    def doWrite(self) -> None:
+        """Ask what came of it."""
+        self._answered(self._socket.connect_ex(self._address))
+
+    def _answered(self, code: int) -> None:
+        if code in _CONNECTED:
+            self._stop_waiting()
             self._succeed()
-        else:
+        elif code not in _UNDER_WAY:
+            self._give_up(_refusal(_failure(code)))
+        elif self._deadline is None:
             self._reactor.addWriter(self)
             self._deadline = self._reactor.callLater(
                 self._timeout, self._give_up, error.TimeoutError()
             )
 
-    def doWrite(self) -> None:
-        """Look what came of it."""
-        if self.result.called:
-            return
-        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._give_up(_refusal(code))
-        else:
-            self._stop_waiting()
-            self._succeed()
-
-    def doRead(self) -> None:
-        """Likewise: a refusal is reported as something to read as well."""
-        self.doWrite()
-
     def connectionLost(self, reason: Failure) -> None:
         """Fail: the kernel reports an error; the reactor has looked before `doWrite` could."""
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        self._give_up(_refusal(code) if code else error.ConnectionLost(str(reason.value)))
+        self._give_up(_refusal(_failure(code) if code else reason.value))
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -185,7 +206,8 @@ class _Attempt:
 
     def _give_up(self, why: BaseException) -> None:
         self._stop_waiting()
-        self._socket.close()
+        # Not at once, for the reason that `TCPStream` has.
+        soon(self._reactor, self._socket.close)
         if not self.result.called:
             self.result.errback(Failure(why))
 
@@ -197,8 +219,12 @@ class _Attempt:
             self._deadline = None
 
 
-def _refusal(code: int) -> error.ConnectError:
-    refusal: error.ConnectError = error.getConnectError((code, os.strerror(code)))
+def _failure(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+def _refusal(why: BaseException | None) -> error.ConnectError:
+    refusal: error.ConnectError = error.getConnectError(why)
     return refusal
 
 
@@ -221,13 +247,16 @@ def adopt(reactor: Any, transport: Any) -> Deferred[TCPStream]:
         transport: a connected, paused TCP transport that nobody has read from or written to.
 
     Returns:
-        Fires with the stream, parked.
+        Fires with the stream, parked. Can be cancelled, which resets the connection.
     """
     sock: socket.socket = transport.getHandle().dup()
     peer = transport.getPeer()
     result: Deferred[TCPStream] = Deferred()
 
     def released() -> None:
+        if result.called:  # cancelled
+            sock.close()
+            return
         # An abort only drops Twisted's descriptor, as long as there is ours, and it leaves the
         # socket such that our close would be an abort as well.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
