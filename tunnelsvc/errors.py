@@ -20,6 +20,10 @@ class RemoteProtocolError(ProtocolError):
     """The peer sent bytes that its protocol forbids. Only codecs raise it."""
 
 
+class TLSError(TunnelError):
+    """TLS ended in an error: a refused certificate, a failed handshake, a forged record."""
+
+
 class ConfigError(TunnelError):
     """A configuration can't be used.
 

@@ -4,34 +4,36 @@
 The files are read once, when a factory is made; a handshake does no input or output of its own.
 """
 
-import contextlib
 import datetime
-import ipaddress
-import re
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import idna
 from attrs import field, frozen
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
-from OpenSSL import SSL, crypto
-from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import (
-    verify_certificate_hostname,
-    verify_certificate_ip_address,
-)
-from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
+from OpenSSL import SSL
 
 from tunnelsvc.config.schema import TLSConfig
-from tunnelsvc.errors import ConfigError, TunnelError
+from tunnelsvc.errors import ConfigError, TLSError
+from tunnelsvc.link.peername import PeerName
 from tunnelsvc.units import MiB
+
+__all__ = [
+    "ConnectionFactory",
+    "Identity",
+    "TLSError",
+    "client_context",
+    "describe",
+    "self_signed",
+    "server_context",
+]
 
 MAX_FILE_BYTES = MiB
 """Longest certificate, key or CA file read; a whole system's list of CAs takes a quarter of it."""
@@ -42,27 +44,26 @@ SELF_SIGNED_DAYS = 3650
 CLOCK_SKEW = datetime.timedelta(days=1)
 """How far a peer's clock may be behind ours before it finds a fresh certificate not yet valid."""
 
-MAX_NAMES_SHOWN = 5
-"""How many names of a wrong certificate an error message lists."""
+SESSION_ID_BYTES = 16
+"""Of the name under which OpenSSL resumes sessions of a context; it takes 32 at most."""
+
+CIPHERS = (
+    b"ECDH+AESGCM:ECDH+CHACHA20:DH+AESGCM:DH+CHACHA20:ECDH+AES256:DH+AES256:ECDH+AES128:DH+AES:"
+    b"RSA+AESGCM:RSA+AES:!aNULL:!MD5:!DSS"
+)
+"""Twisted's: with forward secrecy first, then those that old peers may need. For TLS 1.2; those of
+TLS 1.3 are OpenSSL's choice."""
+
+_OPTIONS = (
+    SSL.OP_NO_COMPRESSION
+    | SSL.OP_NO_RENEGOTIATION
+    | SSL.OP_CIPHER_SERVER_PREFERENCE
+    | SSL.OP_SINGLE_DH_USE
+    | SSL.OP_SINGLE_ECDH_USE
+)
 
 ConnectionFactory = Callable[[], SSL.Connection]
 """Makes the TLS state of one connection, its role set, on memory buffers instead of a socket."""
-
-_HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
-"""What may be sent as a server name. Underscores aren't legal, but common in private networks."""
-
-_MAX_HOST_NAME_LENGTH = 253
-"""RFC 1035 section 2.3.4, less the length bytes of the first and the root label."""
-
-_VERIFY_ERRORS: dict[int, str] = {
-    number: name.removeprefix("ERR_").replace("_", " ").lower()
-    for name, number in vars(SSL.X509VerificationCodes).items()
-    if name.startswith("ERR_")
-}
-
-
-class TLSError(TunnelError):
-    """TLS ended in an error: a refused certificate, a failed handshake, a forged record."""
 
 
 @frozen
@@ -78,50 +79,6 @@ class Identity:
     key: PrivateKeyTypes = field(repr=False)
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...] = ()
-
-
-@frozen
-class PeerName:
-    """Whom the client means to talk to, as certificates name it: ASCII, no brackets, no zone.
-
-    Attributes:
-        text: the host name or address; empty if it is neither.
-        is_address: whether it is an IP address.
-    """
-
-    text: str
-    is_address: bool
-
-    @classmethod
-    def parse(cls, name: str) -> "PeerName":
-        """Read a name as people write it in a configuration."""
-        bare = name.strip().removeprefix("[").removesuffix("]").partition("%")[0]
-        try:
-            return cls(str(ipaddress.ip_address(bare)), is_address=True)
-        except ValueError:
-            return cls(_ascii_host_name(bare), is_address=False)
-
-    @property
-    def server_name(self) -> bytes | None:
-        """What to send as server name; RFC 6066 section 3 allows no addresses."""
-        return None if self.is_address else self.text.encode("ascii") or None
-
-    def check(self, certificate: x509.Certificate) -> None:
-        """Compare with the names of a certificate; its common name doesn't count (RFC 9525).
-
-        Raises:
-            TLSError: the certificate is somebody else's.
-        """
-        verify = verify_certificate_ip_address if self.is_address else verify_certificate_hostname
-        try:
-            verify(certificate, self.text)
-        except VerificationError:
-            names = _names(certificate)
-            raise TLSError(
-                f"host name mismatch: the certificate is for {names}, not for {self.text}"
-            ) from None
-        except (CertificateError, ValueError) as error:
-            raise TLSError(f"host name mismatch: {error}") from None
 
 
 def self_signed(now: datetime.datetime | None = None) -> Identity:
@@ -206,23 +163,6 @@ def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
 def _raise_any(problems: Sequence[str]) -> None:
     if problems:
         raise ConfigError(problems)
-
-
-def _ascii_host_name(name: str) -> str:
-    """Return the form that goes over the wire; empty if there is none."""
-    name = name.removesuffix(".")
-    if not name.isascii():
-        try:
-            name = idna.encode(name, uts46=True).decode("ascii")
-        except idna.IDNAError:
-            return ""
-    legal = len(name) <= _MAX_HOST_NAME_LENGTH and _HOST_NAME.fullmatch(name)
-    return name.lower() if legal else ""
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return [str(name.value) for name in extension.value][:MAX_NAMES_SHOWN]
 
 
 def _read(key: str, path: str, problems: list[str]) -> bytes:
@@ -311,72 +251,32 @@ def _context(
 ) -> SSL.Context:
     """Build what all connections of one side share.
 
-    Twisted's options give TLS 1.2 and up, no compression, ciphers with forward secrecy before
-    those that old peers may need, for RSA and ECDSA certificates alike.
+    It is what Twisted's ``CertificateOptions`` make, whose import costs 1 MiB of memory.
 
     Args:
         identity: what to show to the peer, if anything.
         roots: verify the peer's certificate against these; empty: don't.
         name: verify the name in the peer's certificate as well.
     """
-    arguments: dict[str, Any] = {"enableSessionTickets": True}
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(_OPTIONS)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_cipher_list(CIPHERS)
+    # Tickets resume sessions, no cache does. Without an id, clients with certificates can't.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(os.urandom(SESSION_ID_BYTES))
     if identity is not None:
-        arguments["privateKey"] = identity.key
-        arguments["certificate"] = identity.certificate
-        arguments["extraCertChain"] = list(identity.chain)
+        context.use_certificate(identity.certificate)
+        context.use_privatekey(cast("Any", identity.key))  # raises TypeError for some kinds
+        for certificate in identity.chain:
+            context.add_extra_chain_cert(certificate)
+        context.check_privatekey()
     if roots:
-        arguments["trustRoot"] = trustRootFromCertificates(
-            [Certificate(crypto.X509.from_cryptography(root)) for root in roots]
-        )
-    context = CertificateOptions(**arguments).getContext()
-    context.set_options(SSL.OP_NO_RENEGOTIATION)
-    if roots:
-        # Go trusts whatever certificate the file holds, an intermediate one too.
-        store = context.get_cert_store()
-        assert store is not None  # only a context that is no more has none
-        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-        context.set_verify(
-            SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verifier(name, roots)
-        )
+        from tunnelsvc.link.verify import verify_peer  # noqa: PLC0415 - see there
+
+        verify_peer(context, roots, name)
     return context
-
-
-def _issued_by_any(certificate: x509.Certificate, roots: Sequence[x509.Certificate]) -> bool:
-    """Tell whether a root signed it.
-
-    A certificate with its authority's own name and no key ids, as home-made ones often are, looks
-    self-signed to OpenSSL, which then asks no authority. Go asks, and frp's users rely on it.
-    """
-    for root in roots:
-        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
-            certificate.verify_directly_issued_by(root)
-            return True
-    return False
-
-
-def _verifier(
-    name: PeerName | None, roots: Sequence[x509.Certificate]
-) -> Callable[[SSL.Connection, crypto.X509, int, int, int], bool]:
-    """Make OpenSSL's callback; pyOpenSSL raises what it raises from ``do_handshake``."""
-
-    def verify(
-        connection: SSL.Connection,  # noqa: ARG001
-        certificate: crypto.X509,
-        error: int,
-        depth: int,
-        fine: int,
-    ) -> bool:
-        looks_self_signed = error == SSL.X509VerificationCodes.ERR_DEPTH_ZERO_SELF_SIGNED_CERT
-        if looks_self_signed and _issued_by_any(certificate.to_cryptography(), roots):
-            fine = True
-        if not fine:
-            why = _VERIFY_ERRORS.get(error, f"error {error}")
-            raise TLSError(f"certificate verify failed: {why}")
-        if depth == 0 and name is not None:
-            name.check(certificate.to_cryptography())
-        return True
-
-    return verify
 
 
 def describe(error: SSL.Error) -> str:
