@@ -6,9 +6,8 @@ blocks and checksums, a whole chunk at a time; cutting the stream into chunks is
 every feed gives everything it can and a chunk that is too long is refused by its header.
 """
 
+from types import ModuleType
 from typing import Final
-
-import cramjam
 
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.units import KiB
@@ -40,6 +39,13 @@ _NONE_ALLOWED: Final = (1, 0)
 """Of types that are reserved and must not be skipped."""
 
 
+def _cramjam() -> ModuleType:
+    """Load the library at its first use: 1.5 MiB that a program without compression saves."""
+    import cramjam  # noqa: PLC0415
+
+    return cramjam
+
+
 class Compressor:
     """The sending direction. Keeps no data back."""
 
@@ -55,7 +61,7 @@ class Compressor:
             return b""
         # One call a feed instead of cramjam's streaming Compressor: that one holds over 200 KiB
         # for as long as the connection lives.
-        stream = bytes(cramjam.snappy.compress(data))
+        stream = bytes(_cramjam().snappy.compress(data))
         if self._started:
             return stream[len(_STREAM_IDENTIFIER) :]
         self._started = True
@@ -130,6 +136,7 @@ class Decompressor:
 
 
 def _decompress(chunk: bytes) -> bytes:
+    cramjam = _cramjam()
     try:
         return bytes(cramjam.snappy.decompress(_STREAM_IDENTIFIER + chunk))
     except cramjam.DecompressionError as error:
