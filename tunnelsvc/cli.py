@@ -13,10 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from twisted.python.usage import Options, UsageError
+from tunnelsvc.lean import lean_imports
 
-from tunnelsvc.config import Loaded, load_client, load_server
-from tunnelsvc.runner import ProgramOptions, config_errors_exit, run
+with lean_imports():
+    import twisted.internet.default  # noqa: F401 - the core, but no reactor yet
+    from twisted.python.usage import Options, UsageError
+
+    from tunnelsvc.config import Loaded, load_client, load_server
+    from tunnelsvc.runner import ProgramOptions, config_errors_exit, run
 
 USAGE_STATUS: Final = 2
 """Exit status of a command line that makes no sense, as shells and argparse have it."""
@@ -93,6 +97,9 @@ def _server_options() -> Options:
 
 
 def _client_options() -> Options:
+    with lean_imports():
+        import twisted.internet.endpoints  # noqa: F401 - it dials by name, and offers TLS to others
+
     from tunnelsvc.client_tap import Options as ClientOptions
 
     return ClientOptions()

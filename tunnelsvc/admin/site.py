@@ -7,6 +7,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
@@ -158,12 +159,13 @@ class DashboardService(Service):
         )  # fmt: skip
 
     def _listen(self, interface: str) -> IListeningPort:
-        listen = {"backlog": BACKLOG, "interface": interface}
-        port: IListeningPort
-        if self._tls is None:
-            port = self._reactor.listenTCP(self._config.port, self._site, **listen)
-        else:
-            port = self._reactor.listenSSL(self._config.port, self._site, self._tls, **listen)
+        factory: Any = self._site
+        if self._tls is not None:
+            # What listenSSL does, which a reactor imported without TLS hasn't (`tunnelsvc.lean`).
+            factory = TLSMemoryBIOFactory(self._tls, False, self._site)
+        port: IListeningPort = self._reactor.listenTCP(
+            self._config.port, factory, backlog=BACKLOG, interface=interface
+        )
         return port
 
     def startService(self) -> None:

@@ -24,7 +24,7 @@ def tls_options(config: DashboardConfig, path: str) -> CertificateOptions | None
         path: the configuration file, for messages.
 
     Returns:
-        What ``listenSSL`` takes (TLS 1.2 and newer); None: plain HTTP.
+        What TLS factories take (TLS 1.2 and newer); None: plain HTTP.
 
     Raises:
         ConfigError: a file is missing or isn't what it should be, or they don't belong together.

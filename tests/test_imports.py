@@ -1,0 +1,118 @@
+"""What the programs must not import: most of a program's memory at rest is its imports.
+
+Each test runs a program as users do, to the point where it waits for work, and asks it.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.programs import free_port
+
+PATIENCE: Final = 60
+"""Seconds a program may take to start and end."""
+
+NOBODY: Final = {
+    "_hashlib": "a second OpenSSL, 3.4 MiB: hashlib has functions of its own",
+    "_ssl": "the same OpenSSL, and asyncio's TLS, 4 MiB",
+    "cramjam": "1.5 MiB: no proxy compresses",
+    "email.parser": "with http.client, 1.5 MiB that http.cookiejar brings along",
+    "http.client": "we are a proxy, not a client",
+    "idna": "no name has letters that need it",
+    "prometheus_client": "no dashboard",
+    "service_identity": "no certificate is verified",
+    "twisted.internet._sslverify": "1 MiB, service_identity included: TLS is ours",
+    "twisted.protocols.tls": "likewise",
+    "twisted.web": "no dashboard",
+    "unittest": "for tests",
+}
+"""Module to the reason why neither program imports it."""
+
+NOT_THE_SERVER: Final = {
+    "tunnelsvc.admin": "no dashboard",
+    "tunnelsvc.client": "of the other program",
+    "twisted.internet.endpoints": "the server dials nobody",
+}
+NOT_THE_CLIENT: Final = {
+    "tunnelsvc.admin": "the server's dashboard",
+    "tunnelsvc.metrics": "the server's dashboard",
+    "tunnelsvc.server": "of the other program",
+}
+
+# Runs the program given by its arguments until its reactor waits, and lists its modules.
+SHOW: Final = """
+import json, sys
+from tunnelsvc.cli import main  # first, as users have it
+from twisted.internet import reactor
+reactor.callLater(0, reactor.stop)
+status = main(sys.argv[1:])
+sys.__stdout__.write("\\n" + json.dumps(sorted(sys.modules)) + "\\n")
+sys.exit(status)
+"""
+
+SERVER_FILE: Final = """\
+[common]
+bind_addr = 127.0.0.1
+bind_port = {port}
+token = secret
+"""
+
+# The discard port, so that whatever becomes of it, nobody answers.
+CLIENT_FILE: Final = """\
+[common]
+server_addr = 127.0.0.1
+server_port = 9
+token = secret
+login_fail_exit = false
+tls_enable = {tls}
+
+[web]
+type = http
+local_port = 80
+custom_domains = web.example
+"""
+
+
+class ImportTests(SynchronousTestCase):
+    """The modules of the programs at rest."""
+
+    def modules(self, role: str, content: str) -> list[str]:
+        """Run a program; return the names of what it has imported."""
+        path = Path(self.mktemp())
+        path.write_text(content, encoding="utf-8")
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", SHOW, role, "-c", str(path)],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=PATIENCE,
+        )
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        names: list[str] = json.loads(ended.stdout.splitlines()[-1])
+        self.assertIn("twisted.internet.epollreactor", names)
+        return names
+
+    def check(self, names: Iterable[str], unwanted: dict[str, str]) -> None:
+        """None is there, by itself or by one of its modules."""
+        found = {
+            f"{module}: {reason}"
+            for module, reason in unwanted.items()
+            for name in names
+            if name == module or name.startswith(f"{module}.")
+        }
+        self.assertEqual(found, set())
+
+    def test_server(self) -> None:
+        self.check(
+            self.modules("server", SERVER_FILE.format(port=free_port())), NOBODY | NOT_THE_SERVER
+        )
+
+    def test_client(self) -> None:
+        for tls in ("true", "false"):
+            names = self.modules("client", CLIENT_FILE.format(tls=tls))
+            self.check(names, NOBODY | NOT_THE_CLIENT)
