@@ -9,10 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.handover import Connections, Parked, attach
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.certificates import client_context
 from tunnelsvc.link.dial import DialReactor, dial
 from tunnelsvc.link.mux import MuxSession
-from tunnelsvc.link.tls import start_tls_client
 
 
 class Link(Protocol):
@@ -115,6 +113,17 @@ class DirectLink:
         """Nothing is held."""
 
 
+def _tls(reactor: DialReactor, config: ClientConfig) -> Callable[[Stream], Stream]:
+    """Make what starts TLS on a connection."""
+    # Who doesn't want it needn't have it in memory.
+    from tunnelsvc.link.certificates import client_context  # noqa: PLC0415
+    from tunnelsvc.link.tls import start_tls_client  # noqa: PLC0415
+
+    context = client_context(config.tls, config.server_addr)
+    head_byte = not config.tls.disable_custom_first_byte
+    return lambda stream: start_tls_client(stream, context, Parked(), reactor, head_byte=head_byte)
+
+
 def connector(reactor: DialReactor, config: ClientConfig, connections: Connections) -> Connect:
     """Make what dials the server as `config` says.
 
@@ -126,7 +135,7 @@ def connector(reactor: DialReactor, config: ClientConfig, connections: Connectio
     Raises:
         ConfigError: a TLS file can't be used.
     """
-    tls = client_context(config.tls, config.server_addr) if config.tls.enable else None
+    dress = _tls(reactor, config) if config.tls.enable else lambda stream: stream
 
     async def connect() -> Stream:
         stream = await dial(
@@ -138,10 +147,7 @@ def connector(reactor: DialReactor, config: ClientConfig, connections: Connectio
             keepalive_seconds=config.dial_server_keepalive_seconds,
         )
         connections.add(stream)
-        if tls is None:
-            return stream
-        head_byte = not config.tls.disable_custom_first_byte
-        return start_tls_client(stream, tls, Parked(), reactor, head_byte=head_byte)
+        return dress(stream)
 
     async def link() -> Link:
         if not config.tcp_mux:
