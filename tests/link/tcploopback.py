@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.tcp import TCPStream
 
 reactor = cast("Any", installed_reactor)
@@ -117,7 +118,7 @@ class LoopbackTestCase(TestCase):
         await turns(2)
         self.assertEqual([stream.fileno() for stream in self.streams], [-1] * len(self.streams))
         self.assertFalse(any(stream.connected for stream in self.streams))
-        watched = {*reactor.getReaders(), *reactor.getWriters()}
+        watched = {*watcher(reactor).getReaders(), *watcher(reactor).getWriters()}
         self.assertEqual(watched.intersection(self.streams), set())
 
     def wrap(self, sock: socket.socket, reader: Any) -> TCPStream:
@@ -172,7 +173,7 @@ def reset(far: socket.socket) -> None:
 def fill(stream: TCPStream) -> int:
     """Write until bytes wait; return how many were written."""
     written = 0
-    while stream not in reactor.getWriters():
+    while stream not in watcher(reactor).getWriters():
         stream.write(bytes(65536))
         written += 65536
     return written

@@ -25,6 +25,7 @@ from tests.link.tcploopback import (
     until,
 )
 from tunnelsvc.interfaces import ISocketStream
+from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.sockets import connect
 from tunnelsvc.link.tcp import BUFFER_BYTES, JOIN_BYTES, READ_BYTES, TCPStream
 
@@ -99,7 +100,7 @@ class BytesTests(LoopbackTestCase):
         stream.write(b"one ")
         stream.writeSequence([b"two ", b"", b"three ", bytes(JOIN_BYTES)])
         self.assertEqual(far.recv(READ_BYTES), b"one two three " + bytes(JOIN_BYTES))
-        self.assertNotIn(stream, reactor.getWriters())
+        self.assertNotIn(stream, watcher(reactor).getWriters())
 
     async def test_nothing(self) -> None:
         stream, _, far = self.one_end()
@@ -153,7 +154,7 @@ class PausedTests(LoopbackTestCase):
         self.addCleanup(far.close)
         stream = TCPStream(near, ("192.0.2.1", 1), Half(), reactor)
         self.streams.append(stream)
-        self.assertNotIn(stream, reactor.getReaders())
+        self.assertNotIn(stream, watcher(reactor).getReaders())
         self.assertEqual(near.gettimeout(), 0)
 
     async def test_gets_nothing(self) -> None:
@@ -187,15 +188,15 @@ class PausedTests(LoopbackTestCase):
     async def test_does_not_resume_what_is_over(self) -> None:
         stream, _, far = self.one_end()
         far.shutdown(socket.SHUT_WR)
-        await until(lambda: stream not in reactor.getReaders())
+        await until(lambda: stream not in watcher(reactor).getReaders())
         stream.resumeProducing()
-        self.assertNotIn(stream, reactor.getReaders())
+        self.assertNotIn(stream, watcher(reactor).getReaders())
         stream.loseConnection()
         stream.resumeProducing()
-        self.assertNotIn(stream, reactor.getReaders())
+        self.assertNotIn(stream, watcher(reactor).getReaders())
         await until(lambda: not stream.connected)
         stream.resumeProducing()
-        self.assertNotIn(stream, reactor.getReaders())
+        self.assertNotIn(stream, watcher(reactor).getReaders())
 
 
 class ProducerTests(LoopbackTestCase):
@@ -215,12 +216,12 @@ class ProducerTests(LoopbackTestCase):
             far.setblocking(False)
             await turn()
         self.assertEqual(producer.told, ["pause", "resume"])
-        self.assertNotIn(stream, reactor.getWriters())
+        self.assertNotIn(stream, watcher(reactor).getWriters())
 
     async def test_not_paused_below_the_limit(self) -> None:
         stream, _, far = self.one_end(small=True)
         producer = Producer()
-        while stream not in reactor.getWriters():
+        while stream not in watcher(reactor).getWriters():
             stream.write(bytes(1000))
         stream.registerProducer(producer, True)
         stream.write(bytes(BUFFER_BYTES // 2))
@@ -343,7 +344,7 @@ class CarriedTests(LoopbackTestCase):
         await until(lambda: calls)
         await turns()
         self.assertEqual(calls, [0])
-        self.assertNotIn(stream, reactor.getWriters())
+        self.assertNotIn(stream, watcher(reactor).getWriters())
         stream.write(b"goes on")
         self.assertEqual(far.recv(READ_BYTES), b"goes on")
 
@@ -351,7 +352,7 @@ class CarriedTests(LoopbackTestCase):
         stream, reader, _ = self.one_end()
         stream.abortConnection()
         stream.fill_by(self.fail)
-        self.assertNotIn(stream, reactor.getWriters())
+        self.assertNotIn(stream, watcher(reactor).getWriters())
         await until(lambda: reader.reason)
         stream.fill_by(self.fail)
         await turns()

@@ -16,6 +16,7 @@ from tests.link.tcploopback import (
     turns,
     until,
 )
+from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.tcp import READ_BYTES
 
 
@@ -210,7 +211,7 @@ class AbortTests(LoopbackTestCase):
         stream.abortConnection()
         stream.write(b"ignored")
         stream.resumeProducing()
-        self.assertNotIn(stream, reactor.getReaders() + reactor.getWriters())
+        self.assertNotIn(stream, watcher(reactor).getReaders() + watcher(reactor).getWriters())
         self.assertTrue(await self.is_reset(far))
         await until(lambda: reader.reason)
         self.assertEqual(producer.told[-1:], ["stop"])

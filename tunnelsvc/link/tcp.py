@@ -44,6 +44,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.interfaces import ISocketStream, StreamReader
+from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.tcpfacts import TCPFacts
 from tunnelsvc.timing import soon
 from tunnelsvc.units import KiB
@@ -95,6 +96,7 @@ class TCPStream(TCPFacts):
         "_read_finished",
         "_reading",
         "_unsent",
+        "_watcher",
         "_write_finished",
         "_writing",
         "disconnecting",
@@ -118,6 +120,7 @@ class TCPStream(TCPFacts):
         self.protocol = protocol
         self.disconnecting = False
         self._reactor = reactor
+        self._watcher = watcher(reactor)
         self._reading = self._writing = False
         self._read_bytes = READ_BYTES
         self._read_finished = self._write_finished = self._finishing = False
@@ -189,7 +192,7 @@ class TCPStream(TCPFacts):
 
     def readConnectionLost(self, reason: Failure) -> None:  # noqa: ARG002
         """Look what it is: of a stream resumed in this turn a reset is reported as an end, too."""
-        self._reactor.addReader(self)
+        self._watcher.addReader(self)
 
     def writeConnectionLost(self, reason: Failure) -> None:
         """Part of ``IHalfCloseableDescriptor``; no reactor calls it."""
@@ -222,7 +225,7 @@ class TCPStream(TCPFacts):
         if self._reading or self._read_finished or self.disconnecting or not self.connected:
             return
         self._reading = True
-        self._reactor.addReader(self)
+        self._watcher.addReader(self)
 
     def stopProducing(self) -> None:
         """Close: whom we produced for is gone."""
@@ -374,17 +377,17 @@ class TCPStream(TCPFacts):
     def _stop_reading(self) -> None:
         if self._reading:
             self._reading = False
-            self._reactor.removeReader(self)
+            self._watcher.removeReader(self)
 
     def _start_writing(self) -> None:
         if not self._writing and not self._write_finished:
             self._writing = True
-            self._reactor.addWriter(self)
+            self._watcher.addWriter(self)
 
     def _stop_writing(self) -> None:
         if self._writing:
             self._writing = False
-            self._reactor.removeWriter(self)
+            self._watcher.removeWriter(self)
 
 
 def _loss(why: OSError) -> Failure:
