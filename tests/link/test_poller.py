@@ -38,7 +38,7 @@ class Watched:
         self.told.append("write")
 
     def connectionLost(self, reason: Failure) -> None:
-        self.told.append(reason.type.__name__)
+        self.told.append(type(reason.value).__name__)
 
 
 class PollerTests(SynchronousTestCase):

@@ -1,6 +1,7 @@
 """Tests of OpenSSL between bytes and bytes."""
 
 import contextlib
+from itertools import pairwise
 from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -11,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.link.certificates import TLSError, client_context, self_signed, server_context
-from tunnelsvc.link.tlsengine import CHUNK_BYTES, OVERHEAD_BYTES, RECORD_BYTES, Engine
+from tunnelsvc.link.tlsengine import CHUNK_BYTES, OVERHEAD_BYTES, RECORD_BYTES, Engine, RecordCount
 
 STEADY = settings(derandomize=True, deadline=None)
 SERVER = server_context(TLSConfig())
@@ -227,3 +228,24 @@ class EngineTests(SynchronousTestCase):
         header, nonce, alert, tag = 5, 8, 2, 16
         self.assertEqual(len(asked.take()), header + nonce + alert + tag)
         self.assertNotEqual(asked.encrypt(b"as before"), b"")
+
+
+class RecordCountTests(SynchronousTestCase):
+    """Where records end, whatever the pieces."""
+
+    @given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 39), st.data())
+    def test_any_cuts(self, lengths: list[int], rest: int, data: st.DataObject) -> None:
+        records = [
+            b"\x17\x03\x03" + length.to_bytes(2, "big") + bytes(length) for length in [*lengths, 40]
+        ]
+        stream = b"".join(records[:-1]) + records[-1][:rest]
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+        count = RecordCount()
+        for start, end in pairwise([0, *cuts, len(stream)]):
+            count.feed(stream[start:end])
+        self.assertEqual(count.complete, len(lengths))
+
+    def test_the_last(self) -> None:
+        count = RecordCount()
+        count.feed(2 * b"\x17\x03\x03\0\1!")
+        self.assertEqual([count.took_last(), count.took_last()], [False, True])

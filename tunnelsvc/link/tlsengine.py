@@ -9,11 +9,57 @@ from tunnelsvc.units import KiB
 RECORD_BYTES = 16 * KiB
 """Plaintext of the longest record (RFC 8446 section 5.1)."""
 
+HEADER_BYTES = 5
+"""Of each record: type, version, length."""
+
 CHUNK_BYTES = 64 * KiB
 """What is decrypted, and encrypted, in one go: OpenSSL's buffers grow to this and never shrink."""
 
 OVERHEAD_BYTES = KiB
 """More than what TLS adds to a chunk of five records, whatever the cipher."""
+
+
+class RecordCount:
+    """Tells when everything that came has been read.
+
+    OpenSSL can only be asked by trying to read once more, and its answer, an error of five calls,
+    takes longer than a small record. Its input shows as well as to itself where records end.
+
+    Attributes:
+        complete: records that came whole and may not have been read. Those without data, which
+            OpenSSL passes over, stay in the count until it has nothing more.
+    """
+
+    def __init__(self) -> None:
+        self.complete = 0
+        self._missing = 0
+        """Of the record under way, if its header is there."""
+        self._header = b""
+        """If only a part of its header is."""
+
+    def feed(self, data: bytes) -> None:
+        """Take note of bytes from the peer."""
+        if self._header:
+            data, self._header = self._header + data, b""
+        position, end = self._missing, len(data)
+        if position > end:
+            self._missing -= end
+            return
+        if position:
+            self.complete += 1
+        self._missing = 0
+        while end - position >= HEADER_BYTES:
+            position += HEADER_BYTES + (data[position + 3] << 8 | data[position + 4])
+            if position > end:
+                self._missing = position - end
+                return
+            self.complete += 1
+        self._header = data[position:]
+
+    def took_last(self) -> bool:
+        """Take note of a record that was read; return whether it was the last."""
+        self.complete -= 1
+        return self.complete <= 0
 
 
 class Engine:
@@ -29,10 +75,12 @@ class Engine:
         self.finished = False
         self._connection = connection
         self._error: TLSError | None = None
+        self._records = RecordCount()
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the peer; those after its end don't count."""
         self.hungry = False
+        self._records.feed(data)
         while data and not self.finished:
             data = data[self._connection.bio_write(data) :]
 
@@ -58,6 +106,9 @@ class Engine:
         while size < CHUNK_BYTES and (record := self._record()):
             records.append(record)
             size += len(record)
+            if self._records.took_last():
+                self.hungry = True
+                break
         if not records and self._error is not None:
             raise self._error
         return records[0] if len(records) == 1 else b"".join(records)
@@ -70,6 +121,7 @@ class Engine:
             return self._connection.recv(RECORD_BYTES)
         except SSL.WantReadError:
             self.hungry = True
+            self._records.complete = 0
         except SSL.ZeroReturnError:
             self.finished = True
         except SSL.Error as error:
