@@ -3,8 +3,10 @@
 
 import errno
 import socket
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from twisted.internet import error
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -20,7 +22,8 @@ from zope.interface.verify import verifyObject
 from tests.link.tcploopback import Half, LoopbackTestCase, reactor, turn, turns, until
 from tunnelsvc.handover import Parked, ParkingFactory, attach
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.sockets import BACKLOG, adopt, connect, listen
+from tunnelsvc.link.poller import watcher
+from tunnelsvc.link.sockets import BACKLOG, MOST_AT_ONCE, adopt, connect, listen
 from tunnelsvc.link.tcp import TCPStream
 
 PATIENCE_SECONDS = 60.0
@@ -139,7 +142,7 @@ class ListenTests(SocketsTestCase):
             self.assertEqual(stream.getPeer(), kind("TCP", host, user.getsockname()[1]))
             self.assertEqual(stream.getHost(), kind("TCP", host, number))
             await turns()
-            self.assertNotIn(stream, reactor.getReaders())
+            self.assertNotIn(stream, watcher(reactor).getReaders())
             await self.reads(stream, b"data")
 
     async def test_accepted(self) -> None:
@@ -187,6 +190,120 @@ class ListenTests(SocketsTestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
 
 
+class Aborted:
+    """A listening socket of which a peer is gone before it is accepted."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.gone = 1
+
+    def accept(self) -> Any:
+        if self.gone:
+            self.gone -= 1
+            raise ConnectionAbortedError(errno.ECONNABORTED, "Software caused connection abort")
+        return self.sock.accept()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sock, name)
+
+
+class BurstTests(SocketsTestCase):
+    """Many at once, and what can go wrong with one of them."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.accepted: list[Any] = []
+        self.on_stream: Callable[[], object] = lambda: None
+        factory = ParkingFactory(self.accept_one)
+        listening = listen(reactor, 0, factory, interface="127.0.0.1", keepalive_seconds=77)
+        self.listening = cast("Any", listening)
+        self.addCleanup(self.listening.stopListening)
+        self.address = ("127.0.0.1", self.listening.getHost().port)
+
+    def accept_one(self, stream: Stream) -> None:
+        assert isinstance(stream, TCPStream)
+        self.streams.append(stream)
+        self.accepted.append(stream.getPeer().port)
+        self.on_stream()
+
+    def users(self, number: int) -> list[int]:
+        """Connect, and return the port numbers."""
+        users = [socket.create_connection(self.address) for _ in range(number)]
+        for user in users:
+            self.addCleanup(user.close)
+        return [user.getsockname()[1] for user in users]
+
+    async def test_many(self) -> None:
+        """All come, in few turns, and in their order."""
+        users = self.users(5 * MOST_AT_ONCE)
+        counts = [0]
+        while len(self.accepted) < len(users):
+            await turn()
+            counts.append(len(self.accepted))
+        self.assertEqual(self.accepted, users)
+        steps = [after - before for before, after in pairwise(counts)]
+        self.assertLessEqual(max(steps), MOST_AT_ONCE)
+        self.assertIn(MOST_AT_ONCE, steps)
+        users += self.users(1)
+        await until(lambda: self.accepted == users)
+
+    async def test_options(self) -> None:
+        self.users(1)
+        await until(lambda: self.accepted)
+        [stream] = self.streams
+        self.assertTrue(stream.getTcpNoDelay())
+        self.assertTrue(stream.getTcpKeepAlive())
+
+    async def test_one_that_fails(self) -> None:
+        """It ends neither the port nor the others."""
+
+        errors = {2: ValueError("application"), 5: OSError(errno.EAGAIN, "application")}
+
+        def fail() -> None:
+            if len(self.accepted) in errors:
+                raise errors[len(self.accepted)]
+
+        self.on_stream = fail
+        users = self.users(10)
+        await until(lambda: len(self.accepted) == 10)
+        users += self.users(1)
+        await until(lambda: self.accepted == users)
+        logged = self.flushLoggedErrors(ValueError, OSError)
+        self.assertEqual([failure.value for failure in logged], list(errors.values()))
+
+    async def test_one_that_fails_and_reads(self) -> None:
+        """It is reset, and the next one that has the number of its descriptor is read."""
+
+        def resume_and_fail() -> None:
+            self.streams[-1].resumeProducing()
+            raise ValueError("application")
+
+        self.on_stream = resume_and_fail
+        with socket.create_connection(self.address) as user:
+            user.setblocking(False)
+            self.assertTrue(await self.is_reset(user))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.on_stream = lambda: None
+        with socket.create_connection(self.address) as user:
+            user.sendall(b"data")
+            await until(lambda: len(self.streams) == 2)
+            await self.reads(self.streams[-1], b"data")
+
+    async def test_gone_before_accepted(self) -> None:
+        self.listening.socket = Aborted(self.listening.socket)
+        users = self.users(2)
+        await until(lambda: self.accepted == users)
+
+    async def test_stopped_by_the_first(self) -> None:
+        """The others find nobody."""
+        self.users(1)
+        await until(lambda: self.accepted)
+        self.on_stream = self.listening.stopListening
+        self.users(3)
+        await until(lambda: not self.listening.connected)
+        self.assertEqual(len(self.accepted), 2)
+
+
 class OtherReactorTests(SynchronousTestCase):
     """Reactors that watch no descriptors."""
 
@@ -206,7 +323,7 @@ class ConnectTests(SocketsTestCase):
             number = port.getsockname()[1]
             stream = self.successResultOf(self.connect(host, number))
             self.assertIsInstance(stream.protocol, Parked)
-            self.assertNotIn(stream, reactor.getReaders())
+            self.assertNotIn(stream, watcher(reactor).getReaders())
             self.assertEqual(stream.getPeer(), kind("TCP", host, number))
             far = await self.accept(port)
             self.assertEqual(stream.getHost().port, far.getpeername()[1])

@@ -67,14 +67,17 @@ class _Port(tcp.Port):
     def _accepted(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
         """Begin a connection; an error there must not end the port."""
         factory: Any = self.factory
+        stream: TCPStream | None = None
         try:
             protocol = factory.buildProtocol(None)
-            if protocol is None:
-                sock.close()
-            else:
-                protocol.makeConnection(TCPStream(sock, peer, protocol, self.reactor))
+            if protocol is not None:
+                stream = TCPStream(sock, peer, protocol, self.reactor)
+                protocol.makeConnection(stream)
         except Exception:  # noqa: BLE001
             _log.failure("accepting a connection failed")
+            if stream is not None:
+                stream.abortConnection()
+        if stream is None:
             sock.close()
 
 
