@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, cast
 
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -239,6 +239,16 @@ class BrokenTests(ScriptedTestCase):
         self.socket.script.append(OSError("strange"))
         self.stream.doRead()
         self.assert_lost("strange")
+
+    def test_reactor_takes_it_for_an_end(self) -> None:
+        """Those without an epoll, of a stream that was resumed in this turn; it looks itself."""
+        self.memory.removeReader(self.stream)
+        self.stream.readConnectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reader.events, [])
+        self.assertIn(self.stream, self.memory.getReaders())
+        self.socket.will("ECONNRESET")
+        self.stream.doRead()
+        self.assert_lost("reset by peer")
 
     def test_reactor_says_so(self) -> None:
         """As it does to all it watches when it stops; an event may follow."""
