@@ -12,6 +12,7 @@ from typing import Final
 from tests.e2e.services import connected, echo, echo_once, is_closed, receive, serves_echo
 from tests.e2e.tunnel import TunnelTestCase, tcp_proxy
 from tests.programs import PATIENCE, Program, eventually, free_port
+from tunnelsvc.client.spares import PACE_SECONDS
 
 # Connections that are open when the server is killed.
 LIVE_CONNECTIONS: Final = 200
@@ -25,6 +26,9 @@ KNOCKS: Final = 2000
 
 # Descriptors that may come and go by themselves (a pooled connection, a log file).
 SLACK: Final = 4
+
+# Looks at a program's descriptors that must agree, each four times the pace of new ones apart.
+STEADY: Final = 5
 
 # A TLS record header that promises 512 bytes of ClientHello, and the beginning of those.
 HALF_HELLO: Final = bytes.fromhex("1603010200010001fc0303") + bytes(40)
@@ -49,7 +53,7 @@ class CrashTests(TunnelTestCase):
         server = self.start_server()
         client = self.start_client({"echo": tcp_proxy(service.port, port)})
         self.assertTrue(serves_echo(port))
-        before = client.status.open_files()
+        before = steady_files(client)
         with ExitStack() as stack:
             users = [stack.enter_context(connected(port)) for _ in range(LIVE_CONNECTIONS)]
             self.assertTrue(all(echo_once(user) for user in users))
@@ -68,7 +72,7 @@ class CrashTests(TunnelTestCase):
         port = free_port()
         service = self.local_service(echo)
         server = self.start_server()
-        before = server.status.open_files()
+        before = steady_files(server)
         proxies = {"echo": tcp_proxy(service.port, port)}
         client = self.start_client(proxies)
         with connected(port) as user:
@@ -86,7 +90,7 @@ class CrashTests(TunnelTestCase):
         server = self.start_server()
         client = self.start_client({"echo": tcp_proxy(service.port, port)})
         self.assertTrue(serves_echo(port))
-        before = [program.status.open_files() for program in (server, client)]
+        before = [steady_files(program) for program in (server, client)]
         for _ in range(100):
             with connected(port) as user:
                 user.sendall(b"x" * 1000)
@@ -95,6 +99,19 @@ class CrashTests(TunnelTestCase):
         eventually(lambda: not service.live, "local connections closed")
         for program, files in zip((server, client), before, strict=True):
             wait_for_files(program, files)
+
+
+def steady_files(program: Program) -> int:
+    """Count a program's descriptors, once all connections that are kept ready are there."""
+    seen: list[int] = []
+
+    def steady() -> bool:
+        seen.append(program.status.open_files())
+        time.sleep(4 * PACE_SECONDS)
+        return len(seen) > STEADY and len(set(seen[-STEADY:])) == 1
+
+    eventually(steady, "the connections that are kept ready")
+    return seen[-1]
 
 
 def wait_for_files(program: Program, before: int) -> None:
@@ -184,7 +201,7 @@ class GarbageTests(TunnelTestCase):
 
     def test_knocks(self) -> None:
         """Thousands of connections closed at once leave no descriptor behind."""
-        before = self.server.status.open_files()
+        before = steady_files(self.server)
         for knock in range(KNOCKS):
             socket.create_connection(("127.0.0.1", self.bind_port), timeout=PATIENCE).close()
             if knock % 500 == 0:

@@ -39,6 +39,8 @@ class Watched:
 
     def connectionLost(self, reason: Failure) -> None:
         self.told.append(type(reason.value).__name__)
+        if self.trouble is not None:
+            raise self.trouble
 
 
 class PollerTests(SynchronousTestCase):
@@ -112,7 +114,7 @@ class PollerTests(SynchronousTestCase):
             self.poller.addReader(watched)
         self.poller.doRead()
         self.assertEqual((self.one.told, self.other.told), (["read", "RuntimeError"], ["read"]))
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
 
     def test_end_of_the_reactor(self) -> None:
         self.poller.addReader(self.one)

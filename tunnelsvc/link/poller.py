@@ -157,12 +157,18 @@ class Poller:
         except Exception:  # noqa: BLE001 - it costs this connection, and no other
             failure = Failure()
             self.log.failure("a connection failed", failure)
-            watched.connectionLost(failure)
+            self._end(watched, failure)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor ends: so does all that is watched."""
         for watched in list(self._watched.values()):
+            self._end(watched, reason)
+
+    def _end(self, watched: Watched, reason: Failure) -> None:
+        try:
             watched.connectionLost(reason)
+        except Exception:  # noqa: BLE001 - likewise
+            self.log.failure("the end of a connection failed")
 
 
 _pollers: "WeakKeyDictionary[Any, Poller]" = WeakKeyDictionary()
