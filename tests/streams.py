@@ -160,6 +160,23 @@ class Recorder:
         self.lost = reason
 
 
+@implementer(IPushProducer)
+class Producer:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
+
+
 def pair(name: str) -> tuple[MemoryStream, MemoryStream]:
     """Make two ends of one stream."""
     a, b = MemoryStream(f"{name}-a"), MemoryStream(f"{name}-b")

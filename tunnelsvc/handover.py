@@ -106,6 +106,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._streams: WeakSet[Stream] = WeakSet()
+        self._sweeping: LoopingCall | None = None
 
     def add(self, stream: Stream) -> None:
         """Take note of a connection; it is forgotten by itself when it is gone."""
@@ -113,6 +114,8 @@ class Connections:
 
     async def abort_all(self, clock: IReactorTime) -> None:
         """Cut all, once the last words that were written are out, and wait until all know."""
+        if self._sweeping is not None and self._sweeping.running:
+            self._sweeping.stop()
         await _turns(clock)
         for stream in list(self._streams):
             stream.abortConnection()
@@ -129,8 +132,8 @@ class Connections:
                 stream.abortConnection()
 
     def sweep_regularly(self, clock: IReactorTime) -> LoopingCall:
-        """Call `sweep` from time to time until the result is stopped."""
-        sweeping = LoopingCall(self.sweep)
+        """Call `sweep` from time to time until `abort_all`, or until the result is stopped."""
+        self._sweeping = sweeping = LoopingCall(self.sweep)
         sweeping.clock = clock
         sweeping.start(SWEEP_SECONDS, now=False)
         return sweeping
@@ -180,3 +183,8 @@ class ParkingFactory(ServerFactory):
         if self._connections is not None:
             self._connections.add(stream)
         self._on_stream(stream)
+
+
+def host_of(stream: Stream) -> str:
+    """Return the far end's address for the log; ``?`` where there is none."""
+    return str(getattr(stream.getPeer(), "host", "?"))

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from twisted.internet import reactor as installed_reactor
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
@@ -55,23 +55,6 @@ class Whole:
 @implementer(IHalfCloseableProtocol)
 class Half(Whole):
     """Likewise, and can."""
-
-
-@implementer(IPushProducer)
-class Producer:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        self.told.append("stop")
 
 
 async def turn() -> None:

@@ -17,7 +17,6 @@ from tests.link.tcploopback import (
     BULK,
     Half,
     LoopbackTestCase,
-    Producer,
     fill,
     reactor,
     reset,
@@ -25,6 +24,7 @@ from tests.link.tcploopback import (
     turns,
     until,
 )
+from tests.streams import Producer
 from tunnelsvc.interfaces import ISocketStream
 from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.sockets import connect

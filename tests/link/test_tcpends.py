@@ -7,7 +7,6 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from tests.link.tcploopback import (
     BULK,
     LoopbackTestCase,
-    Producer,
     Whole,
     fill,
     reactor,
@@ -16,6 +15,7 @@ from tests.link.tcploopback import (
     turns,
     until,
 )
+from tests.streams import Producer
 from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.tcp import READ_BYTES
 

@@ -12,7 +12,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.link.tcploopback import Half, Producer
+from tests.link.tcploopback import Half
+from tests.streams import Producer
 from tunnelsvc.link.tcp import BUFFER_BYTES, JOIN_BYTES, TCPStream
 
 DESCRIPTOR = 1000

@@ -3,8 +3,8 @@
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
-from tests.link.test_tlswriter import Producer
 from tests.link.tlspair import BULK, PairTestCase, Reader, Whole
+from tests.streams import Producer
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import CHUNK_BYTES
 from tunnelsvc.link.tlstransport import FLUSH_SECONDS, LINGER_SECONDS, TLSTransport

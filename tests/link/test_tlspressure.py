@@ -2,8 +2,8 @@
 
 from twisted.internet.error import ConnectionAborted
 
-from tests.link.test_tlswriter import Producer
 from tests.link.tlspair import BULK, PairTestCase
+from tests.streams import Producer
 from tunnelsvc.handover import Parked, attach
 
 

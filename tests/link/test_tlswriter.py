@@ -2,32 +2,14 @@
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from tests.link.test_tlsengine import connected, read_all
-from tests.streams import MemoryStream, pair
+from tests.streams import MemoryStream, Producer, pair
 from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import CHUNK_BYTES, Engine
 from tunnelsvc.link.tlswriter import HELD_BYTES, Writer
-
-
-@implementer(IPushProducer)
-class Producer:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        self.told.append("stop")
 
 
 class WriterTests(SynchronousTestCase):

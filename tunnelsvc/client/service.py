@@ -8,7 +8,6 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tunnelsvc.client.proxies.stream import StreamProxy
@@ -67,7 +66,6 @@ class TunnelClient(Service):
         self._connections = Connections()
         self._wishes = Wishes()
         self._spares: Spares | None = None
-        self._sweeping: LoopingCall | None = None
         key = derive_key(config.token)
         self._proxies = {
             proxy.name: StreamProxy(proxy, reactor, key, self._connections)
@@ -93,15 +91,12 @@ class TunnelClient(Service):
     def startService(self) -> None:
         """Begin to connect."""
         super().startService()
-        self._sweeping = self._connections.sweep_regularly(self._reactor)
+        self._connections.sweep_regularly(self._reactor)
         self._control.start()
 
     def stopService(self) -> Deferred[None]:
         """Close the session and all user connections; fires when they are gone."""
         super().stopService()
-        if self._sweeping is not None:
-            self._sweeping.stop()
-            self._sweeping = None
         self._control.stop()
         return ensureDeferred(self._connections.abort_all(self._reactor))
 

@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.errors import LocalProtocolError, RemoteProtocolError
+from tunnelsvc.handover import host_of
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.cork import Cork, Pipe
 from tunnelsvc.link.muxstream import MuxStream
@@ -245,7 +246,7 @@ class MuxSession(Protocol):
         try:
             self._on_stream(stream)
         except Exception:  # noqa: BLE001  (a bug there must not end the other streams)
-            self.log.failure("accepting a stream of {peer} failed", peer=self._host())
+            self.log.failure("accepting a stream of {peer} failed", peer=host_of(self._transport))
             stream.abortConnection()
 
     def _add(self, number: int) -> MuxStream:
@@ -378,10 +379,9 @@ class MuxSession(Protocol):
 
     def _blame(self, why: Exception) -> None:
         self._failure = Failure(why)
-        self.log.debug("mux session with {peer} ends: {why}", peer=self._host(), why=why)
-
-    def _host(self) -> str:
-        return str(getattr(self.getPeer(), "host", "?"))
+        self.log.debug(
+            "mux session with {peer} ends: {why}", peer=host_of(self._transport), why=why
+        )
 
     def _close_if_flushed(self) -> None:
         if not self._blocked and not any(stream.unsent for stream in self._streams.values()):

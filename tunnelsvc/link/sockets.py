@@ -202,10 +202,7 @@ class _Attempt:
         return "connecting"
 
     def _succeed(self) -> None:
-        parked = Parked()
-        stream = TCPStream(self._socket, self._address, parked, self._reactor)
-        parked.makeConnection(stream)
-        self.result.callback(stream)
+        self.result.callback(_parked(self._socket, self._address, self._reactor))
 
     def _give_up(self, why: BaseException) -> None:
         self._stop_waiting()
@@ -220,6 +217,13 @@ class _Attempt:
             if self._deadline.active():
                 self._deadline.cancel()
             self._deadline = None
+
+
+def _parked(sock: socket.socket, peer: tuple[Any, ...], reactor: Any) -> TCPStream:
+    parked = Parked()
+    stream = TCPStream(sock, peer, parked, reactor)
+    parked.makeConnection(stream)
+    return stream
 
 
 def _failure(code: int) -> OSError:
@@ -263,10 +267,7 @@ def adopt(reactor: Any, transport: Any) -> Deferred[TCPStream]:
         # An abort only drops Twisted's descriptor, as long as there is ours, and it leaves the
         # socket such that our close would be an abort as well.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
-        parked = Parked()
-        stream = TCPStream(sock, (peer.host, peer.port), parked, reactor)
-        parked.makeConnection(stream)
-        result.callback(stream)
+        result.callback(_parked(sock, (peer.host, peer.port), reactor))
 
     transport.protocol = _Adopting(released)
     transport.abortConnection()

@@ -7,8 +7,8 @@ Why not Twisted's own
 Twisted's transports send in the next turn of the reactor, and have the kernel watch each socket for
 writing before and not after: two system calls around each ``send``, and a wait. Here bytes go out
 at once, and the socket is watched only while the kernel takes no more. A connection also costs half
-the processor time and memory: no timers, no texts for logs, addresses only when asked for. It is an
-ordinary descriptor on Twisted's reactor, and its rules are those of Twisted's transports, above all
+the processor time and memory: no timers, no texts for logs, addresses only when asked for. It is
+watched by `tunnelsvc.link.poller`, and its rules are those of Twisted's transports, above all
 that nothing calls back from within a call of the application.
 
 How a stream ends

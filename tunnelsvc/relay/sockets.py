@@ -69,8 +69,8 @@ def move_sockets(source: Stream, target: Stream, count: Count) -> "Mover | None"
     """
     if not (ISocketStream.providedBy(source) and IViewConsumer.providedBy(target)):
         return None
-    mover = Mover(cast("SocketStream", source), cast("SocketStream", target), count)
-    mover.splices = _CAN_SPLICE and ISocketStream.providedBy(target)
+    splices = _CAN_SPLICE and ISocketStream.providedBy(target)
+    mover = Mover(cast("SocketStream", source), cast("SocketStream", target), count, splices)
     mover.source.read_by(mover.readable)
     return mover
 
@@ -111,12 +111,14 @@ def _give_back(pipe: _Pipe) -> None:
 class Mover:
     """Carries the bytes of one direction."""
 
-    __slots__ = ("_count", "_full_reads", "_pipe", "source", "splices", "target")
+    __slots__ = ("_count", "_full_reads", "_pipe", "_splices", "source", "target")
 
-    def __init__(self, source: SocketStream, target: SocketStream, count: Count) -> None:
+    def __init__(
+        self, source: SocketStream, target: SocketStream, count: Count, splices: bool
+    ) -> None:
         self.source = source
         self.target = target
-        self.splices = False
+        self._splices = splices
         self._count = count
         self._full_reads = 0
         self._pipe: _Pipe | None = None
@@ -142,7 +144,7 @@ class Mover:
             return
         self._count(length)
         self.target.write(_BUFFER[:length])
-        if not self.splices:
+        if not self._splices:
             return
         self._full_reads = self._full_reads + 1 if length >= BULK_BYTES else 0
         if self._full_reads >= BULK_READS and not self.target.unsent_bytes:

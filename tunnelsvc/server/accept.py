@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelsvc.errors import RemoteProtocolError
-from tunnelsvc.handover import Parked, attach
+from tunnelsvc.handover import Parked, attach, host_of
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.link.mux import MuxSession, MuxStream
@@ -98,12 +98,14 @@ class Acceptor:
 
     def _tls_missing(self, stream: Stream, seen: bytes) -> None:  # noqa: ARG002
         self.log.warn(
-            "non-TLS connection received on a TlsOnly server, from {peer}", peer=_host(stream)
+            "non-TLS connection received on a TlsOnly server, from {peer}", peer=host_of(stream)
         )
         stream.abortConnection()
 
     def _unsupported(self, what: str, stream: Stream, seen: bytes) -> None:  # noqa: ARG002
-        self.log.warn("{what} is not supported yet, closing {peer}", what=what, peer=_host(stream))
+        self.log.warn(
+            "{what} is not supported yet, closing {peer}", what=what, peer=host_of(stream)
+        )
         stream.abortConnection()
 
     def _multiplexed(self, stream: Stream, seen: bytes) -> None:
@@ -176,10 +178,10 @@ class Acceptor:
         """Nobody spoke, or not frp's language: normal on a public port, so no line at info."""
         stream.abortConnection()
         if not failure.check(*NORMAL):
-            self.log.failure("{peer}: accepting failed", failure, peer=_host(stream))
+            self.log.failure("{peer}: accepting failed", failure, peer=host_of(stream))
             return
         self.log.debug(
-            "{peer}: nothing of ours: {why}", peer=_host(stream), why=failure.getErrorMessage()
+            "{peer}: nothing of ours: {why}", peer=host_of(stream), why=failure.getErrorMessage()
         )
 
 
@@ -217,7 +219,3 @@ class _Probation:
         """Stop waiting: it is valid, or gone."""
         if self._deadline.active():
             self._deadline.cancel()
-
-
-def _host(stream: Stream) -> str:
-    return str(getattr(stream.getPeer(), "host", "?"))

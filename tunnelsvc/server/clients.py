@@ -14,6 +14,7 @@ from tunnelsvc import __version__
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.proxies import PROXY_TYPES
@@ -69,9 +70,8 @@ class Client:
         self._direct_ready = (
             DIRECT_READY if takes_streams and not context.config.tcp_mux_chosen else 0
         )
-        self._pool_size = max(0, min(login.pool_count, context.config.max_pool_count))
-        if takes_streams:
-            self._pool_size = 0
+        wanted = 0 if takes_streams else login.pool_count
+        self._pool_size = max(0, min(wanted, context.config.max_pool_count))
         self._core = ControlCore(
             messages=messages,
             desk=self,
@@ -234,7 +234,7 @@ class ClientRegistry:
         Returns:
             Whether the login holds; the refusal has been sent if not.
         """
-        peer = getattr(messages.stream.getPeer(), "host", "?")
+        peer = host_of(messages.stream)
         error = self.auth.login_error(login) or _bad_run_id(login.run_id)
         if error:
             self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)

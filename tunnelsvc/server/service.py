@@ -7,7 +7,6 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tunnelsvc.config.schema import ServerConfig
@@ -48,7 +47,6 @@ class TunnelServer(MultiService):
         self.started_at = reactor.seconds()
         self._reactor = reactor
         self._listening: list[IListeningPort] = []
-        self._sweeping: LoopingCall | None = None
         auth = TokenAuth(
             token=config.token,
             heartbeats=config.authenticate_heartbeats,
@@ -118,14 +116,11 @@ class TunnelServer(MultiService):
     def startService(self) -> None:
         """Say that users may come."""
         super().startService()
-        self._sweeping = self._context.connections.sweep_regularly(self._reactor)
+        self._context.connections.sweep_regularly(self._reactor)
         self.log.info("tunnel server started successfully")
 
     async def _stop(self) -> None:
         listening, self._listening = self._listening, []
-        if self._sweeping is not None:
-            self._sweeping.stop()
-            self._sweeping = None
         for port in listening:
             await maybeDeferred(port.stopListening)
         await self._registry.close()
