@@ -13,12 +13,12 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.streams import MemoryStream, pair, pump
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.gateway.router import Router
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.ports import PortManager
-from tunnelsvc.server.vhost.router import Router
 from tunnelsvc.server.work import Opener
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import Login, LoginResp, Message, NewWorkConn, StartWorkConn

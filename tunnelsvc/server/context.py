@@ -9,14 +9,14 @@ from attrs import define, field
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.server.ports import PortManager
-from tunnelsvc.server.vhost.router import Router
 
 if TYPE_CHECKING:
+    from tunnelsvc.gateway.route import Route
     from tunnelsvc.server.proxies.base import Proxy
-    from tunnelsvc.server.vhost.route import Route
 
 
 @define(eq=False)

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.gateway import Router, VhostFactory
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.link.certificates import server_context
 from tunnelsvc.link.sockets import listen
@@ -21,7 +22,6 @@ from tunnelsvc.server.accept import Acceptor
 from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.ports import PortManager
-from tunnelsvc.server.vhost import Router, VhostFactory
 
 
 class TunnelServer(MultiService):

@@ -10,12 +10,12 @@ from twisted.internet.interfaces import IAddress
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.gateway.pool import BackendPool
+from tunnelsvc.gateway.router import normalise
+from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
 from tunnelsvc.server.proxies.base import Proxy
-from tunnelsvc.server.vhost.pool import BackendPool
-from tunnelsvc.server.vhost.router import normalise
-from tunnelsvc.server.vhost.rules import make_rules
 from tunnelsvc.wire.messages import NewProxy
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ MOST_ROUTES = 1_000
 
 
 class HTTPProxy(Proxy):
-    """A `tunnelsvc.server.vhost.route.Route`: hop 1 of its users is the vhost's request parser.
+    """A `tunnelsvc.gateway.route.Route`: hop 1 of its users is the vhost's request parser.
 
     A work connection carries requests of many users, so the hops of `Proxy.serve` happen apart:
     3 to 6 in `open_backend`, when the pool has no connection left over, 8 and 9 per request.

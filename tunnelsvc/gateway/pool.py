@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_pool -*-
+# -*- test-case-name: tests.gateway.test_pool -*-
 """Hops 3, 5 and 6 of an HTTP request: a connection to the local service, kept for the next one.
 
 One pool belongs to one proxy. Requests of different users share its connections, as they do in
@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IHalfCloseablePr
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.handover import attach, park
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.server.vhost.deadline import Deadline
 from tunnelsvc.units import MINUTE
 
 IDLE_SECONDS: Final = 1 * MINUTE

@@ -1,5 +1,5 @@
-# -*- test-case-name: tests.server.vhost.test_rules -*-
-"""Tests of `tunnelsvc.server.vhost.rules`."""
+# -*- test-case-name: tests.gateway.test_rules -*-
+"""Tests of `tunnelsvc.gateway.rules`."""
 
 from base64 import b64encode
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.errors import ProxyRefused
-from tunnelsvc.server.vhost.rules import Rules, make_rules
+from tunnelsvc.gateway.rules import Rules, make_rules
 from tunnelsvc.wire.httphead import RequestHead, parse_request_head
 
 STEADY = settings(derandomize=True, deadline=None)

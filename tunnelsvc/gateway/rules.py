@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_rules -*-
+# -*- test-case-name: tests.gateway.test_rules -*-
 """What one http proxy wants done to its requests: headers set, who may enter."""
 
 import hmac

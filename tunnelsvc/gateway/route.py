@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_exchange -*-
+# -*- test-case-name: tests.gateway.test_exchange -*-
 """What the parts of the vhost path ask of each other, and of those around it."""
 
 from typing import Any, Protocol
@@ -7,14 +7,14 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.pages import Pages
+from tunnelsvc.gateway.pool import BackendPool
+from tunnelsvc.gateway.rewrite import Origin
+from tunnelsvc.gateway.router import Router
+from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
-from tunnelsvc.server.vhost.deadline import Deadline
-from tunnelsvc.server.vhost.pages import Pages
-from tunnelsvc.server.vhost.pool import BackendPool
-from tunnelsvc.server.vhost.rewrite import Origin
-from tunnelsvc.server.vhost.router import Router
-from tunnelsvc.server.vhost.rules import Rules
 
 
 class Route(Protocol):

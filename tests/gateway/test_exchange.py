@@ -1,16 +1,16 @@
-# -*- test-case-name: tests.server.vhost.test_exchange -*-
-"""Tests of `tunnelsvc.server.vhost.exchange`."""
+# -*- test-case-name: tests.gateway.test_exchange -*-
+"""Tests of `tunnelsvc.gateway.exchange`."""
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from tests.server.vhost.support import OK, RESPONSE_TIMEOUT_SECONDS, VhostCase
+from tests.gateway.support import OK, RESPONSE_TIMEOUT_SECONDS, VhostCase
 from tests.streams import HIGH_WATER_BYTES
+from tunnelsvc.gateway import BackendPool, Route
+from tunnelsvc.gateway.exchange import HALF_CLOSED_IDLE_SECONDS, REQUEST_IDLE_SECONDS
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.server.vhost import BackendPool, Route
-from tunnelsvc.server.vhost.exchange import HALF_CLOSED_IDLE_SECONDS, REQUEST_IDLE_SECONDS
 from tunnelsvc.units import KiB
 
 POST = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n"

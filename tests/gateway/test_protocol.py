@@ -1,5 +1,5 @@
-# -*- test-case-name: tests.server.vhost.test_protocol -*-
-"""Tests of `tunnelsvc.server.vhost.protocol`."""
+# -*- test-case-name: tests.gateway.test_protocol -*-
+"""Tests of `tunnelsvc.gateway.protocol`."""
 
 from itertools import pairwise
 
@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from zope.interface.verify import verifyObject
 
-from tests.server.vhost.support import OK, VhostCase, telling_pair
+from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import HIGH_WATER_BYTES, Recorder, recorded
 from tests.wire.test_httphead import REFUSED
-from tunnelsvc.handover import park
-from tunnelsvc.server.vhost import make_rules
-from tunnelsvc.server.vhost.protocol import (
+from tunnelsvc.gateway import make_rules
+from tunnelsvc.gateway.protocol import (
     HEAD_SECONDS,
     KEEPALIVE_SECONDS,
     LINGER_SECONDS,
     MAX_UNREAD_BYTES,
     STALL_SECONDS,
 )
+from tunnelsvc.handover import park
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=60)

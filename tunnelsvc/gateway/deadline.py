@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_deadline -*-
+# -*- test-case-name: tests.gateway.test_deadline -*-
 """One time limit, set anew for every step of a request.
 
 Nearly all of them are met. So the clock isn't told of each: a call that is due earlier stays with

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_rewrite -*-
+# -*- test-case-name: tests.gateway.test_rewrite -*-
 """Heads as they are passed on: what belongs to one connection goes, what a proxy adds comes.
 
 What is left keeps its order and case (RFC 9110 section 7.6).
@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tunnelsvc.server.vhost.rules import Rules
+from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.wire.httphead import Head, Header, Length, RequestHead, ResponseHead
 
 _OF_ONE_CONNECTION: Final = frozenset(

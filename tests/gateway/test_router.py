@@ -1,12 +1,12 @@
-# -*- test-case-name: tests.server.vhost.test_router -*-
-"""Tests of `tunnelsvc.server.vhost.router`."""
+# -*- test-case-name: tests.gateway.test_router -*-
+"""Tests of `tunnelsvc.gateway.router`."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.errors import ProxyRefused
-from tunnelsvc.server.vhost.router import Router, normalise
+from tunnelsvc.gateway.router import Router, normalise
 
 STEADY = settings(derandomize=True, deadline=None)
 

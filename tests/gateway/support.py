@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.streams import END, MemoryStream, Recorder, pump, recorded
 from tunnelsvc.errors import WorkConnectionUnavailable
+from tunnelsvc.gateway import BackendPool, Route, Router, Rules, VhostFactory
+from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter, join
-from tunnelsvc.server.vhost import BackendPool, Route, Router, Rules, VhostFactory
-from tunnelsvc.server.vhost.protocol import VhostProtocol
 
 RESPONSE_TIMEOUT_SECONDS = 30.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_pages -*-
+# -*- test-case-name: tests.gateway.test_pages -*-
 """What a user sees when there is no answer from a service: small pages, without our name."""
 
 from email.utils import formatdate

@@ -1,5 +1,5 @@
-# -*- test-case-name: tests.server.vhost.test_factory -*-
-"""Tests of `tunnelsvc.server.vhost.factory`, and of all of the vhost path on real sockets."""
+# -*- test-case-name: tests.gateway.test_factory -*-
+"""Tests of `tunnelsvc.gateway.factory`, and of all of the vhost path on real sockets."""
 
 import socket
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from tests.server.vhost.support import FakeRoute, Service
+from tests.gateway.support import FakeRoute, Service
+from tunnelsvc.gateway import BackendPool, Route, Router, Rules, VhostFactory
+from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.sockets import listen
 from tunnelsvc.relay import join
-from tunnelsvc.server.vhost import BackendPool, Route, Router, Rules, VhostFactory
-from tunnelsvc.server.vhost.protocol import VhostProtocol
 
 reactor: Any = global_reactor
 LOOPBACK = "127.0.0.1"

@@ -1,11 +1,11 @@
-# -*- test-case-name: tests.server.vhost.test_pages -*-
-"""Tests of `tunnelsvc.server.vhost.pages`."""
+# -*- test-case-name: tests.gateway.test_pages -*-
+"""Tests of `tunnelsvc.gateway.pages`."""
 
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelsvc.server.vhost.pages import MAX_PAGE_BYTES, Pages
+from tunnelsvc.gateway.pages import MAX_PAGE_BYTES, Pages
 from tunnelsvc.wire.httphead import parse_response_head, values_of
 
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_router -*-
+# -*- test-case-name: tests.gateway.test_router -*-
 """Which proxy a request belongs to: by host name, then by path (protocol notes 6.2)."""
 
 from collections.abc import Iterator

@@ -1,9 +1,9 @@
-# -*- test-case-name: tests.server.vhost.test_rewrite -*-
-"""Tests of `tunnelsvc.server.vhost.rewrite`."""
+# -*- test-case-name: tests.gateway.test_rewrite -*-
+"""Tests of `tunnelsvc.gateway.rewrite`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelsvc.server.vhost.rewrite import (
+from tunnelsvc.gateway.rewrite import (
     Origin,
     agrees_to_upgrade,
     connection_header,
@@ -12,7 +12,7 @@ from tunnelsvc.server.vhost.rewrite import (
     response_for_user,
     wanted_upgrade,
 )
-from tunnelsvc.server.vhost.rules import Rules, make_rules
+from tunnelsvc.gateway.rules import Rules, make_rules
 from tunnelsvc.wire.httphead import (
     RequestHead,
     ResponseHead,

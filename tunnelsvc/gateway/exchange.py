@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_exchange -*-
+# -*- test-case-name: tests.gateway.test_exchange -*-
 """Hop 8 of an HTTP request: the request goes to the service, the response to the user.
 
 Both bodies stream, independently of each other: a service may answer before it has read all.
@@ -29,18 +29,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.errors import WorkConnectionUnavailable
-from tunnelsvc.handover import attach, park
-from tunnelsvc.interfaces import Stream
-from tunnelsvc.relay import Meter
-from tunnelsvc.server.vhost.body import Body, EndlessBody, body_of
-from tunnelsvc.server.vhost.rewrite import (
+from tunnelsvc.gateway.body import Body, EndlessBody, body_of
+from tunnelsvc.gateway.rewrite import (
     agrees_to_upgrade,
     connection_header,
     keeps_alive,
     request_for_backend,
     response_for_user,
 )
-from tunnelsvc.server.vhost.route import Route, Site, UserSide
+from tunnelsvc.gateway.route import Route, Site, UserSide
+from tunnelsvc.handover import attach, park
+from tunnelsvc.interfaces import Stream
+from tunnelsvc.relay import Meter
 from tunnelsvc.units import MINUTE
 from tunnelsvc.wire.httphead import (
     HeadError,

@@ -1,16 +1,16 @@
-# -*- test-case-name: tests.server.vhost.test_pool -*-
-"""Tests of `tunnelsvc.server.vhost.pool`."""
+# -*- test-case-name: tests.gateway.test_pool -*-
+"""Tests of `tunnelsvc.gateway.pool`."""
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.vhost.support import Service, TellingStream
+from tests.gateway.support import Service, TellingStream
 from tests.streams import Recorder, pump
 from tunnelsvc.errors import WorkConnectionUnavailable
+from tunnelsvc.gateway.pool import CLOSE_SECONDS, IDLE_SECONDS, MOST_IDLE
 from tunnelsvc.handover import Parked, attach
-from tunnelsvc.server.vhost.pool import CLOSE_SECONDS, IDLE_SECONDS, MOST_IDLE
 
 USER = IPv4Address("TCP", "192.0.2.9", 5)
 

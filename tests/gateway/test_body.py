@@ -1,5 +1,5 @@
-# -*- test-case-name: tests.server.vhost.test_body -*-
-"""Tests of `tunnelsvc.server.vhost.body`."""
+# -*- test-case-name: tests.gateway.test_body -*-
+"""Tests of `tunnelsvc.gateway.body`."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelsvc.server.vhost.body import (
+from tunnelsvc.gateway.body import (
     MAX_CHUNK_LINE_BYTES,
     MAX_TRAILER_BYTES,
     Body,

@@ -1,15 +1,15 @@
-# -*- test-case-name: tests.server.vhost.test_factory -*-
+# -*- test-case-name: tests.gateway.test_factory -*-
 """Where users' HTTP connections come from: a port of their own, or the bind port."""
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
+from tunnelsvc.gateway.pages import Pages
+from tunnelsvc.gateway.protocol import VhostProtocol
+from tunnelsvc.gateway.route import Joiner, Route, Site
+from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.server.vhost.pages import Pages
-from tunnelsvc.server.vhost.protocol import VhostProtocol
-from tunnelsvc.server.vhost.route import Joiner, Route, Site
-from tunnelsvc.server.vhost.router import Router
 
 
 class VhostFactory(ServerFactory):

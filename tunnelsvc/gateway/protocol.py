@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_protocol -*-
+# -*- test-case-name: tests.gateway.test_protocol -*-
 """Hops 1 and 2 of an HTTP request: read on the user's connection, admitted, one after the other.
 
 Each request is routed on its own: browsers and the proxies before us use one connection for
@@ -15,12 +15,12 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.exchange import Exchange
+from tunnelsvc.gateway.rewrite import Origin, connection_header, keeps_alive
+from tunnelsvc.gateway.route import Route, Site
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.server.vhost.deadline import Deadline
-from tunnelsvc.server.vhost.exchange import Exchange
-from tunnelsvc.server.vhost.rewrite import Origin, connection_header, keeps_alive
-from tunnelsvc.server.vhost.route import Route, Site
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
 
@@ -45,7 +45,7 @@ MAX_UNREAD_BYTES: Final = 64 * KiB
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class VhostProtocol(Protocol):
-    """A user's connection; see `tunnelsvc.server.vhost.route.UserSide`."""
+    """A user's connection; see `tunnelsvc.gateway.route.UserSide`."""
 
     stream: Stream
     origin: Origin

@@ -1,12 +1,12 @@
-# -*- test-case-name: tests.server.vhost.test_deadline -*-
-"""Tests of `tunnelsvc.server.vhost.deadline`."""
+# -*- test-case-name: tests.gateway.test_deadline -*-
+"""Tests of `tunnelsvc.gateway.deadline`."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelsvc.server.vhost.deadline import Deadline
+from tunnelsvc.gateway.deadline import Deadline
 
 STEADY = settings(derandomize=True, deadline=None)
 

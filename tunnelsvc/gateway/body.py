@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.vhost.test_body -*-
+# -*- test-case-name: tests.gateway.test_body -*-
 """Where the body of a message ends (RFC 9112 sections 6 and 7). Sans-I/O.
 
 Bodies are passed on as they came, chunks and all, so a piece of data is not copied and not cut;
