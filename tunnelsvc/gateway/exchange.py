@@ -56,6 +56,9 @@ gone, and only a write tells."""
 class Exchange(Sending):
     """One request and its response. Reads the service's connection."""
 
+    _switching = frozenset({HTTPStatus.SWITCHING_PROTOCOLS})
+    """Statuses after which both sides go over to another protocol."""
+
     def __init__(self, user: UserSide, head: RequestHead, route: Route, site: Site) -> None:
         super().__init__(user, head, route, site)
         self._reader = HeadReader()
@@ -105,13 +108,13 @@ class Exchange(Sending):
                 break
             raw, data = found
             head = parse_response_head(raw)
-            if head.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            if head.status in self._switching:
                 self._switch(head, data)
                 break
             if head.status >= HTTPStatus.OK:
                 return self._begin(head), data
             if self.head.minor:  # RFC 9110 section 15.2: not for HTTP/1.0
-                self._write(response_for_user(head))
+                self._write(response_for_user(head, self._route.rules))
         return b"", b""
 
     def _begin(self, head: ResponseHead) -> bytes:
@@ -127,7 +130,7 @@ class Exchange(Sending):
             and (framed or body_length == 0)
         )
         connection = connection_header(self.head, keep=self._keep_user)
-        return response_for_user(head, connection=connection, framed=framed)
+        return response_for_user(head, self._route.rules, connection=connection, framed=framed)
 
     def _write(self, data: bytes) -> None:
         self._meter.down_bytes += len(data)
@@ -233,10 +236,14 @@ class Exchange(Sending):
         """Join both sides: they go over to another protocol (RFC 9110 section 7.8)."""
         if self._user.finished_writing or not agrees_to_upgrade(self.head, head):
             raise HeadError("101 that nobody asked for")
+        self._join(response_for_user(head, self._route.rules, switching=True), rest)
+
+    def _join(self, head: bytes, rest: bytes) -> None:
+        """Send the last head, and let go."""
         service = self._release()
         assert service is not None
         self._over = True
-        self._write(response_for_user(head, switching=True))
+        self._write(head)
         self._site.join(
             self._user.stream,
             service,
