@@ -187,6 +187,15 @@ class RefusalTests(VhostCase):
             self.assertIn(b"The page you requested was not found.", self.shown())
             self.assert_page(404)
 
+    def test_host_that_was_there(self) -> None:
+        self.router.remove("a.example", "")
+        self.get()
+        self.assertIn(b"<title>This site is offline</title>", self.shown())
+        self.assert_page(503)
+        self.router.add("a.example", "", self.route)
+        self.get()
+        self.assertEqual(len(self.service.ends), 1)
+
     def test_head_has_no_body(self) -> None:
         self.ask(b"HEAD / HTTP/1.1\r\nHost: b.example\r\n\r\n")
         self.assertTrue(self.shown().endswith(b"\r\n\r\n"))

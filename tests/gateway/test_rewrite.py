@@ -3,8 +3,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.rewrite import (
-    Origin,
     agrees_to_upgrade,
     connection_header,
     keeps_alive,

@@ -7,8 +7,7 @@ What is left keeps its order and case (RFC 9110 section 7.6).
 from http import HTTPStatus
 from typing import Final
 
-from attrs import frozen
-
+from tunnelsvc.gateway.forwarded import Origin, by_proxy
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.wire.httphead import Head, Header, Length, RequestHead, ResponseHead
 
@@ -34,19 +33,6 @@ _IN_REQUESTS: Final = _OF_ONE_CONNECTION | _FORWARDED
 _IN_REQUESTS_WITHOUT_CHUNKS: Final = _IN_REQUESTS | _TRAILER
 _H2C: Final = b"h2c"
 """Upgrading to HTTP/2 would take later requests of the connection past the router."""
-
-
-@frozen
-class Origin:
-    """Where a request came from, for the X-Forwarded headers.
-
-    Attributes:
-        address: the user's IP address; empty if there is none.
-        scheme: ``http`` or ``https``, as the user sees it.
-    """
-
-    address: bytes
-    scheme: bytes = b"http"
 
 
 def wanted_upgrade(head: RequestHead) -> bytes:
@@ -173,14 +159,17 @@ def _for_next(head: RequestHead) -> list[Header]:
 
 
 def _forwarded(head: RequestHead, rules: Rules, origin: Origin) -> list[Header]:
-    address = origin.address
-    way = head.values(b"x-forwarded-for") if address else []
-    headers = [
-        (b"X-Forwarded-For", b", ".join([*way, address])),
-        (b"X-Forwarded-Host", head.host),
-        (b"X-Forwarded-Proto", origin.scheme),
-        (b"X-Real-IP", address),
-    ]
+    if origin.trust is not None:
+        headers = by_proxy(head, origin)
+    else:
+        address = origin.address
+        way = head.values(b"x-forwarded-for") if address and origin.extends else []
+        headers = [
+            (b"X-Forwarded-For", b", ".join([*way, address])),
+            (b"X-Forwarded-Host", head.host),
+            (b"X-Forwarded-Proto", origin.scheme),
+            (b"X-Real-IP", address),
+        ]
     if rules.names:
         headers = [header for header in headers if header[0].lower() not in rules.names]
     return [header for header in headers if header[1]]
