@@ -109,6 +109,10 @@ class RequestTests(SynchronousTestCase):
             b"X-Forwarded-Proto: https",
             b"X-Forwarded-Host: evil",
             b"X-Real-IP: 10.0.0.5",
+            b"X_Real_IP: 10.0.0.5",
+            b"X-Real_IP: 10.0.0.5",
+            b"x_forwarded_for: 10.0.0.5",
+            b"X_Forwarded-Proto: https",
         )
         way = b"X-Forwarded-For: 10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.7"
         self.assertEqual(sent(head)[2:], [way, *ADDED[1:]])

@@ -5,10 +5,12 @@ What is left keeps its order and case (RFC 9110 section 7.6).
 """
 
 from http import HTTPStatus
+from itertools import product
 from typing import Final
 
 from tunnelsvc.gateway.forwarded import Origin, by_proxy
 from tunnelsvc.gateway.rules import Rules
+from tunnelsvc.gateway.sameorigin import behind_new_host
 from tunnelsvc.wire.httphead import Head, Header, Length, RequestHead, ResponseHead
 
 _OF_ONE_CONNECTION: Final = frozenset(
@@ -24,8 +26,18 @@ _OF_ONE_CONNECTION: Final = frozenset(
 )
 _NEVER_DROPPED: Final = frozenset({b"content-length", b"host", b"transfer-encoding"})
 """Whoever names one of these in Connection wants the message to be read differently behind us."""
+_SEPARATORS: Final = tuple(product((b"-", b"_"), repeat=2))
 _FORWARDED: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+    {
+        b"forwarded",
+        # WSGI and CGI can't tell the one character from the other: HTTP_X_REAL_IP.
+        *(
+            b"x%bforwarded%b" % pair + end
+            for pair in _SEPARATORS
+            for end in (b"for", b"host", b"proto")
+        ),
+        *(b"x%breal%bip" % pair for pair in _SEPARATORS),
+    }
 )
 _TRAILER: Final = frozenset({b"trailer"})
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
@@ -82,6 +94,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
         for lowered, (name, value) in zip(head.names, head.headers, strict=True)
         if lowered not in dropped
     ]
+    if rules.host:
+        headers = list(behind_new_host(headers, head.host, host))
     headers += _for_next(head)
     headers += _forwarded(head, rules, origin)
     headers += rules.headers
