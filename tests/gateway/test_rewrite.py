@@ -144,6 +144,13 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(lines[:3], [b"GET / HTTP/1.1", b"Host: ", b"Accept: x"])
         self.assertNotIn(b"X-Forwarded-Host: ", lines)
 
+    def test_expectations(self) -> None:
+        """They're for the service, unless the user couldn't hear its answer."""
+        expect = b"Expect: 100-continue"
+        self.assertIn(expect, sent(request(expect, b"Content-Length: 1")))
+        old = request(expect, b"Content-Length: 1", first=b"POST / HTTP/1.0")
+        self.assertNotIn(expect, sent(old))
+
     def test_upgrade(self) -> None:
         head = request(b"connection: keep-alive, upgrade", b"upgrade: websocket", b"Sec-X: 1")
         lines = sent(head)

@@ -39,6 +39,8 @@ _FORWARDED: Final = frozenset(
         *(b"x%breal%bip" % pair for pair in _SEPARATORS),
     }
 )
+_EXPECT: Final = frozenset({b"expect"})
+"""Nobody who speaks HTTP/1.0 can be told to go on (RFC 9110 section 10.1.1)."""
 _TRAILER: Final = frozenset({b"trailer"})
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 _IN_REQUESTS: Final = _OF_ONE_CONNECTION | _FORWARDED
@@ -85,6 +87,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     """
     chunked = head.length is Length.CHUNKED
     dropped = _and_named(head, _IN_REQUESTS if chunked else _IN_REQUESTS_WITHOUT_CHUNKS)
+    if not head.minor:
+        dropped |= _EXPECT
     if rules.names:
         dropped |= rules.names
     host = rules.host or head.host
