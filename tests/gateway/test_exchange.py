@@ -9,7 +9,8 @@ from zope.interface.verify import verifyObject
 from tests.gateway.support import OK, RESPONSE_TIMEOUT_SECONDS, VhostCase
 from tests.streams import HIGH_WATER_BYTES
 from tunnelsvc.gateway import BackendPool, Route
-from tunnelsvc.gateway.exchange import HALF_CLOSED_IDLE_SECONDS, REQUEST_IDLE_SECONDS
+from tunnelsvc.gateway.exchange import HALF_CLOSED_IDLE_SECONDS
+from tunnelsvc.gateway.sending import REQUEST_IDLE_SECONDS
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import KiB
 
