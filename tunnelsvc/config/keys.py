@@ -127,6 +127,8 @@ _SERVER: Final = {
     "vhost_http_timeout": Key("vhost_http_timeout_seconds", values.seconds(1)),
     "subdomain_host": Key("subdomain_host", values.domain),
     "custom_404_page": Key("custom_404_page"),
+    "access_log": Key("access_log"),
+    "access_log_format": Key("access_log_format", values.access_log_format),
     "detailed_errors_to_client": Key("detailed_errors_to_client", values.boolean),
     "allow_ports": Key("allow_ports", values.port_ranges),
     "max_ports_per_client": Key("max_ports_per_client", values.count),

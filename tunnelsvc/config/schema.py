@@ -91,6 +91,10 @@ class ServerConfig:
     vhost_http_timeout_seconds: float = 60.0
     subdomain_host: str = ""
     custom_404_page: str = ""
+    access_log: str = ""
+    """Path of the file for a line a request; empty: none."""
+    access_log_format: str = "combined"
+    """``combined`` or ``json``."""
     token: str = secret()
     authenticate_heartbeats: bool = False
     authenticate_new_work_conns: bool = False

@@ -10,6 +10,7 @@ def server(config: ServerConfig, common: Section, report: Report) -> None:
     certificate_has_key(common, "tls", report)
     _vhost_port(config, common, report)
     _dashboard_port(config, common, report)
+    _access_log(config, common, report)
     if not config.token:
         report.warn(
             f"NO TOKEN: whoever reaches port {config.bind_port} can use this server; set token "
@@ -66,3 +67,17 @@ def _dashboard_port(config: ServerConfig, common: Section, report: Report) -> No
     for name, port in others.items():
         if port and port == config.dashboard.port:
             report.problem(f"already the {name}", common.find("dashboard_port"))
+
+
+def _access_log(config: ServerConfig, common: Section, report: Report) -> None:
+    if not config.access_log:
+        if config.access_log_format != "combined":
+            report.warn("ignored: there is no access_log", common.find("access_log_format"))
+    elif config.access_log == config.log.file:
+        report.problem(
+            "can't be the log_file; give it a file of its own", common.find("access_log")
+        )
+    elif not config.vhost_http_port:
+        report.warn(
+            "stays empty: without vhost_http_port there are no requests", common.find("access_log")
+        )

@@ -19,7 +19,7 @@ How an exchange ends
 """
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
@@ -46,6 +46,9 @@ from tunnelsvc.wire.httphead import (
     ResponseHead,
     parse_response_head,
 )
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import Record
 
 HALF_CLOSED_IDLE_SECONDS: Final = 1 * MINUTE
 """How long nothing may move of a response to a user who finished his direction. Most who did are
@@ -127,7 +130,10 @@ class Exchange(Sending):
             and (framed or body_length == 0)
         )
         connection = connection_header(self.head, keep=self._keep_user)
-        return response_for_user(head, connection=connection, framed=framed)
+        passed = response_for_user(head, connection=connection, framed=framed)
+        if self._user.record is not None:
+            self._user.record.response_begins(head, passed)
+        return passed
 
     def _write(self, data: bytes) -> None:
         self._meter.down_bytes += len(data)
@@ -236,7 +242,10 @@ class Exchange(Sending):
         service = self._release()
         assert service is not None
         self._over = True
-        self._write(response_for_user(head, switching=True))
+        passed, record = response_for_user(head, switching=True), self._user.record
+        if record is not None:
+            record.response_begins(head, passed)
+        self._write(passed)
         self._site.join(
             self._user.stream,
             service,
@@ -245,7 +254,12 @@ class Exchange(Sending):
             clock=self._site.clock,
             far_half_closes=self._route.backend.half_closes,
             meter=self._meter,
-        ).addCallback(lambda _: self._route.exchange_finished(self._meter))
+        ).addCallback(lambda _: self._unjoined(record))
+
+    def _unjoined(self, record: "Record | None") -> None:
+        self._route.exchange_finished(self._meter)
+        if record is not None:
+            record.end(complete=True)
 
     # A user who can't be heard leaving; the time limits before are the request's.
 

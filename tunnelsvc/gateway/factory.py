@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.gateway.test_factory -*-
 """Where users' HTTP connections come from: a port of their own, or the bind port."""
 
+from typing import TYPE_CHECKING
+
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
@@ -10,6 +12,9 @@ from tunnelsvc.gateway.route import Joiner, Route, Site
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import AccessLog
 
 
 class VhostFactory(ServerFactory):
@@ -26,6 +31,7 @@ class VhostFactory(ServerFactory):
         custom_404_page: str,
         join: Joiner,
         connections: Connections | None = None,
+        access_log: "AccessLog | None" = None,
     ) -> None:
         """Begin.
 
@@ -36,6 +42,7 @@ class VhostFactory(ServerFactory):
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of those to the port of our own.
+            access_log: takes note of every request.
         """
         self._connections = connections or Connections()
         self._site = Site(
@@ -44,6 +51,7 @@ class VhostFactory(ServerFactory):
             response_timeout_seconds=response_timeout,
             pages=Pages(custom_404_page),
             join=join,
+            access_log=access_log,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002

@@ -7,7 +7,7 @@ noticed that the user left.
 """
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
@@ -23,6 +23,9 @@ from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import Record
 
 HEAD_SECONDS: Final = 1 * MINUTE
 """How long a head may take from its first byte, or from the connection; frp's figure."""
@@ -49,6 +52,7 @@ class VhostProtocol(Protocol):
 
     stream: Stream
     origin: Origin
+    record: "Record | None" = None
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -142,7 +146,7 @@ class VhostProtocol(Protocol):
             raw, self._unread = found
             head = parse_request_head(raw)
         except HeadError as error:
-            self._refuse_unread(error.status)
+            self._refuse_unread(error.status, b"" if begun else data)
             return
         self.deadline.unset()
         self._serve(head)
@@ -150,6 +154,9 @@ class VhostProtocol(Protocol):
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
         route = self._find(head)
+        if self._site.access_log is not None:
+            name = route.name if route is not None else ""
+            self.record = self._site.access_log.begin(self.origin, head, name)
         empty = head.length == 0
         if head.method == b"CONNECT":
             self._refuse(head, HTTPStatus.NOT_IMPLEMENTED, complete=False)
@@ -200,6 +207,7 @@ class VhostProtocol(Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.user_lost()
+        self._end_record(complete=False)
 
     # The send buffer, as the stream tells of it.
 
@@ -231,6 +239,8 @@ class VhostProtocol(Protocol):
     def finished(self, *, keep: bool) -> None:
         """Go on with the next request, or end."""
         self._exchange = None
+        if self.record is not None:
+            self._end_record(complete=True)
         if keep:
             self._wait(KEEPALIVE_SECONDS)
             self.advance()
@@ -247,12 +257,13 @@ class VhostProtocol(Protocol):
     def broken(self) -> None:
         """Reset the connection."""
         self._exchange = None
+        self._end_record(complete=False)
         self._reset()
 
     def hand_over(self) -> bytes:
         """Leave the stream; return what was read and not used."""
         self._forget()
-        self._exchange = None
+        self._exchange = self.record = None
         self.stream.unregisterProducer()
         unread, self._unread = self._unread, b""
         return unread
@@ -266,16 +277,26 @@ class VhostProtocol(Protocol):
         self._respond(status, body=head.method != b"HEAD", connection=connection)
         self.finished(keep=keep)
 
-    def _refuse_unread(self, status: int) -> None:
-        """Answer what isn't a request, and end."""
+    def _refuse_unread(self, status: int, data: bytes = b"") -> None:
+        """Answer what isn't a request, and end; `data` is how it begins, if that is known."""
+        if self._site.access_log is not None:
+            self.record = self._site.access_log.begin_unread(self.origin, data)
         self._respond(status, body=True, connection=b"close")
+        self._end_record(complete=True)
         self._end()
 
     def _respond(self, status: int, *, body: bool, connection: bytes) -> None:
         now = self._site.clock.seconds()
-        self.stream.write(
-            self._site.pages.response(status, body=body, connection=connection, now=now)
-        )
+        page = self._site.pages.response(status, body=body, connection=connection, now=now)
+        if self.record is not None:
+            self.record.answered(status, page)
+        self.stream.write(page)
+
+    def _end_record(self, *, complete: bool) -> None:
+        """Let the line of the request under way be written, if there is to be one."""
+        record, self.record = self.record, None
+        if record is not None:
+            record.end(complete=complete)
 
     def _end(self) -> None:
         """Close after all that was written; see `LINGER_SECONDS`."""
