@@ -389,6 +389,37 @@ class AnsweredTests(RequestCase):
         )
 
 
+class ConnectTests(RequestCase):
+    """Requests for a connection."""
+
+    def connect_through(self, answer: bytes) -> None:
+        self.ask(b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n")
+        self.answer(answer)
+
+    def test_connected(self) -> None:
+        """The line comes at the end, with what passed."""
+        self.connect_through(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        self.ask(b"x" * 70)
+        self.answer(b"y" * 500)
+        self.assertEqual(self.written, [])
+        self.user.abortConnection()
+        self.pump()
+        self.assert_line(
+            method="CONNECT",
+            path="a.example:443",
+            status=200,
+            bytes_in=70,
+            bytes_out=500,
+            upgrade=None,
+        )
+
+    def test_refused(self) -> None:
+        challenge = b"Proxy-Authenticate: Basic realm=x\r\n"
+        self.connect_through(b"HTTP/1.1 407 No\r\nContent-Length: 5\r\n" + challenge + b"\r\nhello")
+        self.assertIn(challenge, self.shown())
+        self.assert_line(status=407, bytes_in=0, bytes_out=5, complete=True)
+
+
 class RefusedTests(RequestCase):
     """Requests that we answer."""
 
@@ -425,7 +456,7 @@ class RefusedTests(RequestCase):
 
     def test_too_long(self) -> None:
         self.ask(b"GET /x HTTP/1.1\r\nX: " + b"x" * 70_000)
-        self.assert_line(status=431, path="GET /x HTTP/1.1")
+        self.assert_line(status=400, path="GET /x HTTP/1.1")
 
     def test_in_pieces(self) -> None:
         """What came first is gone by then."""

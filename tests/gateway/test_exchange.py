@@ -481,6 +481,23 @@ class UpgradeTests(VhostCase):
             self.assertTrue(self.at_user.finished)
             self.assertIs(self.near.lost, not half_closes)
 
+    def test_request_with_a_body(self) -> None:
+        """Docker sends one with the question for a raw connection."""
+        post = b"POST /exec HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\n"
+        post += b"Upgrade: tcp\r\nContent-Length: 2\r\n\r\n"
+        switching = SWITCHING.replace(b"websocket", b"tcp")
+        for late in (False, True):
+            self.connect()
+            self.ask(post + b"{")
+            if not late:
+                self.ask(b"}")
+            self.answer(switching)
+            self.ask(b"}raw" if late else b"raw")
+            self.answer(b"data")
+            self.assertIn(b"\r\nUpgrade: tcp\r\n", self.service.received())
+            self.assertEqual(self.service.body(), b"{}raw")
+            self.assertTrue(self.shown().endswith(b"\r\n\r\ndata"))
+
     def test_refused(self) -> None:
         self.get(b"/ws", *UPGRADE)
         self.answer(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")

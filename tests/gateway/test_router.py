@@ -93,6 +93,28 @@ class LocationTests(SynchronousTestCase):
         self.assertEqual(routes.find("a", path), "a" + prefixes[-1] if prefixes else None)
 
 
+class UserTests(SynchronousTestCase):
+    """Routes for one user; more in `tests.gateway.test_admission`."""
+
+    def test_same_place(self) -> None:
+        routes = router(("a", ""))
+        for user in ("alice", "bob"):
+            routes.add("a", "", user, user=user)
+        for user, target in (("alice", "alice"), ("bob", "bob"), ("", "a"), ("eve", "a")):
+            self.assertEqual(routes.find("a", "/", user), target)
+        self.assertRaises(ProxyRefused, routes.add, "A", "", "x", user="bob")
+
+    def test_whether_it_matters(self) -> None:
+        routes = router(("a", ""))
+        self.assertFalse(routes.by_user)
+        routes.add("a", "", "x", user="x")
+        routes.add("b", "", "y", user="y")
+        for domain, user, matters in (("a", "x", True), ("b", "z", True), ("b", "y", False)):
+            routes.remove(domain, "", user=user)
+            self.assertIs(routes.by_user, matters)
+        self.assertEqual(routes.find("a", "/", "x"), "a")
+
+
 class ChangeTests(SynchronousTestCase):
     def test_conflict(self) -> None:
         routes = router(("a.example.com", "/x"))

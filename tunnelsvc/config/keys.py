@@ -180,11 +180,15 @@ _HTTP: Final = {
     "locations": Key("locations", values.locations),
     "http_user": Key("http_user", values.user_name),
     "http_pwd": Key("http_password"),
+    "route_by_http_user": Key("route_by_http_user", values.user_name),
     "host_header_rewrite": Key("host_header_rewrite", values.host_header),
 }
 
 _METAS: Final = {"meta_": Prefix("metas")}
-_HEADERS: Final = {"header_": Prefix("headers", values.header_name)}
+_HEADERS: Final = {
+    "header_": Prefix("headers", values.header_name),
+    "response_header_": Prefix("response_headers", values.header_name),
+}
 
 SERVER: Final = Table(
     {**_BOTH, **_SERVER},

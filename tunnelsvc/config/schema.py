@@ -148,8 +148,11 @@ class HTTPProxyConfig(ProxyConfig):
     locations: tuple[str, ...] = ()
     http_user: str = ""
     http_password: str = secret()
+    route_by_http_user: str = ""
+    """Only requests of this user of HTTP's Basic scheme; empty: all."""
     host_header_rewrite: str = ""
     headers: Mapping[str, str] = secrets()
+    response_headers: Mapping[str, str] = secrets()
 
 
 @frozen(kw_only=True)

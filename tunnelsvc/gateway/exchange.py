@@ -59,6 +59,9 @@ gone, and only a write tells."""
 class Exchange(Sending):
     """One request and its response. Reads the service's connection."""
 
+    _switching = frozenset({HTTPStatus.SWITCHING_PROTOCOLS})
+    """Statuses after which both sides go over to another protocol."""
+
     def __init__(self, user: UserSide, head: RequestHead, route: Route, site: Site) -> None:
         super().__init__(user, head, route, site)
         self._reader = HeadReader()
@@ -98,6 +101,9 @@ class Exchange(Sending):
                 self._fail(HTTPStatus.BAD_GATEWAY)
             if self._response_body is None:
                 return
+            if self._user.record is not None:
+                assert self._response is not None
+                self._user.record.response_begins(self._response, head)
         self._pass_on(head, data)
 
     def _read_heads(self, data: bytes) -> tuple[bytes, bytes]:
@@ -108,13 +114,13 @@ class Exchange(Sending):
                 break
             raw, data = found
             head = parse_response_head(raw)
-            if head.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            if head.status in self._switching:
                 self._switch(head, data)
                 break
             if head.status >= HTTPStatus.OK:
                 return self._begin(head), data
             if self.head.minor:  # RFC 9110 section 15.2: not for HTTP/1.0
-                self._write(response_for_user(head))
+                self._write(response_for_user(head, self._route.rules))
         return b"", b""
 
     def _begin(self, head: ResponseHead) -> bytes:
@@ -130,10 +136,7 @@ class Exchange(Sending):
             and (framed or body_length == 0)
         )
         connection = connection_header(self.head, keep=self._keep_user)
-        passed = response_for_user(head, connection=connection, framed=framed)
-        if self._user.record is not None:
-            self._user.record.response_begins(head, passed)
-        return passed
+        return response_for_user(head, self._route.rules, connection=connection, framed=framed)
 
     def _write(self, data: bytes) -> None:
         self._meter.down_bytes += len(data)
@@ -239,10 +242,14 @@ class Exchange(Sending):
         """Join both sides: they go over to another protocol (RFC 9110 section 7.8)."""
         if self._user.finished_writing or not agrees_to_upgrade(self.head, head):
             raise HeadError("101 that nobody asked for")
+        self._join(head, response_for_user(head, self._route.rules, switching=True), rest)
+
+    def _join(self, head: ResponseHead, passed: bytes, rest: bytes) -> None:
+        """Send the last head, as the user gets it, and let go."""
         service = self._release()
         assert service is not None
         self._over = True
-        passed, record = response_for_user(head, switching=True), self._user.record
+        record = self._user.record
         if record is not None:
             record.response_begins(head, passed)
         self._write(passed)

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.test_router -*-
-"""Which proxy a request belongs to: by host name, then by path (protocol notes 6.2)."""
+"""Which proxy a request belongs to: by host, user and path (protocol notes 6.2)."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -41,50 +41,60 @@ def _candidates(host: str) -> Iterator[str]:
 
 
 class Router(Generic[T]):
-    """Routes of one port. A location is a prefix of the path; the empty one matches all."""
+    """Routes of one port. A location is a prefix of the path; the empty one matches all.
+
+    Attributes:
+        by_user: whether it matters which user asks.
+    """
 
     def __init__(self) -> None:
-        self._domains: dict[str, dict[str, T]] = {}
+        self.by_user = False
+        self._locations: dict[tuple[str, str], dict[str, T]] = {}  # by domain and user
 
-    def add(self, domain: str, location: str, target: T) -> None:
+    def add(self, domain: str, location: str, target: T, *, user: str = "") -> None:
         """Add a route.
 
         Args:
             domain: a name, ``*.`` and a name, ``*`` or an address.
             location: prefix of paths.
             target: what `find` returns.
+            user: of HTTP's Basic scheme, for whom alone it is; empty: for all.
 
         Raises:
             ProxyRefused: somebody has it.
         """
-        locations = self._domains.setdefault(normalise(domain), {})
+        locations = self._locations.setdefault((normalise(domain), user), {})
         if location in locations:
             raise ProxyRefused("router config conflict")
         locations[location] = target
+        self.by_user = self.by_user or bool(user)
 
-    def remove(self, domain: str, location: str) -> None:
+    def remove(self, domain: str, location: str, *, user: str = "") -> None:
         """Remove a route. One that isn't there is no error."""
-        domain = normalise(domain)
-        locations = self._domains.get(domain, {})
+        key = normalise(domain), user
+        locations = self._locations.get(key, {})
         locations.pop(location, None)
-        if not locations:
-            self._domains.pop(domain, None)
+        if not locations and self._locations.pop(key, None) is not None and user:
+            self.by_user = any(who for _, who in self._locations)
 
-    def find(self, host: str, path: str) -> T | None:
+    def find(self, host: str, path: str, user: str = "") -> T | None:
         """Find the target of a request.
 
         Args:
             host: as the Host header has it.
             path: decoded, without the query.
+            user: who asks; it need not be known whether that is true.
 
         Returns:
             The target of the closest domain that has a location for the path, by the longest of
-            those; None without any.
+            those; None without any. Within a domain routes for this user come first.
         """
+        users = (user, "") if user else ("",)
         for domain in _candidates(normalise(host)):
-            locations = self._domains.get(domain)
-            if locations:
-                fitting = [location for location in locations if path.startswith(location)]
-                if fitting:
-                    return locations[max(fitting, key=len) if len(fitting) > 1 else fitting[0]]
+            for who in users:
+                locations = self._locations.get((domain, who))
+                if locations:
+                    fitting = [location for location in locations if path.startswith(location)]
+                    if fitting:
+                        return locations[max(fitting, key=len) if len(fitting) > 1 else fitting[0]]
         return None

@@ -5,6 +5,7 @@ The other half, and how all of it ends, is `tunnelsvc.gateway.exchange`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -14,8 +15,9 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.gateway.body import Body, body_of
-from tunnelsvc.gateway.rewrite import request_for_backend
+from tunnelsvc.gateway.rewrite import Origin, request_for_backend
 from tunnelsvc.gateway.route import Route, Site, UserSide
+from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream, StreamReader
 from tunnelsvc.relay import Meter
@@ -37,6 +39,7 @@ class Sending(ABC, StreamReader):
     """
 
     log = Logger(namespace="vhost")
+    _make_head: Callable[[RequestHead, Rules, Origin], bytes] = staticmethod(request_for_backend)
 
     def __init__(self, user: UserSide, head: RequestHead, route: Route, site: Site) -> None:
         self._user = user
@@ -91,7 +94,7 @@ class Sending(ABC, StreamReader):
     def _use(self, stream: Stream) -> None:
         self._service = stream
         stream.registerProducer(self, True)
-        head = request_for_backend(self.head, self._route.rules, self._user.origin)
+        head = self._make_head(self.head, self._route.rules, self._user.origin)
         if self._user.record is not None:
             self._user.record.passed_on(self._meter, head)
         if self._request_body.done:
