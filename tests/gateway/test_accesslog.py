@@ -7,6 +7,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from typing import Any
 
 from hypothesis import given, settings
@@ -26,7 +27,7 @@ from tunnelsvc.gateway.accesslog import (
     combined,
 )
 from tunnelsvc.gateway.factory import VhostFactory
-from tunnelsvc.gateway.rewrite import Origin
+from tunnelsvc.gateway.forwarded import Origin, Trust
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.relay import join
 from tunnelsvc.wire.httphead import RequestHead, parse_request_head
@@ -130,6 +131,18 @@ class CombinedTests(FormatCase):
         for field in ("address", "user", "request", "referer", "agent", "host", "proxy", "ttfb"):
             self.assertEqual(line[field], b"-", field)
         self.assertEqual(line["status"], b"%d" % USER_LEFT)
+
+    def test_behind_a_proxy(self) -> None:
+        """Who asks is the user whom a trusted proxy names; of what is no request, the proxy."""
+        origin = Origin(b"10.0.0.1", trust=Trust([IPv4Network("10.0.0.0/8")]))
+        log = self.log("combined")
+        head = head_of(b"/", {b"X-Forwarded-For": b"6.6.6.6, 203.0.113.9, 10.0.0.2"})
+        line = combined(log.begin(origin, head), WHEN)
+        self.assertEqual(fields(line)["address"], b"203.0.113.9")
+        line = combined(log.begin(Origin(b"192.0.2.1"), head), WHEN)
+        self.assertEqual(fields(line)["address"], b"192.0.2.1")
+        line = combined(log.begin_unread(origin, b"x"), WHEN)
+        self.assertEqual(fields(line)["address"], b"10.0.0.1")
 
     def test_no_request(self) -> None:
         """Its first line is shown as far as it came."""

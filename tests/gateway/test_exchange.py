@@ -322,6 +322,14 @@ class FailureTests(VhostCase):
             self.pump()
             self.assert_page(502)
 
+    def test_closed_with_all_of_the_proxy(self) -> None:
+        """The client is gone: it's not the service that is to blame."""
+        self.get()
+        self.service.pool.close()
+        self.service.ends[-1].abortConnection()
+        self.pump()
+        self.assert_page(503)
+
     def test_lost_before_it_was_used(self) -> None:
         self.service.delayed = []
         self.get()

@@ -122,6 +122,16 @@ class ServeTests(VhostCase):
         self.assertIn(b"\r\nConnection: close\r\n", self.shown())
         self.assertTrue(self.at_user.finished)
 
+    def test_old_clients_without_host(self) -> None:
+        """They are served by whoever serves all hosts."""
+        star = self.add_site("*")
+        self.ask(b"GET /x HTTP/1.0\r\n\r\n")
+        self.assertTrue(star.service.received().startswith(b"GET /x HTTP/1.1\r\nHost: \r\n"))
+        star.service.ends[0].write(OK)
+        self.pump()
+        self.assertTrue(self.shown().endswith(b"\r\n\r\nok"))
+        self.assertTrue(self.at_user.finished)
+
     def test_many_answers_of_ours_in_one_go(self) -> None:
         """No recursion, and each has its answer."""
         count = 2000
@@ -186,6 +196,15 @@ class RefusalTests(VhostCase):
             self.ask(b"GET / HTTP/1.1\r\nHost: b.example\r\n\r\n")
             self.assertIn(b"The page you requested was not found.", self.shown())
             self.assert_page(404)
+
+    def test_host_that_was_there(self) -> None:
+        self.router.remove("a.example", "")
+        self.get()
+        self.assertIn(b"<title>This site is offline</title>", self.shown())
+        self.assert_page(503)
+        self.router.add("a.example", "", self.route)
+        self.get()
+        self.assertEqual(len(self.service.ends), 1)
 
     def test_head_has_no_body(self) -> None:
         self.ask(b"HEAD / HTTP/1.1\r\nHost: b.example\r\n\r\n")

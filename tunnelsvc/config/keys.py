@@ -127,6 +127,7 @@ _SERVER: Final = {
     "vhost_http_timeout": Key("vhost_http_timeout_seconds", values.seconds(1)),
     "subdomain_host": Key("subdomain_host", values.domain),
     "custom_404_page": Key("custom_404_page"),
+    "trusted_proxies": Key("trusted_proxies", values.networks),
     "access_log": Key("access_log"),
     "access_log_format": Key("access_log_format", values.access_log_format),
     "detailed_errors_to_client": Key("detailed_errors_to_client", values.boolean),

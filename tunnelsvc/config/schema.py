@@ -2,6 +2,7 @@
 """The values that a configuration file is turned into. Frozen; secrets are masked in ``repr``."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -91,6 +92,8 @@ class ServerConfig:
     vhost_http_timeout_seconds: float = 60.0
     subdomain_host: str = ""
     custom_404_page: str = ""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Proxies before the server, whose X-Forwarded headers are believed."""
     access_log: str = ""
     """Path of the file for a line a request; empty: none."""
     access_log_format: str = "combined"

@@ -24,7 +24,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from tunnelsvc.gateway.rewrite import Origin
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.rules import credentials_of
 from tunnelsvc.relay import Meter
 from tunnelsvc.wire.httphead import RequestHead, ResponseHead
@@ -153,6 +153,11 @@ class Record:
         return self.page_bytes + max(0, passed)
 
     @property
+    def address(self) -> bytes:
+        """The user's, as well as it is known; empty: there is none."""
+        return self.origin.address if self.head is None else self.origin.user_of(self.head)
+
+    @property
     def user(self) -> bytes:
         """The user of Basic credentials, whether they were right or not."""
         head = self.head
@@ -211,7 +216,7 @@ def combined(record: Record, ended: float) -> bytes:
         line = b"%b %b HTTP/1.%d" % (head.method, head.target, head.minor)
         host = head.host
     return b'%b - %b [%b] "%b" %d %d "%b" "%b" "%b" "%b" %b %.3f\n' % (
-        _word(record.origin.address),
+        _word(record.address),
         _word(record.user),
         _local_second(int(record.began)),
         _quotable(line),
@@ -236,7 +241,7 @@ def as_json(record: Record, ended: float) -> bytes:
     head = record.head
     fields = {
         "time": f"{_utc_second(int(record.began))}.{int(record.began * 1000) % 1000:03}Z",
-        "remote_addr": _text(record.origin.address),
+        "remote_addr": _text(record.address),
         "user": _text(record.user),
         "method": _text(head.method) if head else None,
         "path": _text(head.target if head else record.line),

@@ -19,6 +19,12 @@ def find_route(router: Router[Route], head: RequestHead) -> Route | None:
     return router.find(head.host.decode(), _text(path), user)
 
 
+def absence(router: Router[Route], head: RequestHead) -> HTTPStatus:
+    """Give the status for a request that no proxy was found for."""
+    missed = router.misses(head.host.decode())
+    return HTTPStatus.SERVICE_UNAVAILABLE if missed else HTTPStatus.NOT_FOUND
+
+
 def refusal(head: RequestHead) -> HTTPStatus:
     """Give the status for a request without the right credentials (RFC 9110 section 15.5.8)."""
     if head.is_for_proxy:

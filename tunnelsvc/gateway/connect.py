@@ -10,7 +10,8 @@ from http import HTTPStatus
 from typing import Final
 
 from tunnelsvc.gateway.exchange import Exchange
-from tunnelsvc.gateway.rewrite import Origin, as_it_came
+from tunnelsvc.gateway.forwarded import Origin
+from tunnelsvc.gateway.rewrite import as_it_came
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.wire.httphead import HeadError, RequestHead, ResponseHead
 

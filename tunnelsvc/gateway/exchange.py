@@ -186,7 +186,7 @@ class Exchange(Sending):
             self._user.deadline.unset()
             self._open()
         else:
-            self._fail(HTTPStatus.BAD_GATEWAY)
+            self._service_failed()
 
     # Ends.
 

@@ -14,12 +14,13 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.gateway.admission import find_route, refusal
+from tunnelsvc.gateway.admission import absence, find_route, refusal
 from tunnelsvc.gateway.connect import ConnectExchange
 from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.exchange import Exchange
+from tunnelsvc.gateway.forwarded import Origin, origin_of
 from tunnelsvc.gateway.negotiation import prefers_json
-from tunnelsvc.gateway.rewrite import Origin, connection_header, keeps_alive
+from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
 from tunnelsvc.gateway.route import Site
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
@@ -85,8 +86,8 @@ class VhostProtocol(Protocol):
 
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
-        address = getattr(stream.getPeer(), "host", "")
-        self.origin = Origin(address.encode(), self._site.scheme)
+        peer = getattr(stream.getPeer(), "host", "")
+        self.origin = origin_of(peer, self._site.scheme, self._site.trust)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
 
@@ -160,7 +161,7 @@ class VhostProtocol(Protocol):
             name = route.name if route is not None else ""
             self.record = self._site.access_log.begin(self.origin, head, name)
         if route is None:
-            self._refuse(head, HTTPStatus.NOT_FOUND, complete=head.length == 0)
+            self._refuse(head, absence(self._site.router, head), complete=head.length == 0)
         elif not route.rules.admit(head):
             self._refuse(head, refusal(head), complete=head.length == 0)
         else:

@@ -5,11 +5,12 @@ What is left keeps its order and case (RFC 9110 section 7.6).
 """
 
 from http import HTTPStatus
+from itertools import product
 from typing import Final
 
-from attrs import frozen
-
+from tunnelsvc.gateway.forwarded import Origin, by_proxy
 from tunnelsvc.gateway.rules import Rules
+from tunnelsvc.gateway.sameorigin import behind_new_host
 from tunnelsvc.wire.httphead import Head, Header, Length, RequestHead, ResponseHead
 
 _OF_ONE_CONNECTION: Final = frozenset(
@@ -25,28 +26,27 @@ _OF_ONE_CONNECTION: Final = frozenset(
 )
 _NEVER_DROPPED: Final = frozenset({b"content-length", b"host", b"transfer-encoding"})
 """Whoever names one of these in Connection wants the message to be read differently behind us."""
+_SEPARATORS: Final = tuple(product((b"-", b"_"), repeat=2))
 _FORWARDED: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+    {
+        b"forwarded",
+        # WSGI and CGI can't tell the one character from the other: HTTP_X_REAL_IP.
+        *(
+            b"x%bforwarded%b" % pair + end
+            for pair in _SEPARATORS
+            for end in (b"for", b"host", b"proto")
+        ),
+        *(b"x%breal%bip" % pair for pair in _SEPARATORS),
+    }
 )
+_EXPECT: Final = frozenset({b"expect"})
+"""Nobody who speaks HTTP/1.0 can be told to go on (RFC 9110 section 10.1.1)."""
 _TRAILER: Final = frozenset({b"trailer"})
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 _IN_REQUESTS: Final = _OF_ONE_CONNECTION | _FORWARDED
 _IN_REQUESTS_WITHOUT_CHUNKS: Final = _IN_REQUESTS | _TRAILER
 _H2C: Final = b"h2c"
 """Upgrading to HTTP/2 would take later requests of the connection past the router."""
-
-
-@frozen
-class Origin:
-    """Where a request came from, for the X-Forwarded headers.
-
-    Attributes:
-        address: the user's IP address; empty if there is none.
-        scheme: ``http`` or ``https``, as the user sees it.
-    """
-
-    address: bytes
-    scheme: bytes = b"http"
 
 
 def wanted_upgrade(head: RequestHead) -> bytes:
@@ -87,6 +87,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     """
     chunked = head.length is Length.CHUNKED
     dropped = _and_named(head, _IN_REQUESTS if chunked else _IN_REQUESTS_WITHOUT_CHUNKS)
+    if not head.minor:
+        dropped |= _EXPECT
     if rules.names:
         dropped |= rules.names
     host = rules.host or head.host
@@ -96,6 +98,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
         for lowered, (name, value) in zip(head.names, head.headers, strict=True)
         if lowered not in dropped
     ]
+    if rules.host:
+        headers = list(behind_new_host(headers, head.host, host))
     headers += _for_next(head)
     headers += _forwarded(head, rules, origin)
     headers += rules.headers
@@ -173,14 +177,17 @@ def _for_next(head: RequestHead) -> list[Header]:
 
 
 def _forwarded(head: RequestHead, rules: Rules, origin: Origin) -> list[Header]:
-    address = origin.address
-    way = head.values(b"x-forwarded-for") if address else []
-    headers = [
-        (b"X-Forwarded-For", b", ".join([*way, address])),
-        (b"X-Forwarded-Host", head.host),
-        (b"X-Forwarded-Proto", origin.scheme),
-        (b"X-Real-IP", address),
-    ]
+    if origin.trust is not None:
+        headers = by_proxy(head, origin)
+    else:
+        address = origin.address
+        way = head.values(b"x-forwarded-for") if address and origin.extends else []
+        headers = [
+            (b"X-Forwarded-For", b", ".join([*way, address])),
+            (b"X-Forwarded-Host", head.host),
+            (b"X-Forwarded-Proto", origin.scheme),
+            (b"X-Real-IP", address),
+        ]
     if rules.names:
         headers = [header for header in headers if header[0].lower() not in rules.names]
     return [header for header in headers if header[1]]

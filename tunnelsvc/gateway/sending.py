@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.gateway.body import Body, body_of
-from tunnelsvc.gateway.rewrite import Origin, request_for_backend
+from tunnelsvc.gateway.forwarded import Origin
+from tunnelsvc.gateway.rewrite import request_for_backend
 from tunnelsvc.gateway.route import Route, Site, UserSide
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.handover import attach
@@ -58,6 +59,11 @@ class Sending(ABC, StreamReader):
     @abstractmethod
     def _fail(self, status: int) -> None:
         """End badly."""
+
+    def _service_failed(self) -> None:
+        """End badly, and say whose fault it is: the service's, or that of who is gone with it."""
+        gone = self._route.backend.closed
+        self._fail(HTTPStatus.SERVICE_UNAVAILABLE if gone else HTTPStatus.BAD_GATEWAY)
 
     # The way to the service.
 
