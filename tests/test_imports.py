@@ -36,6 +36,8 @@ NOBODY: Final = {
 NOT_THE_SERVER: Final = {
     "tunnelsvc.admin": "no dashboard",
     "tunnelsvc.client": "of the other program",
+    "tunnelsvc.gateway.accesslog": "no access log",
+    "tunnelsvc.linefile": "likewise",
     "twisted.internet.endpoints": "the server dials nobody",
 }
 NOT_THE_CLIENT: Final = {

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.loglines import LogLines
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.logs import LEVELS, MOST_FIELD_CHARACTERS, DailyFile, format_line, make_observer
 from tunnelsvc.units import DAY
@@ -187,6 +188,27 @@ class ObserverTests(SynchronousTestCase):
         self.assertEqual(before, "yesterday")
         self.assertTrue(line.endswith("[I] [n] größer"))
 
+    def test_reopen(self) -> None:
+        """The file is opened anew; one that can't be is said to be written on."""
+        lines = LogLines(self)
+        path = Path(self.mktemp())
+        observer = make_observer(file=str(path))
+        path.rename(f"{path}.1")
+        observer.reopen()
+        self.assertTrue(path.exists())
+        path.unlink()
+        path.mkdir()
+        observer.reopen()
+        (line,) = lines
+        self.assertIn(f"log_file = {path.absolute()}: can't be opened anew: Is a directory", line)
+
+    def test_reopen_the_console(self) -> None:
+        console = io.StringIO()
+        observer = make_observer(stdout=console)
+        observer.reopen()
+        observer(event("here", log_level=LogLevel.info, log_namespace="n"))
+        self.assertIn("here", console.getvalue())
+
     def test_file_that_cannot_be_written(self) -> None:
         path = self.mktemp() + "/nowhere/frps.log"
         error = self.assertRaises(ConfigError, make_observer, file=path)
@@ -252,6 +274,34 @@ class DailyFileTests(SynchronousTestCase):
         (self.directory / "frps.log.1999-12-31").touch()
         self.open(max_days=0)
         self.assertIn("frps.log.1999-12-31", self.names())
+
+    def test_reopen(self) -> None:
+        """What somebody else renamed keeps what it has; the path gets a new file."""
+        file = self.open()
+        file.write("before\n")
+        moved = self.path.rename(self.directory / "frps.log.1")
+        file.write("meanwhile\n")
+        file.reopen()
+        file.write("after\n")
+        self.assertEqual(moved.read_text(encoding="utf-8"), "before\nmeanwhile\n")
+        self.assertEqual(self.path.read_text(encoding="utf-8"), "after\n")
+
+    def test_reopen_what_is_there(self) -> None:
+        file = self.open()
+        file.write("before\n")
+        file.reopen()
+        file.lastDate = file.toDate()
+        file.write("after\n")
+        self.assertEqual(self.path.read_text(encoding="utf-8"), "before\nafter\n")
+
+    def test_reopen_in_vain(self) -> None:
+        """If the path can't be opened, the renamed file is written on."""
+        file = self.open()
+        moved = self.path.rename(self.directory / "frps.log.1")
+        self.path.mkdir()
+        self.assertRaises(OSError, file.reopen)
+        file.write("after\n")
+        self.assertEqual(moved.read_text(encoding="utf-8"), "after\n")
 
     def test_clock_of_the_machine(self) -> None:
         file = DailyFile(str(self.path), 3)

@@ -5,6 +5,7 @@ import atexit
 import io
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -48,6 +49,9 @@ class Reactor(MemoryReactorClock):
             function(*args, **kwargs)
         if self.running:
             self.stop()
+
+    def callFromThread(self, call: Callable[[], None]) -> None:
+        call()
 
     def stop(self) -> None:
         if not self.running:
@@ -139,6 +143,23 @@ class RunTests(ProgramCase):
         self.patch(sys, "__stderr__", None)
         program.fail("there is nowhere to say so")
         self.assertEqual(program.exit_status, 1)
+
+    def test_hangup(self) -> None:
+        """While it runs, SIGHUP opens the log anew and calls the hooks; it ends nothing."""
+        before = signal.getsignal(signal.SIGHUP)
+        path = Path(self.mktemp())
+        program = self.program(LogConfig(file=str(path)))
+        renamed: list[bool] = []
+        program.on_hangup.append(lambda: renamed.append(path.exists()))
+
+        def hang_up() -> None:
+            path.rename(f"{path}.1")
+            os.kill(os.getpid(), signal.SIGHUP)
+
+        self.reactor.callWhenRunning(hang_up)
+        self.assertEqual(run(program), 0)
+        self.assertEqual(renamed, [True])
+        self.assertIs(signal.getsignal(signal.SIGHUP), before)
 
     def test_busy_port(self) -> None:
         program = self.program()

@@ -42,6 +42,12 @@ class UnitTests(SynchronousTestCase):
     def test_client(self) -> None:
         self.verify("tunnel-client@.service", "tunnel-client@office.service")
 
+    def test_reload(self) -> None:
+        """``systemctl reload`` opens the log files anew."""
+        for unit in sorted(UNITS.iterdir()):
+            lines = unit.read_text(encoding="utf-8").splitlines()
+            self.assertIn("ExecReload=/bin/kill -HUP $MAINPID", lines)
+
     def test_commands(self) -> None:
         """What the units start is what our command line knows."""
         known = [row[0] for row in CommandOptions.subCommands]

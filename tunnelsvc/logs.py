@@ -18,7 +18,6 @@ from typing import IO, Any, Final, TypeAlias
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
-    ILogObserver,
     LogEvent,
     Logger,
     LogLevel,
@@ -200,6 +199,15 @@ class DailyFile(DailyLogFile):
         super().rotate()
         self._delete_old()
 
+    def reopen(self) -> None:
+        """Go on in the file that has the path now: somebody else has renamed ours.
+
+        Raises:
+            OSError: it can't be written; ours is still open.
+        """
+        with Path(self.path).open("ab+"):
+            super().reopen()
+
     def _delete_old(self) -> None:
         if self._max_days <= 0:
             return
@@ -211,6 +219,35 @@ class DailyFile(DailyLogFile):
                     path.unlink()
 
 
+class Observer(FilteringLogObserver):
+    """Shows the events of a level, and those above, on the console or in a file.
+
+    Args:
+        target: where a line is written, and perhaps an escape sequence for its color.
+        level: the lowest that is shown.
+    """
+
+    log = Logger(namespace="logs")
+
+    def __init__(self, target: Any, level: Level, *, color: bool = False) -> None:
+        writer = FileLogObserver(target, lambda event: format_line(event, color=color))
+        super().__init__(writer, [_level_filter(level)])
+        self._target = target
+
+    def reopen(self) -> None:
+        """Open the file anew, if it is one; one that can't be opened is no reason to stop."""
+        if not isinstance(self._target, DailyFile):
+            return
+        try:
+            self._target.reopen()
+        except OSError as why:
+            self.log.error(
+                "log_file = {path}: can't be opened anew: {why}; the old file is written on",
+                path=self._target.path,
+                why=why.strerror,
+            )
+
+
 def make_observer(
     *,
     file: str = CONSOLE,
@@ -218,7 +255,7 @@ def make_observer(
     max_days: int = 3,
     disable_color: bool = False,
     stdout: IO[str] | None = None,
-) -> ILogObserver:
+) -> Observer:
     """Build what the values of ``log_file``, ``log_level`` and so on ask for.
 
     Args:
@@ -233,14 +270,8 @@ def make_observer(
     """
     if file == CONSOLE:
         target = stdout or sys.stdout
-        observer = _writer(target, color=target.isatty() and not disable_color)
-    else:
-        observer = _writer(_open(file, max_days), color=False)
-    return FilteringLogObserver(observer, [_level_filter(LEVELS[level])])
-
-
-def _writer(target: Any, *, color: bool) -> FileLogObserver:
-    return FileLogObserver(target, lambda event: format_line(event, color=color))
+        return Observer(target, LEVELS[level], color=target.isatty() and not disable_color)
+    return Observer(_open(file, max_days), LEVELS[level])
 
 
 def _open(path: str, max_days: int) -> DailyFile:

@@ -20,6 +20,7 @@ from twisted.python.usage import Options
 from tunnelsvc import __version__
 from tunnelsvc.config.schema import LogConfig
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.hangup import Hangup
 from tunnelsvc.logs import CONSOLE, make_observer
 from tunnelsvc.notify import Notifier
 
@@ -99,6 +100,7 @@ class Program(MultiService):
         reactor: as given.
         exit_status: of the process; 1 after `fail`.
         on_started: called when all services have started.
+        on_hangup: called one by one on SIGHUP, by the reactor; see `tunnelsvc.hangup`.
     """
 
     log = Logger(namespace="tunnelsvc")
@@ -121,6 +123,8 @@ class Program(MultiService):
         self._launcher = launcher or {}
         self._notifier = Notifier(environ)
         self._prepared = False
+        self._hangup = Hangup(reactor, self._stop_reactor)
+        self.on_hangup = self._hangup.hooks
 
     def setServiceParent(self, parent: Any) -> None:
         """Let the application of twistd log as our file says, and end with our exit status.
@@ -137,10 +141,21 @@ class Program(MultiService):
         if isinstance(parent, Componentized):
             log_config = log_under_twistd(self.log_config, self._launcher)
             if log_config is not None:
-                with config_errors_exit():
-                    parent.setComponent(ILogObserver, make_observer(**asdict(log_config)))
+                parent.setComponent(ILogObserver, self.open_log(log_config))
             atexit.register(self._end_process)
         super().setServiceParent(parent)
+
+    def open_log(self, log_config: LogConfig) -> ILogObserver:
+        """Make the observer that logs there, and opens its file anew on SIGHUP.
+
+        Raises:
+            SystemExit: the file can't be written.
+        """
+        with config_errors_exit():
+            observer = make_observer(**asdict(log_config))
+        # Before the others, who may have something to say.
+        self.on_hangup.insert(0, observer.reopen)
+        return observer
 
     def _end_process(self) -> None:
         if self.exit_status:
@@ -160,6 +175,7 @@ class Program(MultiService):
         """Start all services."""
         if not self._prepared:  # The twist runner knows no privileges.
             self.privilegedStartService()
+        self._hangup.listen()
         super().startService()
         if self.on_started is not None:
             self.on_started()
@@ -168,10 +184,15 @@ class Program(MultiService):
         """Stop all services; fires when that is done, or took too long."""
         self._notifier.stopping()
         stopped: Deferred[Any] = super().stopService()
-        return stopped.addTimeout(STOP_SECONDS, self.reactor, self._not_stopped)
+        stopped.addTimeout(STOP_SECONDS, self.reactor, self._not_stopped)
+        return stopped.addBoth(self._stopped)
 
     def _not_stopped(self, _result: object, limit: float) -> None:
         self.log.error("not all services stop within {limit} s", limit=limit)
+
+    def _stopped(self, result: object) -> object:
+        self._hangup.unlisten()
+        return result
 
     def ready(self, status: str) -> None:
         """Tell the service manager that we do our work now.
@@ -210,8 +231,7 @@ def run(program: Program) -> int:
     Raises:
         SystemExit: the log file can't be written.
     """
-    with config_errors_exit():
-        observer = make_observer(**asdict(program.log_config))
+    observer = program.open_log(program.log_config)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     try:
         program.privilegedStartService()

@@ -41,7 +41,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
         reactor: what everything runs on.
 
     Raises:
-        SystemExit: a TLS file can't be used; the problems are on standard error.
+        SystemExit: a file can't be used; the problems are on standard error.
     """
     config = options.loaded.config
     program = Program(
@@ -50,6 +50,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     with config_errors_exit():
         server = TunnelServer(config, reactor)
         server.setServiceParent(program)
+        program.on_hangup.append(server.reopen_logs)
         if config.dashboard.port:
             # Half of the start-up time of a server that has no dashboard.
             from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415

@@ -71,6 +71,24 @@ class ServerTests(ConfigTestCase):
         self.assertSays("dashboard_port = 0\nvhost_http_port = 0\n")
         self.assertSays(f"{password}dashboard_port = 7500\n")
 
+    def test_access_log(self) -> None:
+        """It has a file of its own, and requests to write about."""
+        vhost = "vhost_http_port = 80\n"
+        self.assertSays(f"{vhost}access_log = a.log\naccess_log_format = json\nlog_file = b.log\n")
+        self.assertSays(f"{vhost}access_log =\naccess_log_format = combined\n")
+        self.assertSays(
+            f"{vhost}access_log = a.log\nlog_file = a.log\n",
+            "4: [common] access_log = a.log: can't be the log_file; give it a file of its own",
+        )
+        self.assertSays(
+            "access_log = a.log\n",
+            "3: [common] access_log: stays empty: without vhost_http_port there are no requests",
+        )
+        self.assertSays(
+            f"{vhost}access_log_format = json\n",
+            "4: [common] access_log_format: ignored: there is no access_log",
+        )
+
 
 class ClientTests(ConfigTestCase):
     def assertSays(self, text: str, *lines: str) -> None:

@@ -54,6 +54,10 @@ class WordTests(ValueTestCase):
         options = "not one of trace, debug, info, warn, error"
         self.assertRefused(values.log_level, options, ["", "warning", "verbose", "3"])
 
+    def test_access_log_format(self) -> None:
+        self.assertTaken(values.access_log_format, {"json": "json", "Combined": "combined"})
+        self.assertRefused(values.access_log_format, "not one of combined, json", ["", "common"])
+
     def test_user_name(self) -> None:
         self.assertTaken(values.user_name, {"": "", "böb": "böb"})
         self.assertRefused(values.user_name, 'can\'t hold a ":"', ["bob:", ":"])

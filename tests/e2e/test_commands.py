@@ -14,7 +14,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.e2e.services import connected, echo, is_closed, serves_echo
+from tests.e2e.services import connected, echo, echo_once, is_closed, serves_echo
 from tests.e2e.tunnel import Options, TunnelTestCase, tcp_proxy
 from tests.programs import (
     OUR_CLIENT,
@@ -186,6 +186,24 @@ class LifeTests(TunnelTestCase):
                     self.assertEqual(program.wait(), 0, program.excerpt())
                 self.assertTrue(is_closed(user))
 
+    def test_hangup(self) -> None:
+        """SIGHUP has both programs open their log anew; users notice nothing."""
+        options = {"log_file": self.directory / "server.log"}
+        server = self.start_server(options)
+        client = self.start_client(self.proxies)
+        log = self.directory / "server.log"
+        with connected(self.port) as user:
+            moved = log.rename(self.directory / "server.log.1")
+            for program in (server, client):
+                program.process.send_signal(signal.SIGHUP)
+            eventually(log.exists, "a new log file")
+            client.wait_for("log files were opened anew")
+            self.assertTrue(echo_once(user))
+        self.assertIn("tunnel server started successfully", moved.read_text(encoding="utf-8"))
+        eventually(lambda: "log files were opened anew" in log.read_text(encoding="utf-8"), "line")
+        for program in (client, server):
+            self.assertEqual(program.stop(), 0, program.excerpt())
+
     def test_dead_service(self) -> None:
         """If the local service is gone, its user learns at once, and the log has one line."""
         self.start_server()
@@ -255,6 +273,9 @@ class TwistdTests(TunnelTestCase):
         eventually(lambda: "[echo] start proxy success" in self.log_of("tunnel-client"), "login")
         self.assertTrue(serves_echo(self.port))
         for name in self.configs:
+            self.hang_up(name)
+        self.assertTrue(serves_echo(self.port))
+        for name in self.configs:
             self.stop_daemon(name)
             self.assertFalse(self.pid_file(name).exists())
         self.assertNotIn("Traceback", self.log_of("tunnel-client") + self.log_of("tunnel-server"))
@@ -294,6 +315,13 @@ class TwistdTests(TunnelTestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         eventually(self.pid_file(name).exists, "a pid file")
         self.addCleanup(self.stop_daemon, name)
+
+    def hang_up(self, name: str) -> None:
+        """Rotate the log of one as logrotate does, and wait until it writes the new file."""
+        log = self.directory / f"{name}.log"
+        log.rename(f"{log}.1")
+        os.kill(int(self.pid_file(name).read_text(encoding="ascii")), signal.SIGHUP)
+        eventually(lambda: "log files were opened anew" in self.log_of(name), "a new log file")
 
     def stop_daemon(self, name: str) -> None:
         """End it and wait until it is gone."""

@@ -88,6 +88,8 @@ class Service:
 class FakeRoute:
     """Where requests go, and what was told about them."""
 
+    name = "web"
+
     def __init__(self, service: Service, rules: Rules) -> None:
         self.service = service
         self.rules = rules

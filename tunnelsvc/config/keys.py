@@ -128,6 +128,8 @@ _SERVER: Final = {
     "subdomain_host": Key("subdomain_host", values.domain),
     "custom_404_page": Key("custom_404_page"),
     "trusted_proxies": Key("trusted_proxies", values.networks),
+    "access_log": Key("access_log"),
+    "access_log_format": Key("access_log_format", values.access_log_format),
     "detailed_errors_to_client": Key("detailed_errors_to_client", values.boolean),
     "allow_ports": Key("allow_ports", values.port_ranges),
     "max_ports_per_client": Key("max_ports_per_client", values.count),

@@ -94,6 +94,10 @@ class ServerConfig:
     custom_404_page: str = ""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Proxies before the server, whose X-Forwarded headers are believed."""
+    access_log: str = ""
+    """Path of the file for a line a request; empty: none."""
+    access_log_format: str = "combined"
+    """``combined`` or ``json``."""
     token: str = secret()
     authenticate_heartbeats: bool = False
     authenticate_new_work_conns: bool = False

@@ -15,6 +15,7 @@ def server(config: ServerConfig, common: Section, report: Report) -> None:
             "everybody is trusted: users can say that they are somebody else",
             common.find("trusted_proxies"),
         )
+    _access_log(config, common, report)
     if not config.token:
         report.warn(
             f"NO TOKEN: whoever reaches port {config.bind_port} can use this server; set token "
@@ -71,3 +72,17 @@ def _dashboard_port(config: ServerConfig, common: Section, report: Report) -> No
     for name, port in others.items():
         if port and port == config.dashboard.port:
             report.problem(f"already the {name}", common.find("dashboard_port"))
+
+
+def _access_log(config: ServerConfig, common: Section, report: Report) -> None:
+    if not config.access_log:
+        if config.access_log_format != "combined":
+            report.warn("ignored: there is no access_log", common.find("access_log_format"))
+    elif config.access_log == config.log.file:
+        report.problem(
+            "can't be the log_file; give it a file of its own", common.find("access_log")
+        )
+    elif not config.vhost_http_port:
+        report.warn(
+            "stays empty: without vhost_http_port there are no requests", common.find("access_log")
+        )

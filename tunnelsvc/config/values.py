@@ -6,7 +6,7 @@ would be right. The error never repeats the text, which may be secret.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -31,6 +31,7 @@ MAX_HOST_CHARACTERS: Final = 253
 MAX_NAME_CHARACTERS: Final = 255
 
 LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error")
+ACCESS_LOG_FORMATS: Final = ("combined", "json")
 
 # The words of Go's ini.v1, in any case.
 _YES: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
@@ -119,11 +120,19 @@ def keepalive(value: str) -> float:
     return float(max(number, -1))
 
 
-def log_level(value: str) -> str:
-    """Take how much is logged."""
-    if value.lower() not in LOG_LEVELS:
-        raise BadValueError(f"not one of {', '.join(LOG_LEVELS)}")
-    return value.lower()
+def _one_of(words: Collection[str]) -> Callable[[str], str]:
+    """Make a parser of words in any case."""
+
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise BadValueError(f"not one of {', '.join(words)}")
+        return value.lower()
+
+    return parse
+
+
+log_level = _one_of(LOG_LEVELS)
+access_log_format = _one_of(ACCESS_LOG_FORMATS)
 
 
 def host(value: str) -> str:

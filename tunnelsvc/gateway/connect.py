@@ -52,4 +52,4 @@ class ConnectExchange(Exchange):
         if self._user.finished_writing or head.status == HTTPStatus.SWITCHING_PROTOCOLS:
             raise HeadError("a connection that nobody asked for")
         first = b"HTTP/1.1 %d %b" % (head.status, head.reason)
-        self._join(as_it_came(first, head, without=_NO_LENGTHS), rest)
+        self._join(head, as_it_came(first, head, without=_NO_LENGTHS), rest)

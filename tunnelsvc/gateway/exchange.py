@@ -19,7 +19,7 @@ How an exchange ends
 """
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
@@ -46,6 +46,9 @@ from tunnelsvc.wire.httphead import (
     ResponseHead,
     parse_response_head,
 )
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import Record
 
 HALF_CLOSED_IDLE_SECONDS: Final = 1 * MINUTE
 """How long nothing may move of a response to a user who finished his direction. Most who did are
@@ -99,6 +102,9 @@ class Exchange(Sending):
                 self._fail(HTTPStatus.BAD_GATEWAY)
             if self._response_body is None:
                 return
+            if self._user.record is not None:
+                assert self._response is not None
+                self._user.record.response_begins(self._response, head)
         self._pass_on(head, data)
 
     def _read_heads(self, data: bytes) -> tuple[bytes, bytes]:
@@ -237,14 +243,17 @@ class Exchange(Sending):
         """Join both sides: they go over to another protocol (RFC 9110 section 7.8)."""
         if self._user.finished_writing or not agrees_to_upgrade(self.head, head):
             raise HeadError("101 that nobody asked for")
-        self._join(response_for_user(head, self._route.rules, switching=True), rest)
+        self._join(head, response_for_user(head, self._route.rules, switching=True), rest)
 
-    def _join(self, head: bytes, rest: bytes) -> None:
-        """Send the last head, and let go."""
+    def _join(self, head: ResponseHead, passed: bytes, rest: bytes) -> None:
+        """Send the last head, as the user gets it, and let go."""
         service = self._release()
         assert service is not None
         self._over = True
-        self._write(head)
+        record = self._user.record
+        if record is not None:
+            record.response_begins(head, passed)
+        self._write(passed)
         self._site.join(
             self._user.stream,
             service,
@@ -253,7 +262,12 @@ class Exchange(Sending):
             clock=self._site.clock,
             far_half_closes=self._route.backend.half_closes,
             meter=self._meter,
-        ).addCallback(lambda _: self._route.exchange_finished(self._meter))
+        ).addCallback(lambda _: self._unjoined(record))
+
+    def _unjoined(self, record: "Record | None") -> None:
+        self._route.exchange_finished(self._meter)
+        if record is not None:
+            record.end(complete=True)
 
     # A user who can't be heard leaving; the time limits before are the request's.
 

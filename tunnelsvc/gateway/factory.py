@@ -2,6 +2,7 @@
 """Where users' HTTP connections come from: a port of their own, or the bind port."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
@@ -13,6 +14,9 @@ from tunnelsvc.gateway.route import Joiner, Route, Site
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import AccessLog
 
 
 class VhostFactory(ServerFactory):
@@ -30,6 +34,7 @@ class VhostFactory(ServerFactory):
         join: Joiner,
         connections: Connections | None = None,
         trusted_proxies: Sequence[Network] = (),
+        access_log: "AccessLog | None" = None,
     ) -> None:
         """Begin.
 
@@ -41,6 +46,7 @@ class VhostFactory(ServerFactory):
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of those to the port of our own.
             trusted_proxies: whom to believe who a request is from; empty: as frp does it.
+            access_log: takes note of every request.
         """
         self._connections = connections or Connections()
         self._site = Site(
@@ -50,6 +56,7 @@ class VhostFactory(ServerFactory):
             pages=Pages(custom_404_page),
             join=join,
             trust=Trust(trusted_proxies) if trusted_proxies else None,
+            access_log=access_log,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002

@@ -7,7 +7,7 @@ noticed that the user left.
 """
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
@@ -26,6 +26,9 @@ from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import Record
 
 HEAD_SECONDS: Final = 1 * MINUTE
 """How long a head may take from its first byte, or from the connection; frp's figure."""
@@ -52,6 +55,7 @@ class VhostProtocol(Protocol):
 
     stream: Stream
     origin: Origin
+    record: "Record | None" = None
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -145,7 +149,7 @@ class VhostProtocol(Protocol):
             raw, self._unread = found
             head = parse_request_head(raw)
         except HeadError as error:
-            self._refuse_unread(error.status)
+            self._refuse_unread(error.status, b"" if begun else data)
             return
         self.deadline.unset()
         self._serve(head)
@@ -153,6 +157,9 @@ class VhostProtocol(Protocol):
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
         route = find_route(self._site.router, head)
+        if self._site.access_log is not None:
+            name = route.name if route is not None else ""
+            self.record = self._site.access_log.begin(self.origin, head, name)
         if route is None:
             self._refuse(head, absence(self._site.router, head), complete=head.length == 0)
         elif not route.rules.admit(head):
@@ -195,6 +202,7 @@ class VhostProtocol(Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.user_lost()
+        self._end_record(complete=False)
 
     # The send buffer, as the stream tells of it.
 
@@ -226,6 +234,8 @@ class VhostProtocol(Protocol):
     def finished(self, *, keep: bool) -> None:
         """Go on with the next request, or end."""
         self._exchange = None
+        if self.record is not None:
+            self._end_record(complete=True)
         if keep:
             self._wait(KEEPALIVE_SECONDS)
             self.advance()
@@ -242,12 +252,13 @@ class VhostProtocol(Protocol):
     def broken(self) -> None:
         """Reset the connection."""
         self._exchange = None
+        self._end_record(complete=False)
         self._reset()
 
     def hand_over(self) -> bytes:
         """Leave the stream; return what was read and not used."""
         self._forget()
-        self._exchange = None
+        self._exchange = self.record = None
         self.stream.unregisterProducer()
         unread, self._unread = self._unread, b""
         return unread
@@ -262,9 +273,12 @@ class VhostProtocol(Protocol):
         self._respond(status, body=head.method != b"HEAD", connection=connection, as_json=as_json)
         self.finished(keep=keep)
 
-    def _refuse_unread(self, status: int) -> None:
-        """Answer what isn't a request, and end."""
+    def _refuse_unread(self, status: int, data: bytes = b"") -> None:
+        """Answer what isn't a request, and end; `data` is how it begins, if that is known."""
+        if self._site.access_log is not None:
+            self.record = self._site.access_log.begin_unread(self.origin, data)
         self._respond(status, body=True, connection=b"close")
+        self._end_record(complete=True)
         self._end()
 
     def _respond(
@@ -272,9 +286,16 @@ class VhostProtocol(Protocol):
     ) -> None:
         now = self._site.clock.seconds()
         pages = self._site.pages
-        self.stream.write(
-            pages.response(status, body=body, connection=connection, now=now, as_json=as_json)
-        )
+        page = pages.response(status, body=body, connection=connection, now=now, as_json=as_json)
+        if self.record is not None:
+            self.record.answered(status, page)
+        self.stream.write(page)
+
+    def _end_record(self, *, complete: bool) -> None:
+        """Let the line of the request under way be written, if there is to be one."""
+        record, self.record = self.record, None
+        if record is not None:
+            record.end(complete=complete)
 
     def _end(self) -> None:
         """Close after all that was written; see `LINGER_SECONDS`."""

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.gateway.test_exchange -*-
 """What the parts of the vhost path ask of each other, and of those around it."""
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -16,9 +16,16 @@ from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
 
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import AccessLog, Record
+
 
 class Route(Protocol):
     """Where requests go: an http proxy."""
+
+    @property
+    def name(self) -> str:
+        """How the access log calls it."""
 
     @property
     def rules(self) -> Rules:
@@ -47,11 +54,13 @@ class UserSide(Protocol):
         stream: the connection.
         origin: who the user is, for the service.
         deadline: for the exchange while it lasts.
+        record: of the request under way, for the access log; None if there is no log.
     """
 
     stream: Stream
     origin: Origin
     deadline: Deadline
+    record: "Record | None"
 
     @property
     def full(self) -> bool:
@@ -110,6 +119,7 @@ class Site:
         join: joins the two sides of an upgraded connection.
         scheme: ``http`` or ``https``, as the users see it.
         trust: whom to believe who a request is from (``trusted_proxies``); None: the key isn't set.
+        access_log: takes note of every request; None: nobody wants to know.
     """
 
     router: Router[Route]
@@ -119,3 +129,4 @@ class Site:
     join: Joiner
     scheme: bytes = b"http"
     trust: Trust | None = None
+    access_log: "AccessLog | None" = None

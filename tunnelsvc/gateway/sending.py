@@ -101,6 +101,8 @@ class Sending(ABC, StreamReader):
         self._service = stream
         stream.registerProducer(self, True)
         head = self._make_head(self.head, self._route.rules, self._user.origin)
+        if self._user.record is not None:
+            self._user.record.passed_on(self._meter, head)
         if self._request_body.done:
             self._send(head)
         else:

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.server.test_service -*-
 """The server as a Twisted service: what is listening, and what it is built of."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.errors import ConfigError
 from tunnelsvc.gateway import Router, VhostFactory
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.link.certificates import server_context
@@ -22,6 +23,9 @@ from tunnelsvc.server.accept import Acceptor
 from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.ports import PortManager
+
+if TYPE_CHECKING:
+    from tunnelsvc.linefile import LineFile
 
 
 class TunnelServer(MultiService):
@@ -38,7 +42,7 @@ class TunnelServer(MultiService):
         """Build everything; nothing listens yet.
 
         Raises:
-            ConfigError: a TLS file can't be used.
+            ConfigError: a TLS file can't be used, or the access log can't be written.
         """
         super().__init__()
         self.config = config
@@ -61,6 +65,7 @@ class TunnelServer(MultiService):
             stats=self.stats,
         )
         self._registry = ClientRegistry(context, auth)
+        self._access_file = self._open_access_log()
         self._vhost = self._make_vhost(context) if config.vhost_http_port else None
         self._acceptor = Acceptor(
             self._registry,
@@ -68,7 +73,27 @@ class TunnelServer(MultiService):
             self._vhost.take_over if self._vhost else None,
         )
 
+    def _open_access_log(self) -> "LineFile | None":
+        if not self.config.access_log:
+            return None
+        # A server without one does without the module.
+        from tunnelsvc.linefile import LineFile  # noqa: PLC0415
+
+        path = self.config.access_log
+        try:
+            return LineFile(path, self._reactor, key="access_log")
+        except OSError as why:
+            raise ConfigError(
+                [f"[common] access_log = {path}: can't be written: {why.strerror}"]
+            ) from None
+
     def _make_vhost(self, context: ServerContext) -> VhostFactory:
+        access_log = None
+        if self._access_file is not None:
+            from tunnelsvc.gateway.accesslog import FORMATS, AccessLog  # noqa: PLC0415 - likewise
+
+            form = FORMATS[self.config.access_log_format]
+            access_log = AccessLog(self._access_file.write, form, self._reactor)
         return VhostFactory(
             context.router,
             self._reactor,
@@ -77,6 +102,7 @@ class TunnelServer(MultiService):
             join=join,
             connections=context.connections,
             trusted_proxies=self.config.trusted_proxies,
+            access_log=access_log,
         )
 
     def privilegedStartService(self) -> None:
@@ -120,12 +146,19 @@ class TunnelServer(MultiService):
         self._context.connections.sweep_regularly(self._reactor)
         self.log.info("tunnel server started successfully")
 
+    def reopen_logs(self) -> None:
+        """Go on in the files that have the paths now; for SIGHUP."""
+        if self._access_file is not None:
+            self._access_file.reopen()
+
     async def _stop(self) -> None:
         listening, self._listening = self._listening, []
         for port in listening:
             await maybeDeferred(port.stopListening)
         await self._registry.close()
         await self._context.connections.abort_all(self._reactor)
+        if self._access_file is not None:  # after the last words of all connections
+            self._access_file.close()
         await maybeDeferred(super().stopService)
 
     def stopService(self) -> Deferred[None]:
