@@ -37,7 +37,7 @@ def _http1(site: Site, stream: Stream) -> None:
 DEFAULT: Final = b"http/1.1"
 """For users who offer no choice."""
 
-APPLICATIONS: Final[Mapping[bytes, Application]] = {DEFAULT: _http1}
+APPLICATIONS: Final[Mapping[bytes, Application]] = {DEFAULT: _http1, b"http/1.0": _http1}
 """By their names in ALPN, the best first."""
 
 
