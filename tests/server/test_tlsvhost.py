@@ -44,7 +44,7 @@ class Facts(Resource):
 class Deaf(Protocol):
     """A service that understands nothing."""
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: ARG002
+    def dataReceived(self, data: bytes) -> None:
         assert self.transport is not None
         self.transport.loseConnection()
 
