@@ -38,6 +38,10 @@ NOT_THE_SERVER: Final = {
     "tunnelsvc.client": "of the other program",
     "tunnelsvc.gateway.accesslog": "no access log",
     "tunnelsvc.linefile": "likewise",
+    "tunnelsvc.link.hello": "no vhost_https_port",
+    "tunnelsvc.server.sitecertificates": "likewise",
+    "tunnelsvc.server.tlsvhost": "likewise",
+    "tunnelsvc.wire.clienthello": "likewise",
     "twisted.internet.endpoints": "the server dials nobody",
 }
 NOT_THE_CLIENT: Final = {

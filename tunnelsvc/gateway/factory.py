@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
 from tunnelsvc.gateway.forwarded import Network, Trust
+from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.gateway.route import Joiner, Route, Site
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class VhostFactory(ServerFactory):
-    """Makes the protocols of users' connections."""
+    """Makes the protocols of users' connections.
+
+    Attributes:
+        site: what those share.
+    """
 
     noisy = False
 
@@ -35,6 +40,7 @@ class VhostFactory(ServerFactory):
         connections: Connections | None = None,
         trusted_proxies: Sequence[Network] = (),
         access_log: "AccessLog | None" = None,
+        gate: Gate | None = None,
     ) -> None:
         """Begin.
 
@@ -47,9 +53,10 @@ class VhostFactory(ServerFactory):
             connections: takes note of those to the port of our own.
             trusted_proxies: whom to believe who a request is from; empty: as frp does it.
             access_log: takes note of every request.
+            gate: looks at each request first.
         """
         self._connections = connections or Connections()
-        self._site = Site(
+        self.site = Site(
             router=router,
             clock=clock,
             response_timeout_seconds=response_timeout,
@@ -57,11 +64,12 @@ class VhostFactory(ServerFactory):
             join=join,
             trust=Trust(trusted_proxies) if trusted_proxies else None,
             access_log=access_log,
+            gate=gate,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
         """Build the protocol of a connection to a port of our own."""
-        return _Fresh(self._site, self._connections)
+        return _Fresh(self.site, self._connections)
 
     def take_over(self, stream: Stream, first_bytes: bytes) -> None:
         """Take a parked stream that was recognised as HTTP.
@@ -70,7 +78,7 @@ class VhostFactory(ServerFactory):
             stream: the user's connection.
             first_bytes: what was read to recognise it.
         """
-        VhostProtocol(self._site).take_over(stream, first_bytes)
+        VhostProtocol(self.site).take_over(stream, first_bytes)
 
 
 class _Fresh(VhostProtocol):

@@ -23,7 +23,7 @@ from tunnelsvc.gateway.negotiation import prefers_json
 from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
 from tunnelsvc.gateway.route import Site
 from tunnelsvc.handover import attach
-from tunnelsvc.interfaces import Stream
+from tunnelsvc.interfaces import ILingering, Stream
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
 
@@ -57,8 +57,9 @@ class VhostProtocol(Protocol):
     origin: Origin
     record: "Record | None" = None
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, scheme: bytes = b"http") -> None:
         self._site = site
+        self._scheme = scheme
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
@@ -87,7 +88,7 @@ class VhostProtocol(Protocol):
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
         peer = getattr(stream.getPeer(), "host", "")
-        self.origin = origin_of(peer, self._site.scheme, self._site.trust)
+        self.origin = origin_of(peer, self._scheme, self._site.trust)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
 
@@ -156,11 +157,16 @@ class VhostProtocol(Protocol):
 
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
-        route = find_route(self._site.router, head)
+        gate = self._site.gate
+        turned = gate(head) if gate is not None else None
+        route = find_route(self._site.router, head) if turned is None else None
         if self._site.access_log is not None:
             name = route.name if route is not None else ""
             self.record = self._site.access_log.begin(self.origin, head, name)
-        if route is None:
+        if turned is not None:
+            complete = head.length == 0
+            self._refuse(head, turned.status, complete=complete, location=turned.location)
+        elif route is None:
             self._refuse(head, absence(self._site.router, head), complete=head.length == 0)
         elif not route.rules.admit(head):
             self._refuse(head, refusal(head), complete=head.length == 0)
@@ -265,12 +271,14 @@ class VhostProtocol(Protocol):
 
     # Error responses and ends.
 
-    def _refuse(self, head: RequestHead, status: int, *, complete: bool) -> None:
+    def _refuse(
+        self, head: RequestHead, status: int, *, complete: bool, location: bytes = b""
+    ) -> None:
         """Answer a request ourselves; if all of it was read, the next one may come."""
         keep = complete and keeps_alive(head)
         connection = connection_header(head, keep=keep)
-        as_json = prefers_json(head.values(b"accept"))
-        self._respond(status, body=head.method != b"HEAD", connection=connection, as_json=as_json)
+        body, as_json = head.method != b"HEAD", prefers_json(head.values(b"accept"))
+        self._respond(status, body=body, connection=connection, as_json=as_json, location=location)
         self.finished(keep=keep)
 
     def _refuse_unread(self, status: int, data: bytes = b"") -> None:
@@ -282,11 +290,22 @@ class VhostProtocol(Protocol):
         self._end()
 
     def _respond(
-        self, status: int, *, body: bool, connection: bytes, as_json: bool = False
+        self,
+        status: int,
+        *,
+        body: bool,
+        connection: bytes,
+        as_json: bool = False,
+        location: bytes = b"",
     ) -> None:
-        now = self._site.clock.seconds()
-        pages = self._site.pages
-        page = pages.response(status, body=body, connection=connection, now=now, as_json=as_json)
+        page = self._site.pages.response(
+            status,
+            body=body,
+            connection=connection,
+            now=self._site.clock.seconds(),
+            as_json=as_json,
+            location=location,
+        )
         if self.record is not None:
             self.record.answered(status, page)
         self.stream.write(page)
@@ -305,7 +324,7 @@ class VhostProtocol(Protocol):
         self._unread = b""
         self.stream.unregisterProducer()
         self._wait(STALL_SECONDS)
-        if self.finished_writing:
+        if self.finished_writing or ILingering.providedBy(self.stream):
             self.stream.loseConnection()
             return
         self.stream.loseWriteConnection()

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.forwarded import Origin, Trust
+from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.router import Router
@@ -117,9 +118,10 @@ class Site:
             head of its response (``vhost_http_timeout``).
         pages: makes error responses.
         join: joins the two sides of an upgraded connection.
-        scheme: ``http`` or ``https``, as the users see it.
         trust: whom to believe who a request is from (``trusted_proxies``); None: the key isn't set.
         access_log: takes note of every request; None: nobody wants to know.
+        gate: looks at each request first, if there is one.
+        hsts: value of Strict-Transport-Security in responses (RFC 6797); empty: none.
     """
 
     router: Router[Route]
@@ -127,6 +129,7 @@ class Site:
     response_timeout_seconds: float
     pages: Pages
     join: Joiner
-    scheme: bytes = b"http"
     trust: Trust | None = None
     access_log: "AccessLog | None" = None
+    gate: Gate | None = None
+    hsts: bytes = b""
