@@ -166,7 +166,6 @@ class ProxyTests(SynchronousTestCase):
         client = FakeClient(make_registry())
         for fields in (
             {"route_by_http_user": "me"},
-            {"group": "g", "group_key": "k"},
             {"response_headers": {"X": "y"}},
             {"bandwidth_limit": "1MB", "bandwidth_limit_mode": "server"},
         ):

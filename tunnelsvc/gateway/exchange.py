@@ -12,7 +12,8 @@ How an exchange ends
   the rest: both connections end.
 - The service fails before its response has begun: the user gets a page. A request that may be
   repeated, on a connection that was kept from an earlier one, is repeated first: the service may
-  have closed it at the same moment.
+  have closed it at the same moment. If there are others that stand in for it (a group), one of them
+  gets what may be repeated, and what the service can't have seen.
 - The service fails later: the user's connection is reset, so that nobody takes the part of a
   response for the whole.
 - The user leaves: the service's connection is reset, so that it can stop its work.
@@ -81,7 +82,9 @@ class Exchange:
         self._request_body: Body = body_of(head.length)
         self._held_head = b""
         self._service: Stream | None = None
-        self._repeatable = False
+        self._tried: tuple[Route, ...] = ()
+        self._kept = False
+        self._silent = True
         self._throttled = False
         self._reader = HeadReader()
         self._response: ResponseHead | None = None
@@ -99,11 +102,11 @@ class Exchange:
         if kept is None:
             self._open()
         else:
-            self._repeatable = self.head.length == 0 and self.head.method in _REPEATABLE
+            self._kept = True
             self._use(kept)
 
     def _open(self) -> None:
-        self._repeatable = False
+        self._kept = False
         ensureDeferred(self._use_fresh()).addErrback(self._trouble)
 
     async def _use_fresh(self) -> None:
@@ -111,7 +114,8 @@ class Exchange:
         try:
             stream = await pool.fresh(self._user.stream.getPeer())
         except WorkConnectionUnavailable:
-            self._fail(HTTPStatus.SERVICE_UNAVAILABLE)
+            if self._over or not self._go_elsewhere():
+                self._fail(HTTPStatus.SERVICE_UNAVAILABLE)
             return
         if self._over:
             pool.keep(stream)
@@ -207,7 +211,7 @@ class Exchange:
 
     def dataReceived(self, data: bytes) -> None:
         """Take a part of the response."""
-        self._repeatable = False
+        self._silent = False
         head = b""
         if self._response_body is None:
             try:
@@ -292,14 +296,30 @@ class Exchange:
             self._service_gone()
 
     def _service_gone(self) -> None:
-        if self._repeatable:
-            stream = self._release()
-            if stream is not None:
-                self._route.backend.drop(stream)
-            self._user.deadline.unset()
+        repeatable = self._silent and self.head.length == 0 and self.head.method in _REPEATABLE
+        if repeatable and self._kept:
+            self._leave_service()
             self._open()
-        else:
+        elif not (repeatable and self._go_elsewhere()):
             self._fail(HTTPStatus.BAD_GATEWAY)
+
+    def _go_elsewhere(self) -> bool:
+        """Begin again with somebody who stands in for this service; False: there is nobody."""
+        self._tried = (*self._tried, self._route)
+        another = self._user.instead_of(self._tried)
+        if another is None:
+            return False
+        self._leave_service()
+        self._route.exchange_finished(self._meter)
+        self._route, self._meter = another, Meter()
+        self.start()
+        return True
+
+    def _leave_service(self) -> None:
+        stream = self._release()
+        if stream is not None:
+            self._route.backend.drop(stream)
+        self._user.deadline.unset()
 
     # Ends.
 

@@ -6,7 +6,7 @@ from twisted.internet.protocol import ServerFactory
 
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.protocol import VhostProtocol
-from tunnelsvc.gateway.route import Joiner, Route, Site
+from tunnelsvc.gateway.route import Joiner, Site, Target
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
@@ -19,7 +19,7 @@ class VhostFactory(ServerFactory):
 
     def __init__(
         self,
-        router: Router[Route],
+        router: Router[Target],
         clock: IReactorTime,
         *,
         response_timeout: float,

@@ -6,6 +6,7 @@ several sites. While one is under way we go on reading, up to `MAX_UNREAD_BYTES`
 noticed that the user left.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -18,7 +19,7 @@ from zope.interface import implementer
 from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.exchange import Exchange
 from tunnelsvc.gateway.rewrite import Origin, connection_header, keeps_alive
-from tunnelsvc.gateway.route import Route, Site
+from tunnelsvc.gateway.route import Route, Site, Target
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import MINUTE, KiB
@@ -149,7 +150,8 @@ class VhostProtocol(Protocol):
 
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
-        route = self._find(head)
+        target = self._find(head)
+        route = target.for_request() if target is not None else None
         empty = head.length == 0
         if head.method == b"CONNECT":
             self._refuse(head, HTTPStatus.NOT_IMPLEMENTED, complete=False)
@@ -161,7 +163,7 @@ class VhostProtocol(Protocol):
             self._exchange = Exchange(self, head, route, self._site)
             self._exchange.start()
 
-    def _find(self, head: RequestHead) -> Route | None:
+    def _find(self, head: RequestHead) -> Target | None:
         path = head.path.partition(b"?")[0]
         if b"%" in path:
             path = unquote_to_bytes(path)
@@ -227,6 +229,14 @@ class VhostProtocol(Protocol):
         """Read no more, or read again."""
         self._throttled = on
         self._regulate()
+
+    def instead_of(self, tried: Sequence[Route]) -> Route | None:
+        """Look anew where the request goes: much may have changed while it waited."""
+        assert self._exchange is not None
+        head = self._exchange.head
+        target = self._find(head)
+        route = target.instead_of(tried) if target is not None else None
+        return route if route is not None and route.rules.admit(head) else None
 
     def finished(self, *, keep: bool) -> None:
         """Go on with the next request, or end."""

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.gateway.test_exchange -*-
 """What the parts of the vhost path ask of each other, and of those around it."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -17,7 +18,24 @@ from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
 
 
-class Route(Protocol):
+class Target(Protocol):
+    """What a router finds: a `Route`, or several that take turns."""
+
+    def for_request(self) -> "Route":
+        """Return who takes the next request; called once for each."""
+
+    def instead_of(self, tried: Sequence["Route"]) -> "Route | None":
+        """Return who takes a request that others couldn't serve and did nothing of.
+
+        Args:
+            tried: those, the latest at the end.
+
+        Returns:
+            One who isn't among them; None: there is nobody else.
+        """
+
+
+class Route(Target, Protocol):
     """Where requests go: an http proxy."""
 
     @property
@@ -67,6 +85,9 @@ class UserSide(Protocol):
     def throttle(self, *, on: bool) -> None:
         """Read no more, or read again."""
 
+    def instead_of(self, tried: Sequence[Route]) -> Route | None:
+        """Return who else may serve the request; see `Target.instead_of`."""
+
     def finished(self, *, keep: bool) -> None:
         """Take note that the response was written. Keep the connection, or end it."""
 
@@ -111,7 +132,7 @@ class Site:
         scheme: ``http`` or ``https``, as the users see it.
     """
 
-    router: Router[Route]
+    router: Router[Target]
     clock: IReactorTime
     response_timeout_seconds: float
     pages: Pages

@@ -12,10 +12,11 @@ from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.metrics.counters import ServerStats
+from tunnelsvc.server.groups import RequestGroup, SharedPorts, SharedRoutes
 from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
-    from tunnelsvc.gateway.route import Route
+    from tunnelsvc.gateway.route import Target
     from tunnelsvc.server.proxies.base import Proxy
 
 
@@ -31,15 +32,27 @@ class ServerContext:
         stats: what the dashboard shows.
         proxies: name on the wire to proxy, over all clients.
         connections: everything that was accepted on any port.
+        tcp_groups: groups of tcp proxies.
+        http_groups: groups of http proxies.
     """
 
     reactor: Any
     config: ServerConfig
     ports: PortManager
-    router: Router[Route]
+    router: Router[Target]
     stats: ServerStats
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
+    tcp_groups: SharedPorts = field(init=False)
+    http_groups: SharedRoutes[RequestGroup] = field(init=False)
+
+    @tcp_groups.default
+    def _no_tcp_groups(self) -> SharedPorts:
+        return SharedPorts(self.ports, self.connections)
+
+    @http_groups.default
+    def _no_http_groups(self) -> SharedRoutes[RequestGroup]:
+        return SharedRoutes(self.router, lambda: RequestGroup(self.reactor.seconds))
 
     def claim(self, name: str, proxy: Proxy) -> None:
         """Reserve a name.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
@@ -11,6 +12,7 @@ from twisted.internet.interfaces import IAddress
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.pool import BackendPool
+from tunnelsvc.gateway.route import Route
 from tunnelsvc.gateway.router import normalise
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
@@ -70,7 +72,7 @@ class HTTPProxy(Proxy):
         added: list[tuple[str, str]] = []
         try:
             for route in self._routes:
-                self.context.router.add(*route, self)
+                self._add(route)
                 added.append(route)
         except ProxyRefused:
             self._remove(added)
@@ -84,9 +86,28 @@ class HTTPProxy(Proxy):
         self._remove(self._routes)
         self.backend.close()
 
+    def _add(self, route: tuple[str, str]) -> None:
+        request, context = self.request, self.context
+        if request.group:
+            # Whoever may enter by one member may by all: which one it is, chance decides.
+            terms = self.rules.credentials
+            context.http_groups.join(request.group, route, self, request.group_key, terms)
+        else:
+            context.router.add(*route, self)
+
     def _remove(self, routes: list[tuple[str, str]]) -> None:
         for route in routes:
-            self.context.router.remove(*route)
+            if self.request.group:
+                self.context.http_groups.leave(self.request.group, route, self)
+            else:
+                self.context.router.remove(*route)
+
+    def for_request(self) -> Route:
+        """Take every request, unless there is a group; see `Target`."""
+        return self
+
+    def instead_of(self, tried: Sequence[Route]) -> None:
+        """Nobody stands in for a proxy without a group; see `Target`."""
 
     def exchange_started(self, meter: Meter) -> None:
         """Count a request; see `Route`."""
