@@ -11,6 +11,7 @@ from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import (
     ClientConfig,
     DashboardConfig,
+    HealthCheckConfig,
     HTTPProxyConfig,
     LogConfig,
     ServerConfig,
@@ -19,7 +20,12 @@ from tunnelsvc.config.schema import (
 )
 from tunnelsvc.config.values import port
 
-NESTED = {"tls": TLSConfig, "log": LogConfig, "dashboard": DashboardConfig}
+NESTED = {
+    "tls": TLSConfig,
+    "log": LogConfig,
+    "dashboard": DashboardConfig,
+    "health_check": HealthCheckConfig,
+}
 
 SOME = Table(
     {"bind_port": Key("bind_port", port), "log_file": Key("log.file"), "token": Key("token")},
