@@ -12,8 +12,8 @@ How an exchange ends
   the rest: both connections end.
 - The service fails before its response has begun: the user gets a page. A request that may be
   repeated, on a connection that was kept from an earlier one, is repeated first: the service may
-  have closed it at the same moment. If there are others that stand in for it (a group), one of them
-  gets what may be repeated, and what the service can't have seen.
+  have closed it at the same moment. The user's side may also let another service have a request
+  that may be repeated, or that nobody has seen yet.
 - The service fails later: the user's connection is reset, so that nobody takes the part of a
   response for the whole.
 - The user leaves: the service's connection is reset, so that it can stop its work.
@@ -82,9 +82,8 @@ class Exchange:
         self._request_body: Body = body_of(head.length)
         self._held_head = b""
         self._service: Stream | None = None
-        self._tried: tuple[Route, ...] = ()
+        self._repeatable = head.length == 0 and head.method in _REPEATABLE
         self._kept = False
-        self._silent = True
         self._throttled = False
         self._reader = HeadReader()
         self._response: ResponseHead | None = None
@@ -114,8 +113,7 @@ class Exchange:
         try:
             stream = await pool.fresh(self._user.stream.getPeer())
         except WorkConnectionUnavailable:
-            if self._over or not self._go_elsewhere():
-                self._fail(HTTPStatus.SERVICE_UNAVAILABLE)
+            self._fail(HTTPStatus.SERVICE_UNAVAILABLE, unserved=True)
             return
         if self._over:
             pool.keep(stream)
@@ -211,7 +209,7 @@ class Exchange:
 
     def dataReceived(self, data: bytes) -> None:
         """Take a part of the response."""
-        self._silent = False
+        self._repeatable = False
         head = b""
         if self._response_body is None:
             try:
@@ -296,30 +294,14 @@ class Exchange:
             self._service_gone()
 
     def _service_gone(self) -> None:
-        repeatable = self._silent and self.head.length == 0 and self.head.method in _REPEATABLE
-        if repeatable and self._kept:
-            self._leave_service()
+        if self._repeatable and self._kept:
+            stream = self._release()
+            if stream is not None:
+                self._route.backend.drop(stream)
+            self._user.deadline.unset()
             self._open()
-        elif not (repeatable and self._go_elsewhere()):
-            self._fail(HTTPStatus.BAD_GATEWAY)
-
-    def _go_elsewhere(self) -> bool:
-        """Begin again with somebody who stands in for this service; False: there is nobody."""
-        self._tried = (*self._tried, self._route)
-        another = self._user.instead_of(self._tried)
-        if another is None:
-            return False
-        self._leave_service()
-        self._route.exchange_finished(self._meter)
-        self._route, self._meter = another, Meter()
-        self.start()
-        return True
-
-    def _leave_service(self) -> None:
-        stream = self._release()
-        if stream is not None:
-            self._route.backend.drop(stream)
-        self._user.deadline.unset()
+        else:
+            self._fail(HTTPStatus.BAD_GATEWAY, unserved=self._repeatable)
 
     # Ends.
 
@@ -340,14 +322,14 @@ class Exchange:
             (pool.keep if reusable else pool.drop)(stream)
         self._user.finished(keep=self._keep_user and answered_all)
 
-    def _fail(self, status: int) -> None:
+    def _fail(self, status: int, *, unserved: bool = False) -> None:
         """End badly."""
         if self._over:
             return
         self._end()
         self._reset_service()
         if self._response is None:
-            self._user.failed(status)
+            self._user.failed(status, unserved_by=self._route if unserved else None)
         else:
             self._user.broken()
 

@@ -6,7 +6,6 @@ several sites. While one is under way we go on reading, up to `MAX_UNREAD_BYTES`
 noticed that the user left.
 """
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -56,6 +55,7 @@ class VhostProtocol(Protocol):
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
+        self._tried: tuple[Route, ...] = ()
         self.deadline = Deadline(site.clock)
         self._stall = Deadline(site.clock)
         self._advancing = False
@@ -160,8 +160,12 @@ class VhostProtocol(Protocol):
         elif not route.rules.admit(head):
             self._refuse(head, HTTPStatus.UNAUTHORIZED, complete=empty)
         else:
-            self._exchange = Exchange(self, head, route, self._site)
-            self._exchange.start()
+            self._tried = ()
+            self._start(head, route)
+
+    def _start(self, head: RequestHead, route: Route) -> None:
+        self._exchange = Exchange(self, head, route, self._site)
+        self._exchange.start()
 
     def _find(self, head: RequestHead) -> Target | None:
         path = head.path.partition(b"?")[0]
@@ -230,14 +234,6 @@ class VhostProtocol(Protocol):
         self._throttled = on
         self._regulate()
 
-    def instead_of(self, tried: Sequence[Route]) -> Route | None:
-        """Look anew where the request goes: much may have changed while it waited."""
-        assert self._exchange is not None
-        head = self._exchange.head
-        target = self._find(head)
-        route = target.instead_of(tried) if target is not None else None
-        return route if route is not None and route.rules.admit(head) else None
-
     def finished(self, *, keep: bool) -> None:
         """Go on with the next request, or end."""
         self._exchange = None
@@ -247,12 +243,23 @@ class VhostProtocol(Protocol):
         else:
             self._end()
 
-    def failed(self, status: int) -> None:
-        """Write an error response."""
+    def failed(self, status: int, *, unserved_by: Route | None = None) -> None:
+        """Write an error response, unless another route serves the request."""
         exchange, self._exchange = self._exchange, None
         assert exchange is not None
-        complete = exchange.request_complete
-        self._refuse(exchange.head, status, complete=complete)
+        if unserved_by is None or not self._serve_elsewhere(exchange.head, unserved_by):
+            self._refuse(exchange.head, status, complete=exchange.request_complete)
+
+    def _serve_elsewhere(self, head: RequestHead, tried: Route) -> bool:
+        """Let another route of the same target have a request; False: there is none."""
+        self._tried = (*self._tried, tried)
+        # Looked for anew: while the request waited, the host may have become somebody else's.
+        target = self._find(head)
+        route = target.instead_of(self._tried) if target is not None else None
+        if route is None or not route.rules.admit(head):
+            return False
+        self._start(head, route)
+        return True
 
     def broken(self) -> None:
         """Reset the connection."""

@@ -85,14 +85,16 @@ class UserSide(Protocol):
     def throttle(self, *, on: bool) -> None:
         """Read no more, or read again."""
 
-    def instead_of(self, tried: Sequence[Route]) -> Route | None:
-        """Return who else may serve the request; see `Target.instead_of`."""
-
     def finished(self, *, keep: bool) -> None:
         """Take note that the response was written. Keep the connection, or end it."""
 
-    def failed(self, status: int) -> None:
-        """Write an error response: nothing else was written."""
+    def failed(self, status: int, *, unserved_by: Route | None = None) -> None:
+        """Write an error response: nothing else was written.
+
+        Args:
+            status: of the response.
+            unserved_by: the route, if it did nothing of the request and another one may.
+        """
 
     def broken(self) -> None:
         """Reset the connection: the response can't be completed."""
