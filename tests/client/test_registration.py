@@ -15,7 +15,7 @@ from tunnelsvc.client.registration import (
     Registration,
     announcement,
 )
-from tunnelsvc.config.schema import HTTPProxyConfig, TCPProxyConfig
+from tunnelsvc.config.schema import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
 
@@ -69,6 +69,20 @@ class AnnouncementTests(SynchronousTestCase):
         for proxy in (SSH, WEB):
             message = announcement(evolve(proxy, group="g", group_key="k"), "x")
             self.assertEqual((message.group, message.group_key), ("g", "k"))
+
+    def test_https(self) -> None:
+        proxy = HTTPSProxyConfig(
+            name="tls", type="https", local_port=443, custom_domains=("a.example",), subdomain="lab"
+        )
+        self.assertEqual(
+            announcement(proxy, "tls"),
+            NewProxy(
+                proxy_name="tls",
+                proxy_type="https",
+                custom_domains=("a.example",),
+                subdomain="lab",
+            ),
+        )
 
 
 class RegistrationTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.loglines import LogLines
 from tests.server.fakes import FakeClient, make_registry
-from tests.streams import MemoryStream, pair
+from tests.streams import MemoryStream, pair, recorded
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway import Target
 from tunnelsvc.server import groups
@@ -365,6 +365,68 @@ class PortTests(MemberCase):
         late, inner = pair("late")
         group.accept(inner)
         self.assertTrue(late.lost)
+
+
+class NameTests(MemberCase):
+    """Groups of type https."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.registry = make_registry(vhost_https_port=8443, user_conn_timeout_seconds=10.0)
+        self.context = self.registry.context
+
+    def join(self, client: FakeClient, name: str, *domains: str, **fields: Any) -> str:
+        return self.open(
+            client, name, proxy_type="https", custom_domains=domains or (SITE,), **fields
+        )
+
+    def user(self, host: str = SITE) -> MemoryStream:
+        """Let a user come who said something already."""
+        target = self.context.tls_router.find(host, "")
+        assert target is not None
+        user, inner = pair("user")
+        target.accept(inner, b"hello")
+        self.pump()
+        return user
+
+    def test_connections_go_round(self) -> None:
+        one, two = self.client(), self.client()
+        self.assertEqual(self.join(one, "a"), f"{SITE}:8443")
+        self.assertEqual(self.join(two, "b"), f"{SITE}:8443")
+        for client in (one, two, one):
+            client.work()
+        for _ in range(3):
+            self.user()
+        self.assertEqual(self.starts, ["a", "b", "a"])
+        one.messages.abort()
+        two.messages.abort()
+        self.assertIsNone(self.context.tls_router.find(SITE, ""))
+
+    def test_refusals(self) -> None:
+        client = self.client()
+        self.join(client, "a")
+        self.assertEqual(self.join(client, "b", group_key="x"), "group auth failed")
+        self.assertEqual(self.join(client, "b", group="h"), "router config conflict")
+        self.assertEqual(self.join(client, "b", "*.example.com"), "*.example.com:8443")
+        found = self.context.tls_router.find("x.example.com", "")
+        assert found is not None
+        self.assertEqual(found.domains, ("*.example.com",))
+
+    def test_the_next_hears_what_was_said(self) -> None:
+        """A user whom one client can't serve comes to the next with his first bytes."""
+        one, two = self.client(), self.client()
+        self.join(one, "a")
+        self.join(two, "b")
+        got: list[bytes] = []
+        two.on_start = lambda work, _: got.append(work.detach()[1])
+        user = self.user()
+        two.work()
+        one.messages.abort()
+        self.pump()
+        at_client = recorded(two.streams[-1])
+        self.pump()
+        self.assertEqual(b"".join(got) + at_client.received, b"hello")
+        self.assertFalse(user.lost)
 
 
 class RouteTests(MemberCase):

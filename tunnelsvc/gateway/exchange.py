@@ -251,7 +251,7 @@ class Exchange:
             and (framed or body_length == 0)
         )
         connection = connection_header(self.head, keep=self._keep_user)
-        return response_for_user(head, connection=connection, framed=framed)
+        return response_for_user(head, connection=connection, framed=framed, hsts=self._site.hsts)
 
     def _write(self, data: bytes) -> None:
         self._meter.down_bytes += len(data)

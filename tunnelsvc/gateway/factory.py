@@ -4,6 +4,7 @@
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
+from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.gateway.route import Joiner, Site, Target
@@ -13,7 +14,11 @@ from tunnelsvc.interfaces import Stream
 
 
 class VhostFactory(ServerFactory):
-    """Makes the protocols of users' connections."""
+    """Makes the protocols of users' connections.
+
+    Attributes:
+        site: what those share.
+    """
 
     noisy = False
 
@@ -26,6 +31,7 @@ class VhostFactory(ServerFactory):
         custom_404_page: str,
         join: Joiner,
         connections: Connections | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """Begin.
 
@@ -36,19 +42,21 @@ class VhostFactory(ServerFactory):
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of those to the port of our own.
+            gate: looks at each request first.
         """
         self._connections = connections or Connections()
-        self._site = Site(
+        self.site = Site(
             router=router,
             clock=clock,
             response_timeout_seconds=response_timeout,
             pages=Pages(custom_404_page),
             join=join,
+            gate=gate,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
         """Build the protocol of a connection to a port of our own."""
-        return _Fresh(self._site, self._connections)
+        return _Fresh(self.site, self._connections)
 
     def take_over(self, stream: Stream, first_bytes: bytes) -> None:
         """Take a parked stream that was recognised as HTTP.
@@ -57,7 +65,7 @@ class VhostFactory(ServerFactory):
             stream: the user's connection.
             first_bytes: what was read to recognise it.
         """
-        VhostProtocol(self._site).take_over(stream, first_bytes)
+        VhostProtocol(self.site).take_over(stream, first_bytes)
 
 
 class _Fresh(VhostProtocol):

@@ -14,12 +14,15 @@ MAX_PAGE_BYTES: Final = 1 * MiB
 """Of the file of ``custom_404_page``, which goes into the send buffer as a whole."""
 
 _TEXTS: Final = {
+    HTTPStatus.MOVED_PERMANENTLY: "This site is at another address, which begins with https.",
+    HTTPStatus.PERMANENT_REDIRECT: "This site is at another address, which begins with https.",
     HTTPStatus.BAD_REQUEST: "The request can't be understood, or could be understood in two ways.",
     HTTPStatus.UNAUTHORIZED: "Unauthorized",
     HTTPStatus.NOT_FOUND: (
         "The page you requested was not found. Maybe the site is not connected at the moment."
     ),
     HTTPStatus.REQUEST_TIMEOUT: "The request didn't arrive in time.",
+    HTTPStatus.MISDIRECTED_REQUEST: "This site has to be asked on a connection of its own.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers of the request are too long.",
     HTTPStatus.NOT_IMPLEMENTED: "This server doesn't serve requests of this kind.",
     HTTPStatus.BAD_GATEWAY: (
@@ -50,14 +53,17 @@ class Pages:
         """
         self._custom_404_page = custom_404_page
 
-    def response(self, status: int, *, body: bool, connection: bytes, now: float) -> bytes:
+    def response(
+        self, status: int, *, body: bool, connection: bytes, now: float, location: bytes = b""
+    ) -> bytes:
         """Make a whole response.
 
         Args:
-            status: 400 or more; one that `_TEXTS` has.
+            status: one that `_TEXTS` has.
             body: False: the head alone, as for HEAD.
             connection: value of the Connection header; empty: none.
             now: seconds since 1970.
+            location: value of the Location header; empty: none.
         """
         status = HTTPStatus(status)
         content, kind = self._content(status)
@@ -70,6 +76,8 @@ class Pages:
         ]
         if status is HTTPStatus.UNAUTHORIZED:
             lines.append('WWW-Authenticate: Basic realm="Restricted"')
+        if location:
+            lines.append(f"Location: {location.decode()}")
         if connection:
             lines.append(f"Connection: {connection.decode()}")
         head = "\r\n".join([*lines, "", ""]).encode()

@@ -20,7 +20,7 @@ from tunnelsvc.gateway.exchange import Exchange
 from tunnelsvc.gateway.rewrite import Origin, connection_header, keeps_alive
 from tunnelsvc.gateway.route import Route, Site, Target
 from tunnelsvc.handover import attach
-from tunnelsvc.interfaces import Stream
+from tunnelsvc.interfaces import ILingering, Stream
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
 
@@ -50,8 +50,9 @@ class VhostProtocol(Protocol):
     stream: Stream
     origin: Origin
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, scheme: bytes = b"http") -> None:
         self._site = site
+        self._scheme = scheme
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
@@ -81,7 +82,7 @@ class VhostProtocol(Protocol):
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
         address = getattr(stream.getPeer(), "host", "")
-        self.origin = Origin(address.encode(), self._site.scheme)
+        self.origin = Origin(address.encode(), self._scheme)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
 
@@ -150,6 +151,11 @@ class VhostProtocol(Protocol):
 
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
+        gate = self._site.gate
+        if gate is not None and (turned := gate(head)) is not None:
+            complete = head.length == 0
+            self._refuse(head, turned.status, complete=complete, location=turned.location)
+            return
         target = self._find(head)
         route = target.for_request() if target is not None else None
         empty = head.length == 0
@@ -276,11 +282,14 @@ class VhostProtocol(Protocol):
 
     # Error responses and ends.
 
-    def _refuse(self, head: RequestHead, status: int, *, complete: bool) -> None:
+    def _refuse(
+        self, head: RequestHead, status: int, *, complete: bool, location: bytes = b""
+    ) -> None:
         """Answer a request ourselves; if all of it was read, the next one may come."""
         keep = complete and keeps_alive(head)
         connection = connection_header(head, keep=keep)
-        self._respond(status, body=head.method != b"HEAD", connection=connection)
+        body = head.method != b"HEAD"
+        self._respond(status, body=body, connection=connection, location=location)
         self.finished(keep=keep)
 
     def _refuse_unread(self, status: int) -> None:
@@ -288,10 +297,13 @@ class VhostProtocol(Protocol):
         self._respond(status, body=True, connection=b"close")
         self._end()
 
-    def _respond(self, status: int, *, body: bool, connection: bytes) -> None:
+    def _respond(
+        self, status: int, *, body: bool, connection: bytes, location: bytes = b""
+    ) -> None:
         now = self._site.clock.seconds()
+        pages = self._site.pages
         self.stream.write(
-            self._site.pages.response(status, body=body, connection=connection, now=now)
+            pages.response(status, body=body, connection=connection, now=now, location=location)
         )
 
     def _end(self) -> None:
@@ -302,7 +314,7 @@ class VhostProtocol(Protocol):
         self._unread = b""
         self.stream.unregisterProducer()
         self._wait(STALL_SECONDS)
-        if self.finished_writing:
+        if self.finished_writing or ILingering.providedBy(self.stream):
             self.stream.loseConnection()
             return
         self.stream.loseWriteConnection()

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.rewrite import Origin
@@ -131,7 +132,8 @@ class Site:
             head of its response (``vhost_http_timeout``).
         pages: makes error responses.
         join: joins the two sides of an upgraded connection.
-        scheme: ``http`` or ``https``, as the users see it.
+        gate: looks at each request first, if there is one.
+        hsts: value of Strict-Transport-Security in responses (RFC 6797); empty: none.
     """
 
     router: Router[Target]
@@ -139,4 +141,5 @@ class Site:
     response_timeout_seconds: float
     pages: Pages
     join: Joiner
-    scheme: bytes = b"http"
+    gate: Gate | None = None
+    hsts: bytes = b""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
 
@@ -11,13 +11,25 @@ from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.metrics.counters import ServerStats
-from tunnelsvc.server.groups import RequestGroup, SharedPorts, SharedRoutes
+from tunnelsvc.server.groups import NamedGroup, RequestGroup, SharedPorts, SharedRoutes
 from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.route import Target
     from tunnelsvc.server.proxies.base import Proxy
+
+
+class NamedProxy(Protocol):
+    """Where users' TLS connections go by the name that they are for: an https proxy."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names and wildcards by which it is found."""
+
+    def accept(self, user: Stream, seen: bytes = b"") -> None:
+        """Take a parked user connection, and what was read of it."""
 
 
 @define(eq=False)
@@ -29,11 +41,13 @@ class ServerContext:
         config: the file's values.
         ports: public ports.
         router: host names and paths of http proxies.
+        tls_router: host names of https proxies.
         stats: what the dashboard shows.
         proxies: name on the wire to proxy, over all clients.
         connections: everything that was accepted on any port.
         tcp_groups: groups of tcp proxies.
         http_groups: groups of http proxies.
+        https_groups: groups of https proxies.
     """
 
     reactor: Any
@@ -41,10 +55,12 @@ class ServerContext:
     ports: PortManager
     router: Router[Target]
     stats: ServerStats
+    tls_router: Router[NamedProxy] = field(factory=Router)
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
+    https_groups: SharedRoutes[NamedGroup] = field(init=False)
 
     @tcp_groups.default
     def _no_tcp_groups(self) -> SharedPorts:
@@ -52,7 +68,12 @@ class ServerContext:
 
     @http_groups.default
     def _no_http_groups(self) -> SharedRoutes[RequestGroup]:
-        return SharedRoutes(self.router, lambda: RequestGroup(self.reactor.seconds))
+        return SharedRoutes(self.router, lambda _: RequestGroup(self.reactor.seconds))
+
+    @https_groups.default
+    def _no_https_groups(self) -> SharedRoutes[NamedGroup]:
+        now = self.reactor.seconds
+        return SharedRoutes(self.tls_router, lambda domain: NamedGroup(now, domain))
 
     def claim(self, name: str, proxy: Proxy) -> None:
         """Reserve a name.

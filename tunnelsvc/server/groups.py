@@ -19,6 +19,7 @@ from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections, ParkingFactory
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.server.ports import PortManager, PublicPort
+from tunnelsvc.wire.messages import NewProxy
 
 FAILED_SECONDS: Final = 10.0
 """How long a member that couldn't serve is passed over while others can: nginx's
@@ -43,8 +44,11 @@ class Member(Protocol):
 class StreamMember(Member, Protocol):
     """Takes user connections: any proxy."""
 
-    def accept(self, user: Stream, others: Iterator["StreamMember"]) -> None:
-        """Take a user; the first of the others does if this one can't, and so on."""
+    def accept(self, user: Stream, seen: bytes, others: Iterator["StreamMember"]) -> None:
+        """Take a user, and what was read of it.
+
+        The first of the others does if this one can't, and so on.
+        """
 
 
 class RequestMember(Member, Route, Protocol):
@@ -167,14 +171,26 @@ class Group(Generic[M]):
 class StreamGroup(Group[StreamMember]):
     """Its members take whole connections (tcp, https)."""
 
-    def accept(self, user: Stream) -> None:
-        """Hop 1: let a member take a fresh, paused user connection."""
+    def accept(self, user: Stream, seen: bytes = b"") -> None:
+        """Hop 1: let a member take a paused user connection, and what was read of it."""
         turns = self.rota.turns()
         member = next(turns, None)
         if member is None:  # the last one left as this user came
             user.abortConnection()
         else:
-            member.accept(user, turns)
+            member.accept(user, seen, turns)
+
+
+class NamedGroup(StreamGroup):
+    """A group of type https; see `tunnelsvc.server.context.NamedProxy`.
+
+    Attributes:
+        domains: the name or wildcard by which it is found.
+    """
+
+    def __init__(self, now: Now, domain: str) -> None:
+        super().__init__(now)
+        self.domains = (domain,)
 
 
 class RequestGroup(Group[RequestMember]):
@@ -295,16 +311,20 @@ class SharedRoutes(Generic[G]):
     have one and the same place; such members find one another here as well.
     """
 
-    def __init__(self, router: Router[Any], make: Callable[[], G]) -> None:
+    def __init__(self, router: Router[Any], make: Callable[[str], G]) -> None:
         """Begin without groups.
 
         Args:
             router: of the type; finds groups among other targets.
-            make: makes an empty group for it.
+            make: makes an empty group for a domain.
         """
         self._router = router
         self._make = make
         self._groups: dict[tuple[str, Place], G] = {}
+
+    def places(self, member: "GroupMember", terms: bytes = b"") -> "MemberPlaces":
+        """Give what stands for the router to a member; see `Group.check`."""
+        return MemberPlaces(self, member, terms)
 
     def join(self, name: str, place: Place, member: Member, key: str, terms: bytes = b"") -> None:
         """Take a member into the group of that name and place; see `Group.check`.
@@ -317,7 +337,7 @@ class SharedRoutes(Generic[G]):
         if group is not None:
             group.join(member, key, terms)
             return
-        group = self._make()
+        group = self._make(place[0])
         self._router.add(*place, group)
         group.join(member, key, terms)
         self._groups[name, place] = group
@@ -329,6 +349,32 @@ class SharedRoutes(Generic[G]):
         if not group.rota:
             del self._groups[name, place]
             self._router.remove(*place)
+
+
+class GroupMember(Member, Protocol):
+    """A proxy with ``group`` and ``group_key``."""
+
+    @property
+    def request(self) -> NewProxy:
+        """Has them."""
+
+
+class MemberPlaces:
+    """A router, as one member of groups in it sees it."""
+
+    def __init__(self, groups: SharedRoutes[Any], member: GroupMember, terms: bytes) -> None:
+        self._groups = groups
+        self._member = member
+        self._terms = terms
+
+    def add(self, domain: str, location: str, target: Member) -> None:
+        """Join the group of a place."""
+        request, place = self._member.request, (domain, location)
+        self._groups.join(request.group, place, target, request.group_key, self._terms)
+
+    def remove(self, domain: str, location: str) -> None:
+        """Leave it."""
+        self._groups.leave(self._member.request.group, (domain, location), self._member)
 
 
 def check_name(name: str) -> None:

@@ -90,21 +90,26 @@ class Proxy(ABC):
             **({"loadBalancer": {"group": request.group}} if request.group else {}),
         }
 
-    def accept(self, user: Stream, others: Iterator[StreamMember] = NOBODY) -> None:
-        """Hop 1: take a fresh, paused user connection.
+    def accept(
+        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+    ) -> None:
+        """Hop 1: take a paused user connection.
 
         Args:
             user: that connection.
+            seen: what was read of it.
             others: who takes it instead if our client gives no work connection.
         """
-        ensureDeferred(self.serve(user, others)).addErrback(self._broken, user)
+        ensureDeferred(self.serve(user, seen, others)).addErrback(self._broken, user)
 
     def _broken(self, failure: Failure, user: Stream) -> None:
         """Let nobody wait for what a bug of ours left undone."""
         self.log.failure("[{proxy}] serving a user failed", failure, proxy=self.name)
         user.abortConnection()
 
-    async def serve(self, user: Stream, others: Iterator[StreamMember] = NOBODY) -> None:
+    async def serve(
+        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+    ) -> None:
         """Carry one user connection from accept to account; design notes number the hops."""
         try:
             self.admit(user)  # 2
@@ -114,13 +119,14 @@ class Proxy(ABC):
             self.log.warn(
                 "[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user.getPeer()), why=why
             )
-            self._pass_on(user, others)
+            self._pass_on(user, seen, others)
             return
         meter = Meter()
         self.stats.track(meter)
         closed = await join(  # 8
             user,
             work,
+            near_unread=seen,
             far_unread=unread,
             clock=self.context.reactor,
             far_half_closes=self.client.is_ours,
@@ -129,13 +135,13 @@ class Proxy(ABC):
         self.stats.untrack(meter)
         self.account(peer, closed)  # 9
 
-    def _pass_on(self, user: Stream, others: Iterator[StreamMember]) -> None:
+    def _pass_on(self, user: Stream, seen: bytes, others: Iterator[StreamMember]) -> None:
         """Let another member of the group take a user whom we can't serve."""
         other = next(others, None)
         if other is None:
             user.abortConnection()
         else:
-            other.accept(user, others)
+            other.accept(user, seen, others)
 
     def admit(self, user: Stream) -> None:
         """Hop 2: whether this user may enter; rules by user come here.

@@ -3,34 +3,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 
-from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.route import Route
-from tunnelsvc.gateway.router import normalise
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
 from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.server.proxies.domains import (
+    Places,
+    add_routes,
+    addresses,
+    domains_of,
+    remove_routes,
+)
 from tunnelsvc.wire.messages import NewProxy
 
 if TYPE_CHECKING:
     from tunnelsvc.server.clients import Client
     from tunnelsvc.server.context import ServerContext
 
-SCHEME_PORTS = (80, 443)
-"""Ports that a URL leaves out."""
-MOST_ADDRESS_CHARACTERS = 4_096
-"""Of the list of addresses in an answer; a message has 10 KiB."""
-MOST_DOMAIN_CHARACTERS = 255
-"""RFC 1035 section 2.3.4."""
-_DOMAIN = re.compile(r"(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f.]*:[0-9a-f:.]+)")
 MOST_ROUTES = 1_000
 """Domains times locations of one proxy; the message that announces it holds 10 KiB."""
 
@@ -44,7 +41,8 @@ class HTTPProxy(Proxy):
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
         super().__init__(request, client, context)
-        if not context.config.vhost_http_port:
+        config = context.config
+        if not (config.vhost_http_port or (config.vhost_https_port and config.certificates)):
             raise ProxyRefused("type [http] not supported when vhost http port is not set")
         self.rules = make_rules(
             host_header_rewrite=request.host_header_rewrite,
@@ -53,7 +51,7 @@ class HTTPProxy(Proxy):
             http_password=request.http_pwd,
         )
         self.backend = BackendPool(self.open_backend, context.reactor, half_closes=client.is_ours)
-        self.domains = domains_of(request, context.config)
+        self.domains = domains_of(request, config)
         self._routes = [
             (domain, location)
             for domain in self.domains
@@ -61,6 +59,11 @@ class HTTPProxy(Proxy):
         ]
         if len(self._routes) > MOST_ROUTES:
             raise ProxyRefused(f"more than {MOST_ROUTES} pairs of a domain and a location")
+        # Whoever may enter by one member of a group may by all: chance decides which one it is.
+        terms = self.rules.credentials
+        self._places: Places[HTTPProxy] = (
+            context.http_groups.places(self, terms) if request.group else context.router
+        )
 
     async def open_backend(self, user: IAddress) -> Stream:
         """Hops 3, 5 and 6 for the vhost's pool."""
@@ -69,38 +72,15 @@ class HTTPProxy(Proxy):
 
     async def listen(self) -> str:
         """Take the routes, all or none; see `Proxy`."""
-        added: list[tuple[str, str]] = []
-        try:
-            for route in self._routes:
-                self._add(route)
-                added.append(route)
-        except ProxyRefused:
-            self._remove(added)
-            raise
-        port = self.context.config.vhost_http_port
-        suffix = "" if port in SCHEME_PORTS else f":{port}"
-        return _shown([f"{domain}{suffix}" for domain, _ in self._routes])
+        add_routes(self._places, self._routes, self)
+        config = self.context.config
+        domains = [domain for domain, _ in self._routes]
+        return addresses(domains, config.vhost_http_port or config.vhost_https_port)
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
-        self._remove(self._routes)
+        remove_routes(self._places, self._routes)
         self.backend.close()
-
-    def _add(self, route: tuple[str, str]) -> None:
-        request, context = self.request, self.context
-        if request.group:
-            # Whoever may enter by one member may by all: which one it is, chance decides.
-            terms = self.rules.credentials
-            context.http_groups.join(request.group, route, self, request.group_key, terms)
-        else:
-            context.router.add(*route, self)
-
-    def _remove(self, routes: list[tuple[str, str]]) -> None:
-        for route in routes:
-            if self.request.group:
-                self.context.http_groups.leave(self.request.group, route, self)
-            else:
-                self.context.router.remove(*route)
 
     def for_request(self) -> Route:
         """Take every request, unless there is a group; see `Target`."""
@@ -126,43 +106,3 @@ class HTTPProxy(Proxy):
             "locations": list(request.locations),
             "hostHeaderRewrite": request.host_header_rewrite,
         }
-
-
-def _shown(addresses: list[str]) -> str:
-    """Join addresses for the client's user, as many as fit into a message."""
-    text = ",".join(addresses)
-    if len(text) <= MOST_ADDRESS_CHARACTERS:
-        return text
-    return text[:MOST_ADDRESS_CHARACTERS].rpartition(",")[0] + ",..."
-
-
-def domains_of(request: NewProxy, config: ServerConfig) -> tuple[str, ...]:
-    """Return the host names that a proxy asks for.
-
-    Raises:
-        ProxyRefused: none, or one that it can't have (protocol notes 5.1).
-    """
-    host = config.subdomain_host
-    domains = [normalise(domain) for domain in request.custom_domains if domain]
-    for domain in domains:
-        if len(domain) > MOST_DOMAIN_CHARACTERS or not _DOMAIN.fullmatch(domain):
-            raise ProxyRefused(f"custom domain [{domain}] is no host name")
-        if host and domain.endswith(f".{host}"):
-            raise ProxyRefused(
-                f"custom domain [{domain}] should not belong to subdomain host [{host}]"
-            )
-    if request.subdomain:
-        domains.append(_subdomain(request.subdomain.lower(), host))
-    if not domains:
-        raise ProxyRefused("subdomain and custom domains should not be both empty")
-    return tuple(dict.fromkeys(domains))
-
-
-def _subdomain(subdomain: str, host: str) -> str:
-    if not host:
-        raise ProxyRefused(
-            "subdomain is not supported because this feature is not enabled in server"
-        )
-    if "." in subdomain or "*" in subdomain:
-        raise ProxyRefused("'.' and '*' are not supported in subdomain")
-    return f"{subdomain}.{host}"
