@@ -46,6 +46,8 @@ NOT_THE_SERVER: Final = {
 }
 NOT_THE_CLIENT: Final = {
     "tunnelsvc.admin": "the server's dashboard",
+    "tunnelsvc.client.health": "no health checks",
+    "tunnelsvc.client.httpcheck": "likewise",
     "tunnelsvc.metrics": "the server's dashboard",
     "tunnelsvc.server": "of the other program",
 }

@@ -2,6 +2,8 @@
 """Tests for `tunnelsvc.client.registration`."""
 
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,7 +17,7 @@ from tunnelsvc.client.registration import (
 )
 from tunnelsvc.config.schema import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
 from tunnelsvc.wire.framing import encode
-from tunnelsvc.wire.messages import Message, NewProxy, NewProxyResp
+from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
 
 SSH = TCPProxyConfig(name="ssh", type="tcp", local_port=22, remote_port=6000)
 WEB = HTTPProxyConfig(
@@ -66,6 +68,11 @@ class AnnouncementTests(SynchronousTestCase):
                 metas={"a": "b"},
             ),
         )
+
+    def test_group(self) -> None:
+        for proxy in (SSH, WEB):
+            message = announcement(evolve(proxy, group="g", group_key="k"), "x")
+            self.assertEqual((message.group, message.group_key), ("g", "k"))
 
     def test_https(self) -> None:
         proxy = HTTPSProxyConfig(
@@ -179,3 +186,133 @@ class RegistrationTests(SynchronousTestCase):
         self.sent.clear()
         registration.announce([SSH])
         self.assertEqual(self.names(), ["ssh"])
+
+
+class WithdrawalTests(SynchronousTestCase):
+    """Taking a proxy back, and announcing it again."""
+
+    def setUp(self) -> None:
+        self.lines = LogLines(self)
+        self.begin()
+
+    def begin(self) -> None:
+        self.clock = Clock()
+        self.sent: list[Message] = []
+        self.registration = Registration(self.sent.append, self.clock, "me", "vps.example.com")
+        self.registration.announce([SSH])
+
+    def answer(self, error: str = "") -> None:
+        address = "" if error else ":6000"
+        self.registration.answered(
+            NewProxyResp(proxy_name="me.ssh", remote_addr=address, error=error)
+        )
+
+    def test_running(self) -> None:
+        self.answer()
+        self.registration.withdraw(SSH)
+        self.registration.withdraw(SSH)
+        self.assertEqual(self.sent[1:], [CloseProxy(proxy_name="me.ssh")])
+        self.assertEqual(self.registration.addresses(), {})
+        self.assertIs(self.registration.find("me.ssh"), SSH, "users may be on their way")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.registration.announce([SSH])
+        self.answer()
+        self.assertEqual(self.sent[2:], [announcement(SSH, "me.ssh")])
+        self.assertEqual(self.registration.addresses(), {"ssh": ":6000"})
+
+    def test_never_announced(self) -> None:
+        self.registration.withdraw(WEB)
+        self.assertEqual(len(self.sent), 1)
+        self.assertIsNone(self.registration.find("me.web"))
+
+    def test_an_answer_to_what_was_withdrawn(self) -> None:
+        self.registration.withdraw(SSH)
+        self.answer()
+        self.assertEqual(self.registration.addresses(), {})
+        self.answer("nobody asked")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_an_answer_to_what_was_announced_before(self) -> None:
+        """The second announcement is refused, whatever became of the first."""
+        self.registration.withdraw(SSH)
+        self.registration.announce([SSH])
+        self.answer()
+        self.assertEqual(self.registration.addresses(), {})
+        self.answer("port already used")
+        self.assertIn("[ssh] start error: port already used", self.lines)
+        self.clock.advance(FIRST_RETRY_SECONDS)
+        self.answer()
+        self.assertEqual(self.registration.addresses(), {"ssh": ":6000"})
+
+    def test_refused(self) -> None:
+        """Nobody tries again before it is announced again, and then soon."""
+        for _ in range(5):
+            self.answer("port already used")
+            self.clock.advance(LAST_RETRY_SECONDS)
+        self.registration.withdraw(SSH)
+        sent = len(self.sent)
+        self.clock.advance(10 * LAST_RETRY_SECONDS)
+        self.assertEqual(len(self.sent), sent)
+        self.registration.announce([SSH])
+        self.answer()
+        self.answer("port already used")
+        [retry] = self.clock.getDelayedCalls()
+        self.assertEqual(retry.getTime() - self.clock.seconds(), FIRST_RETRY_SECONDS)
+
+    @settings(derandomize=True, deadline=None, max_examples=1000)
+    @given(st.lists(st.sampled_from(["well", "ill", "serve", "refuse", "hear", "wait"])))
+    def test_any_order(self, steps: list[str]) -> None:
+        """However late the server is: in the end both sides agree."""
+        self.begin()
+        server = Server(self.registration)
+        wanted = True
+        for step in steps:
+            server.take(self.sent)
+            match step:
+                case "well" if not wanted:
+                    self.registration.announce([SSH])
+                    wanted = True
+                case "ill":
+                    self.registration.withdraw(SSH)
+                    wanted = False
+                case "serve" | "refuse":
+                    server.serve(refuse=step == "refuse")
+                case "hear":
+                    server.tell()
+                case "wait":
+                    self.clock.advance(ANSWER_SECONDS)
+        for _ in range(3):
+            server.take(self.sent)
+            while server.asked or server.answers:
+                server.serve()
+                server.tell()
+            self.clock.advance(LAST_RETRY_SECONDS)
+        self.assertEqual((server.open, bool(self.registration.addresses())), (wanted, wanted))
+
+
+class Server:
+    """A server that is slow: serves one request of a client, or tells one answer, when told to."""
+
+    def __init__(self, registration: Registration) -> None:
+        self.open = False
+        self.asked: list[Message] = []
+        self.answers: list[NewProxyResp] = []
+        self._registration = registration
+
+    def take(self, sent: list[Message]) -> None:
+        self.asked += sent
+        sent.clear()
+
+    def serve(self, *, refuse: bool = False) -> None:
+        if not self.asked:
+            return
+        if isinstance(self.asked.pop(0), CloseProxy):
+            self.open = False
+            return
+        error = "proxy [me.ssh] already exists" if self.open else "port used" if refuse else ""
+        self.open = self.open or not refuse
+        self.answers.append(NewProxyResp(proxy_name="me.ssh", remote_addr=":1", error=error))
+
+    def tell(self) -> None:
+        if self.answers:
+            self._registration.answered(self.answers.pop(0))

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,13 +15,19 @@ from tests.loglines import LogLines
 from tests.streams import MemoryStream, pair, pump, recorded
 from tunnelsvc.client import local, service
 from tunnelsvc.client.service import TunnelClient
-from tunnelsvc.config.schema import ClientConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.config.schema import (
+    ClientConfig,
+    HealthCheckConfig,
+    ProxyConfig,
+    TCPProxyConfig,
+)
 from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.relay import codecs, dress
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import (
+    CloseProxy,
     LoginResp,
     NewProxy,
     NewProxyResp,
@@ -113,6 +119,86 @@ class LoginTests(ClientCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertTrue(self.server.links[0].closed)
         self.client.message_received(NewProxyResp(proxy_name="ssh"))
+
+
+CHECKED = TCPProxyConfig(
+    name="web", type="tcp", local_port=80, health_check=HealthCheckConfig(type="tcp")
+)
+
+
+class HealthTests(ClientCase):
+    """Proxies that come and go with their services."""
+
+    def announced(self) -> list[str]:
+        """Tell what the server has heard of proxies since the last time."""
+        self.server.pump()
+        heard = [each for each in self.server.heard if isinstance(each, NewProxy | CloseProxy)]
+        self.server.heard.clear()
+        return [f"{type(message).__name__} {message.proxy_name}" for message in heard]
+
+    def stop_service(self) -> None:
+        self.dial_result = fail(error.ConnectionRefusedError("111"))
+
+    def start_service(self) -> None:
+        self.dial_result = None
+
+    def next_check(self) -> None:
+        self.clock.advance(10.0)
+
+    def test_no_checks(self) -> None:
+        self.start(SSH)
+        self.assertIsNone(self.client._health)
+
+    def test_announced_when_well(self) -> None:
+        self.stop_service()
+        self.start(SSH, CHECKED)
+        self.assertEqual(self.announced(), ["NewProxy ssh"])
+        self.start_service()
+        self.next_check()
+        self.assertEqual(self.announced(), ["NewProxy web"])
+        self.stop_service()
+        self.next_check()
+        self.assertEqual(self.announced(), ["CloseProxy web"])
+        self.next_check()
+        self.assertEqual(self.announced(), [])
+
+    def test_at_once(self) -> None:
+        self.start(SSH, CHECKED)
+        self.assertEqual(self.announced(), ["NewProxy ssh", "NewProxy web"])
+        self.assertEqual(set(self.client.proxy_addresses), {"ssh", "web"})
+
+    def test_without_a_session(self) -> None:
+        """A new session gets what is well by then."""
+        self.start(SSH, CHECKED)
+        self.announced()
+        self.client.session_lost()
+        self.stop_service()
+        self.next_check()
+        self.server.control.abort()
+        self.clock.advance(0)
+        self.assertEqual(self.announced(), ["NewProxy ssh"])
+
+    def test_users_keep_their_connections(self) -> None:
+        self.start(CHECKED)
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="web"))
+        user, _ = work.detach()
+        self.pump()
+        service = recorded(self.services[-1])
+        self.stop_service()
+        self.next_check()
+        self.assertEqual(self.announced()[-1], "CloseProxy web")
+        user.write(b"still here")
+        self.pump()
+        self.assertEqual(bytes(service.received), b"still here")
+
+    def test_stop(self) -> None:
+        self.start(CHECKED)
+        stopped = self.client.stopService()
+        self.server.pump()
+        self.clock.pump([0] * 20)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class UserTests(ClientCase):

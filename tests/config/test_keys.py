@@ -12,6 +12,7 @@ from tunnelsvc.config.schema import (
     CertificateConfig,
     ClientConfig,
     DashboardConfig,
+    HealthCheckConfig,
     HTTPProxyConfig,
     HTTPSProxyConfig,
     LogConfig,
@@ -21,7 +22,12 @@ from tunnelsvc.config.schema import (
 )
 from tunnelsvc.config.values import port
 
-NESTED = {"tls": TLSConfig, "log": LogConfig, "dashboard": DashboardConfig}
+NESTED = {
+    "tls": TLSConfig,
+    "log": LogConfig,
+    "dashboard": DashboardConfig,
+    "health_check": HealthCheckConfig,
+}
 
 SOME = Table(
     {"bind_port": Key("bind_port", port), "log_file": Key("log.file"), "token": Key("token")},

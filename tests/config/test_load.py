@@ -11,6 +11,7 @@ from tunnelsvc.config.schema import (
     CertificateConfig,
     ClientConfig,
     DashboardConfig,
+    HealthCheckConfig,
     HTTPProxyConfig,
     LogConfig,
     ServerConfig,
@@ -308,6 +309,29 @@ class DashboardTests(ConfigTestCase):
         self.assertSays(
             "dashboard_tls_cert_file = a\n",
             "3: [common] dashboard_tls_cert_file = a: needs dashboard_tls_key_file as well",
+        )
+
+
+class GroupTests(ConfigTestCase):
+    def test_group(self) -> None:
+        for kind in "type = tcp", "type = http\nsubdomain = x":
+            proxy = self.proxy(f"{kind}\nlocal_port = 1\ngroup = g\ngroup_key = s3cret")
+            self.assertEqual((proxy.group, proxy.group_key), ("g", "s3cret"))
+            self.assertNotIn("s3cret", repr(proxy))
+
+    def test_health_check(self) -> None:
+        start = "local_port = 1\nhealth_check_type = "
+        self.assertIsNone(self.proxy(start).health_check)
+        self.assertEqual(self.proxy(f"{start}tcp").health_check, HealthCheckConfig(type="tcp"))
+        lines = "\n".join(
+            f"health_check_{key}"
+            for key in ("timeout_s = 1", "max_failed = 2", "interval_s = 4", "url = /x")
+        )
+        self.assertEqual(
+            self.proxy(f"{start}http\n{lines}").health_check,
+            HealthCheckConfig(
+                type="http", timeout_seconds=1.0, max_failed=2, interval_seconds=4.0, url="/x"
+            ),
         )
 
 

@@ -10,6 +10,7 @@ from tests.config.files import STEADY
 from tunnelsvc.config.schema import (
     ClientConfig,
     DashboardConfig,
+    HealthCheckConfig,
     HTTPProxyConfig,
     LogConfig,
     ProxyConfig,
@@ -84,7 +85,14 @@ class FrozenTests(SynchronousTestCase):
 
     def test_units(self) -> None:
         """Whatever is a time says so in its name."""
-        for kind in ServerConfig, ClientConfig, ProxyConfig, TLSConfig, LogConfig:
+        for kind in (
+            ServerConfig,
+            ClientConfig,
+            ProxyConfig,
+            HealthCheckConfig,
+            TLSConfig,
+            LogConfig,
+        ):
             for each in fields(kind):
                 if isinstance(each.default, float):
                     self.assertTrue(each.name.endswith("_seconds"), each.name)

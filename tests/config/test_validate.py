@@ -1,6 +1,9 @@
 """Tests of `tunnelsvc.config.validate`."""
 
-from tests.config.files import ConfigTestCase
+from tests.config.files import ConfigTestCase, lines_of
+from tunnelsvc.config import validate
+from tunnelsvc.config.report import Report, Section
+from tunnelsvc.config.schema import HealthCheckConfig, TCPProxyConfig
 
 TOKEN = "token = x\n"
 
@@ -197,3 +200,51 @@ class ProxyTests(ConfigTestCase):
         )
         self.assertEqual(self.client_says(f"{start}subdomain = x\n"), ())
         self.assertEqual(self.client_says(f"{start}custom_domains = *\n"), ())
+
+    def proxy_says(self, text: str, *lines: str, kind: str = "tcp") -> None:
+        """A proxy with this from line 5 on has these problems or warnings."""
+        self.assertEqual(
+            self.client_says(f"[common]\n[x]\ntype = {kind}\nlocal_port = 80\n{text}"), lines
+        )
+
+    def test_group(self) -> None:
+        self.proxy_says("group = g\ngroup_key = k\n")
+        self.proxy_says("group = g\n")
+        self.proxy_says("group_key = s3cret\n", "5: [x] group_key: ignored without group")
+
+    def test_health_check(self) -> None:
+        """What is checked must be there."""
+        what = "needs health_check_url, the path to ask for"
+        self.proxy_says("health_check_type = tcp\n")
+        self.proxy_says("health_check_type = http\nhealth_check_url = /status?x=1\n")
+        self.proxy_says("health_check_type = http\n", f"5: [x] health_check_type = http: {what}")
+        self.proxy_says(
+            "health_check_type = http\nhealth_check_url =\n", f"6: [x] health_check_url = : {what}"
+        )
+        self.proxy_says(
+            "health_check_type = tcp\nhealth_check_url = /\n",
+            "6: [x] health_check_url: ignored: health_check_type = tcp only connects",
+        )
+
+    def test_health_check_of_tls(self) -> None:
+        self.proxy_says(
+            "subdomain = x\nhealth_check_type = http\nhealth_check_url = /\n",
+            "6: [x] health_check_type: asks without TLS, which a service with TLS doesn't answer "
+            "well; tcp will do",
+            kind="https",
+        )
+
+    def test_health_check_of_no_type(self) -> None:
+        self.proxy_says(
+            "health_check_type =\nhealth_check_interval_s = 1\n",
+            "6: [x] health_check_interval_s: ignored without health_check_type",
+        )
+
+    def test_health_check_of_a_plugin(self) -> None:
+        """frp leaves it out without a word."""
+        report = Report("f")
+        check = HealthCheckConfig(type="tcp")
+        config = TCPProxyConfig(name="x", type="tcp", local_port=0, health_check=check)
+        validate.proxy(config, Section("x", 3), report)
+        what = "nothing to check: a plugin has no local_port"
+        self.assertEqual(lines_of(report), ((f"f:3: [x]: {what}",), ()))

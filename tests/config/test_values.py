@@ -214,6 +214,18 @@ class ListTests(ValueTestCase):
         self.assertTaken(values.locations, {"": (), "/": ("/",), "/a, /b/": ("/a", "/b/")})
         self.assertRefused(values.locations, 'begins with "/"', ["a", "/a,b", "http://h/"])
 
+    def test_health_check_type(self) -> None:
+        self.assertTaken(values.health_check_type, {"": "", "tcp": "tcp", "http": "http"})
+        self.assertRefused(values.health_check_type, "not one of tcp, http", ["TCP", "https", "1"])
+
+    def test_url_path(self) -> None:
+        """What can stand in a request line as it is."""
+        longest = "/".ljust(values.MAX_PATH_CHARACTERS, "x")
+        self.assertTaken(values.url_path, {"": "", "/": "/", "/a%20b?c=/d": "/a%20b?c=/d"})
+        self.assertTaken(values.url_path, {longest: longest})
+        refused = ("status", "http://x/", "/a b", "/ä", "/\t", "/\x7f", f"{longest}x", "/ HTTP/1.1")
+        self.assertRefused(values.url_path, 'begins with "/"', refused)
+
     def test_header_name(self) -> None:
         self.assertTaken(values.header_name, {"X-From-Where": "X-From-Where", "a_b": "a_b"})
         refused = ("", "X From", "X:", "X\t", "Größe", "(x)")

@@ -1,6 +1,6 @@
 """A user, the vhost path and services, in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.streams import END, MemoryStream, Recorder, pump, recorded
 from tunnelsvc.errors import WorkConnectionUnavailable
-from tunnelsvc.gateway import BackendPool, Route, Router, Rules, VhostFactory
+from tunnelsvc.gateway import BackendPool, Route, Router, Rules, Target, VhostFactory
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter, join
@@ -97,6 +97,12 @@ class FakeRoute:
         self.started: list[Meter] = []
         self.finished: list[Meter] = []
 
+    def for_request(self) -> Route:
+        return self
+
+    def instead_of(self, tried: Sequence[Route]) -> None:
+        pass
+
     def exchange_started(self, meter: Meter) -> None:
         self.started.append(meter)
 
@@ -115,7 +121,7 @@ class VhostCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.router: Router[Route] = Router(self.clock.seconds)
+        self.router: Router[Target] = Router(self.clock.seconds)
         self.routes: list[FakeRoute] = []
         self.route = self.add_site("a.example")
         self.service = self.route.service

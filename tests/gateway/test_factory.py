@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from tests.gateway.support import FakeRoute, Service
-from tunnelsvc.gateway import BackendPool, Route, Router, Rules, VhostFactory
+from tunnelsvc.gateway import BackendPool, Router, Rules, Target, VhostFactory
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import Stream
@@ -107,7 +107,7 @@ class SocketTests(TestCase):
         self.services: list[Talker] = []
         self.arrived: Deferred[Talker] = Deferred()
         self.service_port = self.listen(self._service())
-        self.router: Router[Route] = Router()
+        self.router: Router[Target] = Router()
         self.route = FakeRoute(Service(reactor), Rules())
         self.route.backend = BackendPool(self._open, reactor)
         self.addCleanup(self.route.backend.close)

@@ -164,10 +164,7 @@ class ProxyTests(SynchronousTestCase):
     def test_what_would_be_dropped_is_refused(self) -> None:
         """A site for one user must not become a site for all."""
         client = FakeClient(make_registry())
-        for fields in (
-            {"group": "g", "group_key": "k"},
-            {"bandwidth_limit": "1MB", "bandwidth_limit_mode": "server"},
-        ):
+        for fields in ({"bandwidth_limit": "1MB", "bandwidth_limit_mode": "server"},):
             options: Any = fields
             request = NewProxy(
                 proxy_name="w", proxy_type="http", custom_domains=("a.example",), **options

@@ -1,5 +1,10 @@
 # -*- test-case-name: tests.client.test_registration -*-
-"""Announcing the proxies of one session to the server, and again where it said no."""
+"""Announcing the proxies of one session to the server, and again where it said no.
+
+A proxy may be withdrawn and announced again at any time, while answers to earlier announcements are
+still on their way. The server answers all in order (protocol notes 5.1), so counting them tells
+which answer is to the latest.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import ClassVar
@@ -15,7 +20,7 @@ from tunnelsvc.config.schema import (
     VhostProxyConfig,
 )
 from tunnelsvc.errors import LocalProtocolError
-from tunnelsvc.wire.messages import Message, NewProxy, NewProxyResp
+from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
 
 ANSWER_SECONDS = 20.0
 """How long an answer is waited for before the proxy is announced again (protocol notes 5.1)."""
@@ -33,6 +38,8 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
         proxy_type=proxy.type,
         use_encryption=proxy.use_encryption,
         use_compression=proxy.use_compression,
+        group=proxy.group,
+        group_key=proxy.group_key,
         metas=proxy.metas,
     )
     if isinstance(proxy, VhostProxyConfig):
@@ -63,6 +70,11 @@ class _Entry:
     """Where the server put it; None: not running."""
     retry_seconds: float = FIRST_RETRY_SECONDS
     timer: IDelayedCall | None = None
+    withdrawn: bool = False
+    unanswered: int = 0
+    """Announcements that the server hasn't answered."""
+    void: int = 0
+    """How many answers are to come that don't matter: the proxy was withdrawn since."""
 
     def stop_timer(self) -> None:
         if self.timer is not None and self.timer.active():
@@ -88,16 +100,35 @@ class Registration:
     _entries: dict[str, _Entry] = field(factory=dict, init=False)
 
     def announce(self, proxies: Iterable[ProxyConfig]) -> None:
-        """Announce all, without waiting between them."""
+        """Announce these, without waiting between them."""
         for proxy in proxies:
-            self._entries[self._wire_name(proxy)] = _Entry(proxy)
-        for entry in self._entries.values():
+            entry = self._entries.setdefault(self._wire_name(proxy), _Entry(proxy))
+            entry.withdrawn = False
             self._announce(entry)
+
+    def withdraw(self, proxy: ProxyConfig) -> None:
+        """Take a proxy back, if it was announced. Users who have a connection keep it."""
+        entry = self._entries.get(self._wire_name(proxy))
+        if entry is None or entry.withdrawn:
+            return
+        entry.stop_timer()
+        entry.withdrawn = True
+        entry.remote_addr = None
+        entry.retry_seconds = FIRST_RETRY_SECONDS
+        entry.void += entry.unanswered
+        entry.unanswered = 0
+        self.send(CloseProxy(proxy_name=self._wire_name(proxy)))
 
     def answered(self, answer: NewProxyResp) -> None:
         """Take the server's answer; one that nobody waits for is ignored."""
         entry = self._entries.get(answer.proxy_name)
-        if entry is None or entry.remote_addr is not None:
+        if entry is None:
+            return
+        if entry.void:
+            entry.void -= 1
+            return
+        entry.unanswered = max(0, entry.unanswered - 1)
+        if entry.withdrawn or entry.remote_addr is not None:
             return
         entry.stop_timer()
         if answer.error:
@@ -108,7 +139,8 @@ class Registration:
     def find(self, wire_name: str) -> ProxyConfig | None:
         """Return the announced proxy of that name.
 
-        A first user may be faster than the answer to the announcement, so that isn't asked for.
+        A first user may be faster than the answer to the announcement, so that isn't asked for, and
+        a last one slower than the news that it is withdrawn.
         """
         entry = self._entries.get(wire_name)
         return entry.proxy if entry is not None else None
@@ -136,6 +168,7 @@ class Registration:
         except LocalProtocolError as why:
             self.log.error("[{proxy}] start error: {why}", proxy=entry.proxy.name, why=why)
             return
+        entry.unanswered += 1
         entry.timer = self.clock.callLater(ANSWER_SECONDS, self._announce, entry)
 
     def _refused(self, entry: _Entry, error: str) -> None:

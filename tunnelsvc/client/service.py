@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -14,7 +14,7 @@ from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.client.registration import Registration
 from tunnelsvc.client.spares import Spares
 from tunnelsvc.client.wishes import Wishes
-from tunnelsvc.config.schema import ClientConfig
+from tunnelsvc.config.schema import ClientConfig, ProxyConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.clientside import ClientCore, make_client_control
@@ -25,6 +25,9 @@ from tunnelsvc.link.links import connector
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
+
+if TYPE_CHECKING:
+    from tunnelsvc.client.health import HealthChecks
 
 MOST_SPARES = 100
 """A server that wants more direct connections than that is out of order."""
@@ -66,6 +69,7 @@ class TunnelClient(Service):
         self._connections = Connections()
         self._wishes = Wishes()
         self._spares: Spares | None = None
+        self._health = self._make_health_checks()
         key = derive_key(config.token)
         self._proxies = {
             proxy.name: StreamProxy(proxy, reactor, key, self._connections)
@@ -83,6 +87,14 @@ class TunnelClient(Service):
             ClientCore(connector(reactor, config, self._connections), terms, Backoff(random), self)
         )
 
+    def _make_health_checks(self) -> "HealthChecks | None":
+        if all(proxy.health_check is None for proxy in self.config.proxies):
+            return None
+        # Most clients have none.
+        from tunnelsvc.client.health import HealthChecks  # noqa: PLC0415
+
+        return HealthChecks(self.config.proxies, self._reactor, self._health_changed)
+
     @property
     def proxy_addresses(self) -> Mapping[str, str]:
         """Where the server put the running proxies, as it said: ``:6000``, ``a.example:8080``."""
@@ -92,11 +104,15 @@ class TunnelClient(Service):
         """Begin to connect."""
         super().startService()
         self._connections.sweep_regularly(self._reactor)
+        if self._health is not None:
+            self._health.start()
         self._control.start()
 
     def stopService(self) -> Deferred[None]:
         """Close the session and all user connections; fires when they are gone."""
         super().stopService()
+        if self._health is not None:
+            self._health.stop()
         self._control.stop()
         return ensureDeferred(self._connections.abort_all(self._reactor))
 
@@ -108,12 +124,24 @@ class TunnelClient(Service):
         self._registration = Registration(
             session.messages.send, self._reactor, config.user, config.server_addr
         )
-        self._registration.announce(config.proxies)
+        well = config.proxies
+        if self._health is not None:
+            well = tuple(filter(self._health.is_well, well))
+        self._registration.announce(well)
         if session.server_is_ours:
             session.link.accept(lambda stream: self._opened(session, stream))
             self._keep_spares(session)
         if self.on_login is not None:
             self.on_login(session.run_id)
+
+    def _health_changed(self, proxy: ProxyConfig, well: bool) -> None:
+        """Announce a proxy whose service can take users, withdraw one whose can't."""
+        if self._registration is None:
+            return
+        if well:
+            self._registration.announce([proxy])
+        else:
+            self._registration.withdraw(proxy)
 
     def session_lost(self) -> None:
         """Forget what the server knew, and what it wished."""

@@ -178,6 +178,13 @@ _PROXY: Final = {
     "local_port": Key("local_port", values.port),
     "use_encryption": Key("use_encryption", values.boolean),
     "use_compression": Key("use_compression", values.boolean),
+    "group": Key("group", values.name),
+    "group_key": Key("group_key"),
+    "health_check_type": Key("health_check.type", values.health_check_type),
+    "health_check_timeout_s": Key("health_check.timeout_seconds", values.seconds(1)),
+    "health_check_max_failed": Key("health_check.max_failed", values.some),
+    "health_check_interval_s": Key("health_check.interval_seconds", values.seconds(1)),
+    "health_check_url": Key("health_check.url", values.url_path),
 }
 
 _TCP: Final = {

@@ -14,6 +14,7 @@ from tunnelsvc.config.schema import (
     CertificateConfig,
     ClientConfig,
     DashboardConfig,
+    HealthCheckConfig,
     HTTPProxyConfig,
     HTTPSProxyConfig,
     LogConfig,
@@ -242,4 +243,7 @@ def _proxy(section: Section, report: Report) -> ProxyConfig | None:
         report.problem("local_port is missing: where the local service listens", section)
     if "local_port" not in fields:
         return None
+    check = keys.group(fields, "health_check")
+    if check.get("type"):
+        fields["health_check"] = HealthCheckConfig(**check)
     return _PROXY_CLASSES[kind](name=section.name, **{**fields, "type": kind})

@@ -141,6 +141,22 @@ class ServerConfig:
 
 
 @frozen(kw_only=True)
+class HealthCheckConfig:
+    """How a client finds out whether a local service can take users."""
+
+    type: str
+    """``tcp``: it accepts a connection. ``http``: it answers with a status of 2xx."""
+    timeout_seconds: float = 3.0
+    """How long one check may take."""
+    max_failed: int = 1
+    """Failures in a row after which it can't."""
+    interval_seconds: float = 10.0
+    """From the end of one check to the next."""
+    url: str = ""
+    """Path and query that a check of type http asks for."""
+
+
+@frozen(kw_only=True)
 class ProxyConfig:
     """What every proxy has. `name` is as in the file, without the user."""
 
@@ -150,6 +166,10 @@ class ProxyConfig:
     local_port: int
     use_encryption: bool = False
     use_compression: bool = False
+    group: str = ""
+    """Proxies of one group share a port or a host; empty: this one is alone."""
+    group_key: str = secret()
+    health_check: HealthCheckConfig | None = None
     metas: Mapping[str, str] = secrets()
 
 

@@ -5,6 +5,7 @@ from tunnelsvc.config.report import Report, Section
 from tunnelsvc.config.schema import (
     CertificateConfig,
     ClientConfig,
+    HTTPSProxyConfig,
     ProxyConfig,
     ServerConfig,
     VhostProxyConfig,
@@ -51,6 +52,36 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
         report.problem(
             "custom_domains or subdomain must say under which name it is reached",
             section.find("custom_domains", "subdomain"),
+        )
+    if config.group_key and not config.group:
+        report.warn("ignored without group", section.find("group_key"))
+    _health_check(config, section, report)
+
+
+def _health_check(config: ProxyConfig, section: Section, report: Report) -> None:
+    check = config.health_check
+    if check is None:
+        for key, entry in section.entries.items():
+            if key.startswith("health_check_") and key != "health_check_type":
+                report.warn("ignored without health_check_type", entry)
+    elif not config.local_port:
+        # frp starts such a proxy and checks nothing.
+        report.problem(
+            "nothing to check: a plugin has no local_port", section.find("health_check_type")
+        )
+    elif check.type == "http" and not check.url:
+        report.problem(
+            "needs health_check_url, the path to ask for",
+            section.find("health_check_url", "health_check_type"),
+        )
+    elif check.type == "http" and isinstance(config, HTTPSProxyConfig):
+        report.warn(
+            "asks without TLS, which a service with TLS doesn't answer well; tcp will do",
+            section.find("health_check_type"),
+        )
+    elif check.type == "tcp" and check.url:
+        report.warn(
+            "ignored: health_check_type = tcp only connects", section.find("health_check_url")
         )
 
 

@@ -30,6 +30,11 @@ MAX_HOST_CHARACTERS: Final = 253
 # 2.1), in which JSON may make 6 of each character.
 MAX_NAME_CHARACTERS: Final = 255
 
+# Characters of the path and query of a URL: what the servers accept that accept least.
+MAX_PATH_CHARACTERS: Final = 2000
+
+HEALTH_CHECK_TYPES: Final = ("", "tcp", "http")
+
 LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error")
 ACCESS_LOG_FORMATS: Final = ("combined", "json")
 
@@ -44,6 +49,8 @@ _ONLY_NUMBERS: Final = re.compile(r"[0-9.]+")
 _DOMAIN: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
 _HOST_AND_PORT: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+# RFC 9112 3.2.1: origin-form, which holds no blanks.
+_URL_PATH: Final = re.compile(r"/[!-~]*")
 # RFC 9110 5.6.2: token.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -105,6 +112,7 @@ seconds_or_never = seconds(-1)
 port = integer(1, MAX_PORT, "a port number")
 port_or_off = integer(0, MAX_PORT, "a port number, or 0")
 count = integer(0, 1_000_000)
+some = integer(1, 1_000_000)
 
 
 def keepalive(value: str) -> float:
@@ -190,6 +198,20 @@ def locations(value: str) -> tuple[str, ...]:
     if any(not item.startswith("/") for item in found):
         raise BadValueError('each must be a path that begins with "/"')
     return found
+
+
+def health_check_type(value: str) -> str:
+    """Take the way in which a local service is checked; nothing: it isn't."""
+    if value not in HEALTH_CHECK_TYPES:
+        raise BadValueError(f"not one of {', '.join(HEALTH_CHECK_TYPES[1:])}")
+    return value
+
+
+def url_path(value: str) -> str:
+    """Take path and query of a URL, as a request has them; nothing: none."""
+    if value and (len(value) > MAX_PATH_CHARACTERS or not _URL_PATH.fullmatch(value)):
+        raise BadValueError('not a path that begins with "/", without blanks, others as %XX')
+    return value
 
 
 def domain(value: str) -> str:

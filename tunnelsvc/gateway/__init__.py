@@ -8,8 +8,8 @@ the response back, `pool` keeps connections to a service, `rewrite` has the head
 
 from tunnelsvc.gateway.factory import VhostFactory
 from tunnelsvc.gateway.pool import BackendPool
-from tunnelsvc.gateway.route import Route
+from tunnelsvc.gateway.route import Route, Target
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import Rules, make_rules
 
-__all__ = ["BackendPool", "Route", "Router", "Rules", "VhostFactory", "make_rules"]
+__all__ = ["BackendPool", "Route", "Router", "Rules", "Target", "VhostFactory", "make_rules"]

@@ -4,14 +4,14 @@
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
-from tunnelsvc.gateway.route import Route
+from tunnelsvc.gateway.route import Target
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import credentials_of
 from tunnelsvc.wire.httphead import RequestHead
 
 
-def find_route(router: Router[Route], head: RequestHead) -> Route | None:
-    """Find the proxy that a request is for."""
+def find_target(router: Router[Target], head: RequestHead) -> Target | None:
+    """Find the proxy, or the group of some, that a request is for."""
     path = head.path.partition(b"?")[0]
     if b"%" in path:
         path = unquote_to_bytes(path)
@@ -19,7 +19,7 @@ def find_route(router: Router[Route], head: RequestHead) -> Route | None:
     return router.find(head.host.decode(), _text(path), user)
 
 
-def absence(router: Router[Route], head: RequestHead) -> HTTPStatus:
+def absence(router: Router[Target], head: RequestHead) -> HTTPStatus:
     """Give the status for a request that no proxy was found for."""
     missed = router.misses(head.host.decode())
     return HTTPStatus.SERVICE_UNAVAILABLE if missed else HTTPStatus.NOT_FOUND

@@ -12,7 +12,8 @@ How an exchange ends
   the rest: both connections end.
 - The service fails before its response has begun: the user gets a page. A request that may be
   repeated, on a connection that was kept from an earlier one, is repeated first: the service may
-  have closed it at the same moment.
+  have closed it at the same moment. The user's side may also let another service have a request
+  that may be repeated, or that nobody has seen yet.
 - The service fails later: the user's connection is reset, so that nobody takes the part of a
   response for the whole.
 - The user leaves: the service's connection is reset, so that it can stop its work.
@@ -186,7 +187,7 @@ class Exchange(Sending):
             self._service_gone()
 
     def _service_gone(self) -> None:
-        if self._repeatable:
+        if self._repeatable and self._kept:
             stream = self._release()
             if stream is not None:
                 self._route.backend.drop(stream)
@@ -214,14 +215,14 @@ class Exchange(Sending):
             (pool.keep if reusable else pool.drop)(stream)
         self._user.finished(keep=self._keep_user and answered_all)
 
-    def _fail(self, status: int) -> None:
+    def _fail(self, status: int, *, unserved: bool = False) -> None:
         """End badly."""
         if self._over:
             return
         self._end()
         self._reset_service()
         if self._response is None:
-            self._user.failed(status)
+            self._user.failed(status, unserved_by=self._route if unserved else None)
         else:
             self._user.broken()
 

@@ -11,7 +11,7 @@ from tunnelsvc.gateway.forwarded import Network, Trust
 from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.protocol import VhostProtocol
-from tunnelsvc.gateway.route import Joiner, Route, Site
+from tunnelsvc.gateway.route import Joiner, Site, Target
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
@@ -31,7 +31,7 @@ class VhostFactory(ServerFactory):
 
     def __init__(
         self,
-        router: Router[Route],
+        router: Router[Target],
         clock: IReactorTime,
         *,
         response_timeout: float,

@@ -14,14 +14,14 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.gateway.admission import absence, find_route, refusal
+from tunnelsvc.gateway.admission import absence, find_target, refusal
 from tunnelsvc.gateway.connect import ConnectExchange
 from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.exchange import Exchange
 from tunnelsvc.gateway.forwarded import Origin, origin_of
 from tunnelsvc.gateway.negotiation import prefers_json
 from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
-from tunnelsvc.gateway.route import Site
+from tunnelsvc.gateway.route import Route, Site
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import ILingering, Stream
 from tunnelsvc.units import MINUTE, KiB
@@ -63,6 +63,7 @@ class VhostProtocol(Protocol):
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
+        self._tried: tuple[Route, ...] = ()
         self.deadline = Deadline(site.clock)
         self._stall = Deadline(site.clock)
         self._advancing = False
@@ -159,7 +160,8 @@ class VhostProtocol(Protocol):
         """Admit a request and start its exchange, or say why not."""
         gate = self._site.gate
         turned = gate(head) if gate is not None else None
-        route = find_route(self._site.router, head) if turned is None else None
+        target = find_target(self._site.router, head) if turned is None else None
+        route = target.for_request() if target is not None else None
         if self._site.access_log is not None:
             name = route.name if route is not None else ""
             self.record = self._site.access_log.begin(self.origin, head, name)
@@ -171,9 +173,13 @@ class VhostProtocol(Protocol):
         elif not route.rules.admit(head):
             self._refuse(head, refusal(head), complete=head.length == 0)
         else:
-            make = ConnectExchange if head.method == b"CONNECT" else Exchange
-            self._exchange = make(self, head, route, self._site)
-            self._exchange.start()
+            self._tried = ()
+            self._start(head, route)
+
+    def _start(self, head: RequestHead, route: Route) -> None:
+        make = ConnectExchange if head.method == b"CONNECT" else Exchange
+        self._exchange = make(self, head, route, self._site)
+        self._exchange.start()
 
     def readConnectionLost(self) -> None:
         """Take the user's end of file."""
@@ -248,12 +254,25 @@ class VhostProtocol(Protocol):
         else:
             self._end()
 
-    def failed(self, status: int) -> None:
-        """Write an error response."""
+    def failed(self, status: int, *, unserved_by: Route | None = None) -> None:
+        """Write an error response, unless another route serves the request."""
         exchange, self._exchange = self._exchange, None
         assert exchange is not None
-        complete = exchange.request_complete
-        self._refuse(exchange.head, status, complete=complete)
+        if unserved_by is None or not self._serve_elsewhere(exchange.head, unserved_by):
+            self._refuse(exchange.head, status, complete=exchange.request_complete)
+
+    def _serve_elsewhere(self, head: RequestHead, tried: Route) -> bool:
+        """Let another route of the same target have a request; False: there is none."""
+        self._tried = (*self._tried, tried)
+        # Looked for anew: while the request waited, the host may have become somebody else's.
+        target = find_target(self._site.router, head)
+        route = target.instead_of(self._tried) if target is not None else None
+        if route is None or not route.rules.admit(head):
+            return False
+        if self.record is not None:
+            self.record.proxy = route.name
+        self._start(head, route)
+        return True
 
     def broken(self) -> None:
         """Reset the connection."""

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.gateway.test_exchange -*-
 """What the parts of the vhost path ask of each other, and of those around it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
@@ -21,7 +22,24 @@ if TYPE_CHECKING:
     from tunnelsvc.gateway.accesslog import AccessLog, Record
 
 
-class Route(Protocol):
+class Target(Protocol):
+    """What a router finds: a `Route`, or several that take turns."""
+
+    def for_request(self) -> "Route":
+        """Return who takes the next request; called once for each."""
+
+    def instead_of(self, tried: Sequence["Route"]) -> "Route | None":
+        """Return who takes a request that others couldn't serve and did nothing of.
+
+        Args:
+            tried: those, the latest at the end.
+
+        Returns:
+            One who isn't among them; None: there is nobody else.
+        """
+
+
+class Route(Target, Protocol):
     """Where requests go: an http proxy."""
 
     @property
@@ -80,8 +98,13 @@ class UserSide(Protocol):
     def finished(self, *, keep: bool) -> None:
         """Take note that the response was written. Keep the connection, or end it."""
 
-    def failed(self, status: int) -> None:
-        """Write an error response: nothing else was written."""
+    def failed(self, status: int, *, unserved_by: Route | None = None) -> None:
+        """Write an error response: nothing else was written.
+
+        Args:
+            status: of the response.
+            unserved_by: the route, if it did nothing of the request and another one may.
+        """
 
     def broken(self) -> None:
         """Reset the connection: the response can't be completed."""
@@ -124,7 +147,7 @@ class Site:
         hsts: value of Strict-Transport-Security in responses (RFC 6797); empty: none.
     """
 
-    router: Router[Route]
+    router: Router[Target]
     clock: IReactorTime
     response_timeout_seconds: float
     pages: Pages

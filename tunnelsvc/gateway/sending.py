@@ -51,19 +51,26 @@ class Sending(ABC, StreamReader):
         self._request_body: Body = body_of(head.length)
         self._held_head = b""
         self._service: Stream | None = None
-        self._repeatable = False
+        self._repeatable = head.length == 0 and head.method in _REPEATABLE
+        self._kept = False
         self._throttled = False
         self._response: ResponseHead | None = None
         self._over = False
 
     @abstractmethod
-    def _fail(self, status: int) -> None:
-        """End badly."""
+    def _fail(self, status: int, *, unserved: bool = False) -> None:
+        """End badly.
+
+        Args:
+            status: of the error response.
+            unserved: another service may have the request instead.
+        """
 
     def _service_failed(self) -> None:
         """End badly, and say whose fault it is: the service's, or that of who is gone with it."""
         gone = self._route.backend.closed
-        self._fail(HTTPStatus.SERVICE_UNAVAILABLE if gone else HTTPStatus.BAD_GATEWAY)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if gone else HTTPStatus.BAD_GATEWAY
+        self._fail(status, unserved=self._repeatable)
 
     # The way to the service.
 
@@ -74,11 +81,11 @@ class Sending(ABC, StreamReader):
         if kept is None:
             self._open()
         else:
-            self._repeatable = self.head.length == 0 and self.head.method in _REPEATABLE
+            self._kept = True
             self._use(kept)
 
     def _open(self) -> None:
-        self._repeatable = False
+        self._kept = False
         ensureDeferred(self._use_fresh()).addErrback(self._trouble)
 
     async def _use_fresh(self) -> None:
@@ -86,7 +93,7 @@ class Sending(ABC, StreamReader):
         try:
             stream = await pool.fresh(self._user.stream.getPeer())
         except WorkConnectionUnavailable:
-            self._fail(HTTPStatus.SERVICE_UNAVAILABLE)
+            self._fail(HTTPStatus.SERVICE_UNAVAILABLE, unserved=True)
             return
         if self._over:
             pool.keep(stream)

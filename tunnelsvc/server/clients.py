@@ -316,7 +316,6 @@ async def _gone(client: Client) -> None:
 def _not_yet(request: NewProxy) -> dict[str, bool]:
     """Tell which keys a request has that we would drop, some to the danger of its owner."""
     return {
-        "group": bool(request.group),
         "bandwidth_limit_mode = server": bool(
             request.bandwidth_limit and request.bandwidth_limit_mode == "server"
         ),

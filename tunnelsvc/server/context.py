@@ -13,10 +13,11 @@ from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.metrics.counters import ServerStats
+from tunnelsvc.server.groups import NamedGroup, RequestGroup, SharedPorts, SharedRoutes
 from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
-    from tunnelsvc.gateway.route import Route
+    from tunnelsvc.gateway.route import Target
     from tunnelsvc.server.proxies.base import Proxy
 
 
@@ -44,16 +45,35 @@ class ServerContext:
         stats: what the dashboard shows.
         proxies: name on the wire to proxy, over all clients.
         connections: everything that was accepted on any port.
+        tcp_groups: groups of tcp proxies.
+        http_groups: groups of http proxies.
+        https_groups: groups of https proxies.
     """
 
     reactor: Any
     config: ServerConfig
     ports: PortManager
-    router: Router[Route]
+    router: Router[Target]
     stats: ServerStats
     tls_router: Router[NamedProxy] = field(factory=Router)
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
+    tcp_groups: SharedPorts = field(init=False)
+    http_groups: SharedRoutes[RequestGroup] = field(init=False)
+    https_groups: SharedRoutes[NamedGroup] = field(init=False)
+
+    @tcp_groups.default
+    def _no_tcp_groups(self) -> SharedPorts:
+        return SharedPorts(self.ports, self.connections)
+
+    @http_groups.default
+    def _no_http_groups(self) -> SharedRoutes[RequestGroup]:
+        return SharedRoutes(self.router, lambda _: RequestGroup(self.reactor.seconds))
+
+    @https_groups.default
+    def _no_https_groups(self) -> SharedRoutes[NamedGroup]:
+        now = self.reactor.seconds
+        return SharedRoutes(self.tls_router, lambda domain: NamedGroup(now, domain))
 
     def claim(self, name: str, proxy: Proxy) -> None:
         """Reserve a name.

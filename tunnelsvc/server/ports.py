@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.server.test_ports -*-
 """The public ports that proxies listen on."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import chain, islice
 from random import Random
 
@@ -18,9 +18,9 @@ from tunnelsvc.units import DAY
 
 LAST_PORT = 65535
 RESERVED_SECONDS = DAY
-"""How long a name finds its old port again (protocol notes 5.1)."""
+"""How long an owner finds its old port again (protocol notes 5.1)."""
 MOST_RESERVED = 10_000
-"""Names remembered; the oldest is forgotten first."""
+"""Owners remembered; the oldest is forgotten first."""
 ATTEMPTS = 100
 """Free ports tried before "no available port"; frp tries 5."""
 
@@ -32,14 +32,14 @@ class PublicPort:
     number: int
     _listening: IListeningPort
     _manager: "PortManager"
-    _name: str
+    _owner: Hashable
 
     async def close(self) -> None:
-        """Stop listening, and keep the number for the name for a day."""
+        """Stop listening, and keep the number for its owner for a day."""
         try:
             await maybeDeferred(self._listening.stopListening)
         finally:
-            self._manager.released(self._name, self.number)
+            self._manager.released(self._owner, self.number)
 
 
 @define(eq=False)
@@ -52,13 +52,14 @@ class PortManager:
     allowed: Ports
     random: Random = field(factory=Random)
     _used: set[int] = field(factory=set, init=False)
-    _reserved: dict[str, tuple[int, float]] = field(factory=dict, init=False)
+    _reserved: dict[Hashable, tuple[int, float]] = field(factory=dict, init=False)
 
-    def listen(self, name: str, wanted: int, factory: ServerFactory) -> PublicPort:
+    def listen(self, owner: Hashable, wanted: int, factory: ServerFactory) -> PublicPort:
         """Listen on a port.
 
         Args:
-            name: the proxy's, to give it its old port again when it has no wish.
+            owner: the proxy's name, or what stands for a group, to give it its old port again when
+                it has no wish.
             wanted: port number; 0: any.
             factory: what accepts connections.
 
@@ -66,35 +67,35 @@ class PortManager:
             ProxyRefused: with frp's text.
         """
         if not wanted:
-            return self._any(name, factory)
+            return self._any(owner, factory)
         if not 0 < wanted <= LAST_PORT or not self._allows(wanted):
             raise ProxyRefused("port not allowed")
         if wanted in self._used:
             raise ProxyRefused("port already used")
         try:
-            return self._bind(name, wanted, factory)
+            return self._bind(owner, wanted, factory)
         except CannotListenError:
             raise ProxyRefused("port unavailable") from None
 
-    def released(self, name: str, number: int) -> None:
+    def released(self, owner: Hashable, number: int) -> None:
         """Take a port back."""
         self._used.discard(number)
-        self._reserved.pop(name, None)
-        self._reserved[name] = (number, self.clock.seconds())
+        self._reserved.pop(owner, None)
+        self._reserved[owner] = (number, self.clock.seconds())
         if len(self._reserved) > MOST_RESERVED:
             self._reserved.pop(next(iter(self._reserved)))
 
-    def _any(self, name: str, factory: ServerFactory) -> PublicPort:
-        for number in islice(self._candidates(name), ATTEMPTS):
+    def _any(self, owner: Hashable, factory: ServerFactory) -> PublicPort:
+        for number in islice(self._candidates(owner), ATTEMPTS):
             try:
-                return self._bind(name, number, factory)
+                return self._bind(owner, number, factory)
             except CannotListenError:
                 continue
         raise ProxyRefused("no available port")
 
-    def _candidates(self, name: str) -> Iterator[int]:
-        """Yield the name's old port, then free ones in random order; 0: the kernel's choice."""
-        number, since = self._reserved.get(name, (0, 0.0))
+    def _candidates(self, owner: Hashable) -> Iterator[int]:
+        """Yield the owner's old port, then free ones in random order; 0: the kernel's choice."""
+        number, since = self._reserved.get(owner, (0, 0.0))
         recent = self.clock.seconds() - since < RESERVED_SECONDS
         if number and recent and self._allows(number) and number not in self._used:
             yield number
@@ -107,8 +108,8 @@ class PortManager:
     def _allows(self, number: int) -> bool:
         return not self.allowed or any(number in ports for ports in self.allowed)
 
-    def _bind(self, name: str, number: int, factory: ServerFactory) -> PublicPort:
+    def _bind(self, owner: Hashable, number: int, factory: ServerFactory) -> PublicPort:
         listening = listen(self.reactor, number, factory, interface=self.interface)
         actual: int = listening.getHost().port  # type: ignore[attr-defined]
         self._used.add(actual)
-        return PublicPort(actual, listening, self, name)
+        return PublicPort(actual, listening, self, owner)

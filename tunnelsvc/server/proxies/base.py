@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import ensureDeferred
@@ -22,8 +23,12 @@ from tunnelsvc.wire.messages import NewProxy, StartWorkConn
 if TYPE_CHECKING:
     from tunnelsvc.server.clients import Client
     from tunnelsvc.server.context import ServerContext
+    from tunnelsvc.server.groups import StreamMember
 
 _log = LeanLogger("proxy")
+
+
+NOBODY: Iterator[StreamMember] = iter(())
 
 
 class Proxy(ABC):
@@ -82,18 +87,29 @@ class Proxy(ABC):
                 "useCompression": request.use_compression,
             },
             "metadatas": dict(request.metas or {}),
+            **({"loadBalancer": {"group": request.group}} if request.group else {}),
         }
 
-    def accept(self, user: Stream, seen: bytes = b"") -> None:
-        """Hop 1: take a paused user connection, and what was read of it."""
-        ensureDeferred(self.serve(user, seen)).addErrback(self._broken, user)
+    def accept(
+        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+    ) -> None:
+        """Hop 1: take a paused user connection.
+
+        Args:
+            user: that connection.
+            seen: what was read of it.
+            others: who takes it instead if our client gives no work connection.
+        """
+        ensureDeferred(self.serve(user, seen, others)).addErrback(self._broken, user)
 
     def _broken(self, failure: Failure, user: Stream) -> None:
         """Let nobody wait for what a bug of ours left undone."""
         self.log.failure("[{proxy}] serving a user failed", failure, proxy=self.name)
         user.abortConnection()
 
-    async def serve(self, user: Stream, seen: bytes = b"") -> None:
+    async def serve(
+        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+    ) -> None:
         """Carry one user connection from accept to account; design notes number the hops."""
         try:
             self.admit(user)  # 2
@@ -103,7 +119,7 @@ class Proxy(ABC):
             self.log.warn(
                 "[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user.getPeer()), why=why
             )
-            user.abortConnection()
+            self._pass_on(user, seen, others)
             return
         meter = Meter()
         self.stats.track(meter)
@@ -118,6 +134,14 @@ class Proxy(ABC):
         )
         self.stats.untrack(meter)
         self.account(peer, closed)  # 9
+
+    def _pass_on(self, user: Stream, seen: bytes, others: Iterator[StreamMember]) -> None:
+        """Let another member of the group take a user whom we can't serve."""
+        other = next(others, None)
+        if other is None:
+            user.abortConnection()
+        else:
+            other.accept(user, seen, others)
 
     def admit(self, user: Stream) -> None:
         """Hop 2: whether this user may enter; rules by user come here.

@@ -3,14 +3,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
-from tunnelsvc.gateway.router import Router, normalise
+from tunnelsvc.gateway.router import normalise
 from tunnelsvc.wire.messages import NewProxy
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 SCHEME_PORTS = (80, 443)
 """Ports that a URL leaves out."""
@@ -21,8 +22,18 @@ MOST_DOMAIN_CHARACTERS = 255
 _DOMAIN = re.compile(r"(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f.]*:[0-9a-f:.]+)")
 
 
+class Places(Protocol[T_contra]):
+    """Where a proxy can be reached: a router, or the groups in one."""
+
+    def add(self, domain: str, location: str, target: T_contra, *, user: str = "") -> None:
+        """Take a place; see `tunnelsvc.gateway.router.Router.add`."""
+
+    def remove(self, domain: str, location: str, *, user: str = "") -> None:
+        """Give it back."""
+
+
 def add_routes(
-    router: Router[T], routes: Iterable[tuple[str, str]], target: T, *, user: str = ""
+    router: Places[T], routes: Iterable[tuple[str, str]], target: T, *, user: str = ""
 ) -> None:
     """Take routes, all or none.
 
@@ -45,7 +56,7 @@ def add_routes(
         raise
 
 
-def remove_routes(router: Router[T], routes: Iterable[tuple[str, str]], *, user: str = "") -> None:
+def remove_routes(router: Places[T], routes: Iterable[tuple[str, str]], *, user: str = "") -> None:
     """Give routes back."""
     for route in routes:
         router.remove(*route, user=user)

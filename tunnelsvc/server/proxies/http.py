@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.pool import BackendPool
+from tunnelsvc.gateway.route import Route
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
 from tunnelsvc.server.proxies.base import Proxy
-from tunnelsvc.server.proxies.domains import add_routes, addresses, domains_of, remove_routes
+from tunnelsvc.server.proxies.domains import (
+    Places,
+    add_routes,
+    addresses,
+    domains_of,
+    remove_routes,
+)
 from tunnelsvc.wire.messages import NewProxy
 
 if TYPE_CHECKING:
@@ -52,6 +60,11 @@ class HTTPProxy(Proxy):
         ]
         if len(self._routes) > MOST_ROUTES:
             raise ProxyRefused(f"more than {MOST_ROUTES} pairs of a domain and a location")
+        # Whoever may enter by one member of a group may by all: chance decides which one it is.
+        terms = self.rules.credentials
+        self._places: Places[HTTPProxy] = (
+            context.http_groups.places(self, terms) if request.group else context.router
+        )
 
     async def open_backend(self, user: IAddress) -> Stream:
         """Hops 3, 5 and 6 for the vhost's pool."""
@@ -60,15 +73,22 @@ class HTTPProxy(Proxy):
 
     async def listen(self) -> str:
         """Take the routes, all or none; see `Proxy`."""
-        add_routes(self.context.router, self._routes, self, user=self.request.route_by_http_user)
+        add_routes(self._places, self._routes, self, user=self.request.route_by_http_user)
         config = self.context.config
         domains = [domain for domain, _ in self._routes]
         return addresses(domains, config.vhost_http_port or config.vhost_https_port)
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
-        remove_routes(self.context.router, self._routes, user=self.request.route_by_http_user)
+        remove_routes(self._places, self._routes, user=self.request.route_by_http_user)
         self.backend.close()
+
+    def for_request(self) -> Route:
+        """Take every request, unless there is a group; see `Target`."""
+        return self
+
+    def instead_of(self, tried: Sequence[Route]) -> None:
+        """Nobody stands in for a proxy without a group; see `Target`."""
 
     def exchange_started(self, meter: Meter) -> None:
         """Count a request; see `Route`."""

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.server.proxies.base import Proxy
-from tunnelsvc.server.proxies.domains import add_routes, addresses, domains_of, remove_routes
+from tunnelsvc.server.proxies.domains import (
+    Places,
+    add_routes,
+    addresses,
+    domains_of,
+    remove_routes,
+)
 from tunnelsvc.wire.messages import NewProxy
 
 if TYPE_CHECKING:
@@ -31,15 +37,18 @@ class HTTPSProxy(Proxy):
             raise ProxyRefused("type [https] not supported when vhost https port is not set")
         self.domains = domains_of(request, context.config)
         self._routes = [(domain, "") for domain in self.domains]
+        self._places: Places[HTTPSProxy] = (
+            context.https_groups.places(self) if request.group else context.tls_router
+        )
 
     async def listen(self) -> str:
         """Take the names, all or none; see `Proxy`."""
-        add_routes(self.context.tls_router, self._routes, self)
+        add_routes(self._places, self._routes, self)
         return addresses(self.domains, self.context.config.vhost_https_port)
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
-        remove_routes(self.context.tls_router, self._routes)
+        remove_routes(self._places, self._routes)
 
     def api_conf(self) -> dict[str, Any]:
         """See `Proxy`."""

@@ -9,21 +9,32 @@ from tunnelsvc.server.proxies.base import Proxy
 
 
 class TCPProxy(Proxy):
-    """Listens on ``remote_port``; hop 1 of its users is `Proxy.accept`."""
+    """Listens on ``remote_port``, alone or with its group; hop 1 of its users is `Proxy.accept`."""
 
     uses_port = True
-    _port: PublicPort
+    _port: PublicPort | None = None
+    _number = 0
 
     async def listen(self) -> str:
         """See `Proxy`."""
+        request = self.request
+        if request.group:
+            self._number = await self.context.tcp_groups.open(
+                request.group, self, request.remote_port, request.group_key
+            )
+            return f":{self._number}"
         factory = ParkingFactory(self.accept, self.context.connections)
-        self._port = self.context.ports.listen(self.name, self.request.remote_port, factory)
-        return f":{self._port.number}"
+        self._port = self.context.ports.listen(self.name, request.remote_port, factory)
+        self._number = self._port.number
+        return f":{self._number}"
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
-        await self._port.close()
+        if self._port is None:
+            await self.context.tcp_groups.close(self.request.group, self)
+        else:
+            await self._port.close()
 
     def api_conf(self) -> dict[str, Any]:
         """See `Proxy`."""
-        return super().api_conf() | {"remotePort": self._port.number}
+        return super().api_conf() | {"remotePort": self._number}
