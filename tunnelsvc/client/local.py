@@ -3,7 +3,6 @@
 
 from twisted.internet.error import ConnectError
 
-from tunnelsvc.config.schema import ProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.dial import DialReactor, dial
@@ -12,8 +11,8 @@ LOCAL_SECONDS = 10.0
 """How long a local service may take to accept (reference 1.3)."""
 
 
-async def dial_local(reactor: DialReactor, proxy: ProxyConfig) -> Stream:
-    """Connect to the service behind `proxy`.
+async def dial_local(reactor: DialReactor, host: str, port: int) -> Stream:
+    """Connect to a service behind the client.
 
     Returns:
         The connected stream, parked.
@@ -22,8 +21,8 @@ async def dial_local(reactor: DialReactor, proxy: ProxyConfig) -> Stream:
         LocalServiceUnavailable: with the address and the system's reason.
     """
     try:
-        return await dial(reactor, proxy.local_ip, proxy.local_port, timeout=LOCAL_SECONDS)
+        return await dial(reactor, host, port, timeout=LOCAL_SECONDS)
     except ConnectError as error:
         raise LocalServiceUnavailable(
-            f"connect to local service [{proxy.local_ip}:{proxy.local_port}] error: {error}"
+            f"connect to local service [{host}:{port}] error: {error}"
         ) from error

@@ -26,12 +26,15 @@ from tunnelsvc.link.peername import PeerName
 from tunnelsvc.units import MiB
 
 __all__ = [
+    "CertificateFiles",
     "ConnectionFactory",
     "Identity",
     "TLSError",
     "client_context",
     "describe",
+    "load_identity",
     "self_signed",
+    "server_connections",
     "server_context",
 ]
 
@@ -81,6 +84,35 @@ class Identity:
     chain: tuple[x509.Certificate, ...] = ()
 
 
+@frozen
+class CertificateFiles:
+    """Where a certificate and its key are; both empty: there is none.
+
+    Attributes:
+        cert_file: path, PEM: the certificate, then those that lead from it to its authority.
+        key_file: path, PEM.
+        cert_key: what the configuration calls `cert_file`; for messages.
+        key_key: likewise.
+    """
+
+    cert_file: str
+    key_file: str
+    cert_key: str = "tls_cert_file"
+    key_key: str = "tls_key_file"
+
+
+def load_identity(files: CertificateFiles) -> Identity | None:
+    """Load a certificate and its key; None if there are none.
+
+    Raises:
+        ConfigError: a file can't be used, or they don't fit.
+    """
+    problems: list[str] = []
+    identity = _identity(files, problems)
+    _raise_any(problems)
+    return identity
+
+
 def self_signed(now: datetime.datetime | None = None) -> Identity:
     """Make a key and a certificate for a server that has none; they are kept nowhere.
 
@@ -112,10 +144,29 @@ def server_context(tls: TLSConfig) -> ConnectionFactory:
         ConfigError: a file can't be used.
     """
     problems: list[str] = []
-    identity = _identity(tls, problems)
+    identity = _identity(_files(tls), problems)
     roots = _roots(tls, problems)
     _raise_any(problems)
-    context = _context(identity or self_signed(), roots, None)
+    return server_connections(identity or self_signed(), roots)
+
+
+def server_connections(
+    identity: Identity, roots: Sequence[x509.Certificate] = (), *, alpn: bytes = b""
+) -> ConnectionFactory:
+    """Make what begins the server's side of TLS connections.
+
+    Args:
+        identity: what clients are shown.
+        roots: clients must show a certificate of one of these; empty: they needn't.
+        alpn: the protocol that is chosen if a client offers it (RFC 7301); empty: none.
+    """
+    context = _context(identity, roots, None)
+    if alpn:
+
+        def choose(_: SSL.Connection, offered: list[bytes]) -> Any:
+            return alpn if alpn in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+        context.set_alpn_select_callback(choose)
 
     def connection() -> SSL.Connection:
         made = SSL.Connection(context, None)
@@ -125,7 +176,7 @@ def server_context(tls: TLSConfig) -> ConnectionFactory:
     return connection
 
 
-def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
+def client_context(tls: TLSConfig, server_addr: str, *, alpn: bytes = b"") -> ConnectionFactory:
     """Make what begins the client's side of TLS connections.
 
     With `trusted_ca_file` the server's certificate and its name are verified. Without, whatever
@@ -135,12 +186,13 @@ def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
         tls: the settings.
         server_addr: name or address of the server, which its certificate must have unless
             `tls.server_name` says otherwise.
+        alpn: the protocol to offer (RFC 7301); empty: none.
 
     Raises:
         ConfigError: a file can't be used, or the name can't be verified.
     """
     problems: list[str] = []
-    identity = _identity(tls, problems)
+    identity = _identity(_files(tls), problems)
     roots = _roots(tls, problems)
     name = PeerName.parse(tls.server_name or server_addr)
     if tls.trusted_ca_file and not name.text:
@@ -149,6 +201,8 @@ def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
         problems.append(f"{key} = {value}: not a host name or address that a certificate can have")
     _raise_any(problems)
     context = _context(identity, roots, name)
+    if alpn:
+        context.set_alpn_protos([alpn])
 
     def connection() -> SSL.Connection:
         made = SSL.Connection(context, None)
@@ -192,8 +246,8 @@ def _certificates(key: str, path: str, problems: list[str]) -> tuple[x509.Certif
         return ()
 
 
-def _private_key(path: str, problems: list[str]) -> PrivateKeyTypes | None:
-    data = _read("tls_key_file", path, problems)
+def _private_key(key: str, path: str, problems: list[str]) -> PrivateKeyTypes | None:
+    data = _read(key, path, problems)
     if not data:
         return None
     try:
@@ -202,28 +256,32 @@ def _private_key(path: str, problems: list[str]) -> PrivateKeyTypes | None:
         wrong = "the key is encrypted; store it without a pass phrase"
     except (ValueError, UnsupportedAlgorithm):
         wrong = "not a private key in PEM form (-----BEGIN PRIVATE KEY…)"
-    problems.append(f"tls_key_file = {path}: {wrong}")
+    problems.append(f"{key} = {path}: {wrong}")
     return None
 
 
-def _identity(tls: TLSConfig, problems: list[str]) -> Identity | None:
+def _files(tls: TLSConfig) -> CertificateFiles:
+    return CertificateFiles(tls.cert_file, tls.key_file)
+
+
+def _identity(files: CertificateFiles, problems: list[str]) -> Identity | None:
     """Load certificate and key; None if none are configured, or a problem was noted."""
-    if not tls.cert_file and not tls.key_file:
+    if not files.cert_file and not files.key_file:
         return None
-    if not tls.key_file:
-        problems.append(f"tls_cert_file = {tls.cert_file}: needs tls_key_file as well")
+    if not files.key_file:
+        problems.append(f"{files.cert_key} = {files.cert_file}: needs {files.key_key} as well")
         return None
-    if not tls.cert_file:
-        problems.append(f"tls_key_file = {tls.key_file}: needs tls_cert_file as well")
+    if not files.cert_file:
+        problems.append(f"{files.key_key} = {files.key_file}: needs {files.cert_key} as well")
         return None
-    certificates = _certificates("tls_cert_file", tls.cert_file, problems)
-    key = _private_key(tls.key_file, problems)
+    certificates = _certificates(files.cert_key, files.cert_file, problems)
+    key = _private_key(files.key_key, files.key_file, problems)
     if not certificates or key is None:
         return None
     identity = Identity(key, certificates[0], certificates[1:])
-    wrong = _unusable(identity, tls.cert_file)
+    wrong = _unusable(identity, files.cert_file)
     if wrong:
-        problems.append(f"tls_key_file = {tls.key_file}: {wrong}")
+        problems.append(f"{files.key_key} = {files.key_file}: {wrong}")
     return identity
 
 

@@ -259,8 +259,9 @@ class TLSTransport:
         elif finish:
             self._finish_writing()
         self._adjust_below()
-        self._answer_waiting(None)
+        # Before the answer: who waits may be the next producer.
         self._writer.release()
+        self._answer_waiting(None)
 
     def _answer_waiting(self, answer: Failure | None) -> None:
         waiting, self._waiting = self._waiting, []
