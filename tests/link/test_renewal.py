@@ -12,10 +12,11 @@ from tests.link.handshakes import AUTHORITY, FilesTestCase, connect
 from tests.loglines import LogLines
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.errors import ConfigError
-from tunnelsvc.link.certificates import CertificateFiles, Identity, client_context
-from tunnelsvc.link.renewal import LOOK_SECONDS, RenewedCertificate
+from tunnelsvc.link.certificates import Identity, client_context
+from tunnelsvc.link.renewal import LOOK_SECONDS, CertificateFiles, RenewedCertificate
 
 CLIENT = client_context(TLSConfig(), "web.example")
+NAMES = ("crt", "key")
 
 
 class RenewalTests(FilesTestCase):
@@ -24,7 +25,7 @@ class RenewalTests(FilesTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.clock = Clock()
-        self.files = CertificateFiles(self.path("a.crt"), self.path("a.key"), "crt", "key")
+        self.files = CertificateFiles(self.path("a.crt"), self.path("a.key"), "", NAMES)
         self.first = AUTHORITY.issue("web.example")
         self.second = AUTHORITY.issue("web.example")
         self.written = 0
@@ -101,18 +102,18 @@ class RenewalTests(FilesTestCase):
         self.assertEqual(client.recv(1000), b"still here")
 
     def test_not_there_from_the_beginning(self) -> None:
-        files = CertificateFiles("no.crt", "no.key", "plugin_crt_path", "plugin_key_path")
+        files = CertificateFiles("no.crt", "no.key", "[web] ", NAMES)
         with self.assertRaises(ConfigError) as raised:
             RenewedCertificate(files, self.clock)
         missing = "No such file or directory"
         self.assertEqual(
             raised.exception.problems,
-            (f"plugin_crt_path = no.crt: {missing}", f"plugin_key_path = no.key: {missing}"),
+            (f"[web] crt = no.crt: {missing}", f"[web] key = no.key: {missing}"),
         )
 
     def test_none(self) -> None:
         """Without files a certificate is made, and stays."""
-        self.served = RenewedCertificate(CertificateFiles("", ""), self.clock)
+        self.served = RenewedCertificate(CertificateFiles("", "", "", NAMES), self.clock)
         first = self.shown()
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(self.shown(), first)
@@ -120,12 +121,12 @@ class RenewalTests(FilesTestCase):
 
     def test_alpn(self) -> None:
         """Also after a renewal."""
-        self.served = RenewedCertificate(self.files, self.clock, alpn=b"http/1.1")
+        self.served = RenewedCertificate(self.files, self.clock, [b"http/1.1"])
         for identity in self.first, self.second:
             self.write(identity)
             self.clock.advance(LOOK_SECONDS)
-            for offered, chosen in ((b"http/1.1", b"http/1.1"), (b"h2", b""), (b"", b"")):
-                client = client_context(TLSConfig(), "web.example", alpn=offered)
+            for offered, chosen in (([b"http/1.1"], b"http/1.1"), ([b"h2"], b""), ([], b"")):
+                client = client_context(TLSConfig(), "web.example", offered)
                 sides: tuple[SSL.Connection, ...] = connect(self.served, client)
                 for side in sides:
                     self.assertEqual(side.get_alpn_proto_negotiated(), chosen)

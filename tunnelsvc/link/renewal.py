@@ -1,26 +1,45 @@
 # -*- test-case-name: tests.link.test_renewal -*-
 """A server's certificate that is renewed while we run, as ACME clients do every few weeks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from attrs import frozen
 from OpenSSL import SSL
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.link.certificates import (
-    CertificateFiles,
     ConnectionFactory,
+    Identity,
     load_identity,
     self_signed,
-    server_connections,
+    site_context,
 )
 
 LOOK_SECONDS: Final = 1.0
 """Between two looks at the files, which each take a few microseconds; only handshakes look."""
 
 _State = tuple[tuple[int, int, int], ...] | None
+
+
+@frozen
+class CertificateFiles:
+    """Where a certificate and its key are, both in PEM form; both empty: nowhere.
+
+    Attributes:
+        cert_file: path.
+        key_file: path.
+        prefix: as for `load_identity`.
+        names: likewise.
+    """
+
+    cert_file: str
+    key_file: str
+    prefix: str
+    names: tuple[str, str]
 
 
 class RenewedCertificate:
@@ -32,20 +51,22 @@ class RenewedCertificate:
 
     log = Logger(namespace="tls")
 
-    def __init__(self, files: CertificateFiles, clock: IReactorTime, *, alpn: bytes = b"") -> None:
+    def __init__(
+        self, files: CertificateFiles, clock: IReactorTime, protocols: Sequence[bytes] = ()
+    ) -> None:
         """Read the files; without any, make a certificate that nobody signed.
 
         Args:
             files: where they are.
             clock: says when to look again.
-            alpn: as with `server_connections`.
+            protocols: as for `site_context`.
 
         Raises:
             ConfigError: they can't be used.
         """
         self._files = files
         self._clock = clock
-        self._alpn = alpn
+        self._protocols = tuple(protocols)
         self._seen = self._state()
         self._looked = clock.seconds()
         self._connections = self._load()
@@ -72,8 +93,18 @@ class RenewedCertificate:
             self.log.info("new certificate from {path}", path=self._files.cert_file)
 
     def _load(self) -> ConnectionFactory:
-        identity = load_identity(self._files) or self_signed()
-        return server_connections(identity, alpn=self._alpn)
+        files = self._files
+        problems: list[str] = []
+        identity: Identity | None
+        if files.cert_file:
+            identity = load_identity(
+                files.cert_file, files.key_file, problems, files.prefix, files.names
+            )
+        else:
+            identity = self_signed()
+        if identity is None:
+            raise ConfigError(problems)
+        return site_context(identity, self._protocols)
 
     def _state(self) -> _State:
         """Give what changes with the files; None if they can't be looked at."""

@@ -259,7 +259,6 @@ class TLSTransport:
         elif finish:
             self._finish_writing()
         self._adjust_below()
-        # Before the answer: who waits may be the next producer.
         self._writer.release()
         self._answer_waiting(None)
 

@@ -1,5 +1,6 @@
 """A plugin between a user and local services, in memory."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from OpenSSL import SSL
@@ -17,7 +18,7 @@ from tunnelsvc.client.plugins import Place, make_plugin
 from tunnelsvc.config.schema import PluginConfig, ProxyConfig, TLSConfig
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.certificates import client_context, self_signed, server_connections
+from tunnelsvc.link.certificates import client_context, self_signed, site_context
 from tunnelsvc.link.tlstransport import TLSTransport
 from tunnelsvc.relay import Closed
 from tunnelsvc.wire.messages import StartWorkConn
@@ -72,7 +73,7 @@ class PluginCase(SynchronousTestCase):
         self.low.append(outer)
         if self.service_tls:
             reader = Reader()
-            connection = server_connections(IDENTITY, alpn=b"http/1.1")()
+            connection = site_context(IDENTITY, [b"http/1.1"])()
             self.services.append(self.tls(outer, connection, reader))
             self.at_services.append(reader)
         else:
@@ -97,10 +98,10 @@ class PluginCase(SynchronousTestCase):
         self.served: Deferred[Closed | None] = ensureDeferred(serving)  # type: ignore[arg-type]
         self.pump()
 
-    def connect_tls(self, name: str = "", *, alpn: bytes = b"", **how: Any) -> None:
+    def connect_tls(self, name: str = "", *, protocols: Sequence[bytes] = (), **how: Any) -> None:
         """Let a user come who speaks TLS, and says to whom he does if `name` isn't empty."""
         self.connect(**how)
-        connection = client_context(TLSConfig(), name or "127.0.0.1", alpn=alpn)()
+        connection = client_context(TLSConfig(), name or "127.0.0.1", protocols)()
         self.user_tls = connection
         self.at_user = Reader()
         self.user = self.tls(self.user, connection, self.at_user)

@@ -175,8 +175,8 @@ class HTTPSToHTTPTests(GatewayCase):
 
     def test_alpn(self) -> None:
         self.gateway(HTTPSToHTTPConfig)
-        for offered, chosen in ((b"http/1.1", b"http/1.1"), (b"h2", b""), (b"", b"")):
-            self.connect_tls("web.example", alpn=offered)
+        for offered, chosen in (([b"h2", b"http/1.1"], b"http/1.1"), ([b"h2"], b""), ([], b"")):
+            self.connect_tls("web.example", protocols=offered)
             self.assertEqual(self.user_tls.get_alpn_proto_negotiated(), chosen)
 
     def test_websocket(self) -> None:

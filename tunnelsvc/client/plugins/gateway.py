@@ -48,8 +48,8 @@ RESPONSE_SECONDS: Final = 10 * MINUTE
 """How long a service may take from the end of a request to the head of its response. frp waits for
 ever; before an http proxy the server's ``vhost_http_timeout`` is over long before."""
 
-ALPN: Final = b"http/1.1"
-"""What is spoken in TLS, on both sides."""
+PROTOCOLS: Final = (b"http/1.1",)
+"""What is spoken in TLS, on both sides, as ALPN names it."""
 
 
 class Gateway:
@@ -71,7 +71,7 @@ class Gateway:
         self.backend = BackendPool(self._open, place.reactor)
         self._tls_in: Termination | None = None
         if isinstance(config, SecuredGatewayConfig):
-            self._tls_in = Termination(place, config.crt_path, config.key_path, alpn=ALPN)
+            self._tls_in = Termination(place, config.crt_path, config.key_path, PROTOCOLS)
         self._tls_out = _to_service(config) if config.tls_out else None
         self._site = self._one_route()
 
@@ -84,7 +84,6 @@ class Gateway:
             response_timeout_seconds=RESPONSE_SECONDS,
             pages=Pages(),
             join=join,
-            scheme=b"http" if self._tls_in is None else b"https",
         )
 
     # Hops 7 and 8, of users.
@@ -112,7 +111,8 @@ class Gateway:
             address = str(ip_address(start.src_addr))
         except ValueError:  # nobody said
             address = ""
-        return Origin(address.encode(), self._site.scheme)
+        scheme = b"http" if self._tls_in is None else b"https"
+        return Origin(address.encode(), scheme)
 
     # Hop 7, of requests: `Route`.
 
@@ -183,4 +183,4 @@ def _to_service(config: GatewayConfig) -> ConnectionFactory:
     It learns for which host it is, if that is a name: the one that requests will have.
     """
     host = normalise(config.host_header_rewrite) or config.local_addr[0]
-    return client_context(TLSConfig(), host, alpn=ALPN)
+    return client_context(TLSConfig(), host, PROTOCOLS)
