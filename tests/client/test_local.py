@@ -10,10 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.streams import pair
 from tunnelsvc.client import local
 from tunnelsvc.client.local import LOCAL_SECONDS, dial_local
+from tunnelsvc.config.schema import TCPProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.interfaces import Stream
 
-SERVICE = ("192.0.2.3", 22)
+PROXY = TCPProxyConfig(name="ssh", type="tcp", local_ip="192.0.2.3", local_port=22)
 
 
 class LocalTests(SynchronousTestCase):
@@ -29,7 +30,7 @@ class LocalTests(SynchronousTestCase):
 
         self.patch(local, "dial", dial)
         reactor: Any = None
-        self.assertIs(self.successResultOf(ensureDeferred(dial_local(reactor, *SERVICE))), near)
+        self.assertIs(self.successResultOf(ensureDeferred(dial_local(reactor, PROXY))), near)
         self.assertEqual(seen, [(("192.0.2.3", 22), {"timeout": LOCAL_SECONDS})])
 
     def test_every_way_to_fail_names_the_address(self) -> None:
@@ -46,7 +47,7 @@ class LocalTests(SynchronousTestCase):
             self.patch(local, "dial", dial)
             reactor: Any = None
             caught = self.failureResultOf(
-                ensureDeferred(dial_local(reactor, *SERVICE)), LocalServiceUnavailable
+                ensureDeferred(dial_local(reactor, PROXY)), LocalServiceUnavailable
             )
             self.assertIn(
                 "connect to local service [192.0.2.3:22] error: ", caught.getErrorMessage()

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,9 @@ from tests.programs import (
 from tunnelsvc.units import MiB
 
 NAME: Final = "web.test"
+
+# What proxies before us may have said of a request.
+WAYS: Final[Sequence[Mapping[str, str]]] = ({}, {"X-Forwarded-For": "10.1.1.1"})
 
 # Enough to show anything that grows with what was carried, and a few seconds at most.
 LARGE_BYTES: Final = 64 * MiB
@@ -147,6 +151,13 @@ class GatewayTestCase(TunnelTestCase):
                 self.assertEqual(answer.json()["sha256"], digest)
         self.assertLess(client.status.peak_memory_bytes(), MEMORY_LIMIT_BYTES)
 
+    def check_forwarded(self, seen: Mapping[str, str], way: Mapping[str, str], scheme: str) -> None:
+        """The site learns who the user is, how he came, and on which way before that."""
+        expected = ", ".join([*way.values(), "127.0.0.1"])
+        self.assertEqual(seen["x-forwarded-for"], expected)
+        self.assertEqual(seen["x-forwarded-proto"], scheme)
+        self.assertEqual(seen["x-forwarded-host"], NAME)
+
     def headers_seen(self, answer: Answer) -> dict[str, str]:
         """Give the headers that the site got."""
         seen = answer.json()["headers"]
@@ -162,15 +173,11 @@ class HTTPSToHTTPTests(GatewayTestCase):
         options = {"plugin_header_X-From-Where": "frp", "plugin_host_header_rewrite": "inside.test"}
         self.start_plugin(options)
         with session(self.port, NAME) as user:
-            for way in "", "10.1.1.1":
-                headers = {"X-Forwarded-For": way} if way else {}
-                seen = self.headers_seen(ask(user, "/x", headers=headers))
+            for way in WAYS:
+                seen = self.headers_seen(ask(user, "/x", headers=way))
                 self.assertEqual(seen["host"], "inside.test")
                 self.assertEqual(seen["x-from-where"], "frp")
-                expected = ", ".join([*filter(None, [way]), "127.0.0.1"])
-                self.assertEqual(seen["x-forwarded-for"], expected)
-                self.assertEqual(seen["x-forwarded-proto"], "https")
-                self.assertEqual(seen["x-forwarded-host"], NAME)
+                self.check_forwarded(seen, way, "https")
             self.assertEqual(ask(user, "/x", host="other.test").status, 421)
             self.assertEqual(ask(user, "/x").status, 200)
 
@@ -366,14 +373,9 @@ class HTTPToHTTPSTests(HTTPSServiceTestCase):
     def test_requests(self) -> None:
         """Different users on one work connection; each is who he is."""
         self.start_plugin({"type": "http", "custom_domains": NAME})
-        for way in "", "10.1.1.1":
-            headers = {"X-Forwarded-For": way} if way else {}
-            answer = request(self.vhost_port, "/x", host=NAME, headers=headers)
-            seen = self.headers_seen(answer)
-            expected = ", ".join([*filter(None, [way]), "127.0.0.1"])
-            self.assertEqual(seen["x-forwarded-for"], expected)
-            self.assertEqual(seen["x-forwarded-proto"], "http")
-            self.assertEqual(seen["x-forwarded-host"], NAME)
+        for way in WAYS:
+            answer = request(self.vhost_port, "/x", host=NAME, headers=way)
+            self.check_forwarded(self.headers_seen(answer), way, "http")
 
     def test_websocket(self) -> None:
         self.start_plugin({"type": "http", "custom_domains": NAME})

@@ -21,7 +21,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
-from tunnelsvc.client.local import dial_local
+from tunnelsvc.client.local import dial_service
 from tunnelsvc.client.plugins import Place
 from tunnelsvc.client.plugins.termination import Termination, failure_of
 from tunnelsvc.config.plugins import GatewayConfig, SecuredGatewayConfig
@@ -119,7 +119,7 @@ class Gateway:
     async def _open(self, user: IAddress) -> Stream:  # noqa: ARG002 - the headers tell
         """Connect to the local service."""
         try:
-            stream = await dial_local(self._place.reactor, *self._address)
+            stream = await dial_service(self._place.reactor, *self._address)
             self._place.connections.add(stream)
             return stream if self._tls_out is None else await self._secure(stream, self._tls_out)
         except LocalServiceUnavailable as why:

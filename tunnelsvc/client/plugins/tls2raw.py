@@ -3,7 +3,7 @@
 
 from attrs import evolve
 
-from tunnelsvc.client.local import dial_local
+from tunnelsvc.client.local import dial_service
 from tunnelsvc.client.plugins import Place
 from tunnelsvc.client.plugins.termination import Termination, failure_of
 from tunnelsvc.config.plugins import TLSToRawConfig
@@ -44,7 +44,7 @@ class TLSToRaw:
         why = await failure_of(tls)
         if why:
             return evolve(await user.closed, detail=why)
-        local = await dial_local(clock, *self._address)
+        local = await dial_service(clock, *self._address)
         self._place.connections.add(local)
         # Within TLS either direction ends alone, whatever the server makes of the end of TCP.
         joined = await join(local, tls, clock=clock)

@@ -43,7 +43,6 @@ class StreamProxy:
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
         """Carry one user connection from StartWorkConn to account; design notes number the hops."""
-        config = self.config
         bare, unread = work.detach()
         ours = session.server_is_ours
         try:
@@ -51,7 +50,7 @@ class StreamProxy:
             if self.plugin is not None:
                 closed = await self.plugin.serve(stream, unread, start, far_half_closes=ours)
             else:
-                local = await dial_local(self.reactor, config.local_ip, config.local_port)  # 7
+                local = await dial_local(self.reactor, self.config)  # 7
                 self.connections.add(local)
                 closed = await join(  # 8
                     local,
@@ -61,7 +60,7 @@ class StreamProxy:
                     far_half_closes=ours,
                 )
         except (LocalServiceUnavailable, RemoteProtocolError) as why:
-            self.log.warn("[{proxy}] {why}", proxy=config.name, why=why)
+            self.log.warn("[{proxy}] {why}", proxy=self.config.name, why=why)
             bare.abortConnection()
             return
         except BaseException:
