@@ -80,10 +80,12 @@ class ReadTests(PluginTestCase):
 
     def test_parameter_of_another(self) -> None:
         """A parameter that does nothing is one that somebody relies on."""
-        what = "not a parameter of unix_domain_socket; did you mean plugin_unix_path?"
-        for key in "plugin_unix_pth", "plugin_local_addr":
-            self.assertSays(f"{UNIX}{key} = a\n", f"5: [x] {key} = a: {what}")
-        problem = f"5: [x] plugin_http_passwd = ***: {what}"
+        what = "not a parameter of unix_domain_socket"
+        meant = "; did you mean plugin_unix_path?"
+        self.assertSays(
+            f"{UNIX}plugin_unix_pth = a\n", f"5: [x] plugin_unix_pth = a: {what}{meant}"
+        )
+        problem = f"5: [x] plugin_http_passwd = ***: {what} (plugin_unix_path)"
         self.assertSays(f"{UNIX}plugin_http_passwd = s3cret\n", problem)
 
     def test_parameter_of_none(self) -> None:

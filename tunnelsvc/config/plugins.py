@@ -205,7 +205,7 @@ def _parameters(section: Section, kind: _Kind, report: Report) -> Section:
         if key in kind.table.keys or key.startswith(tuple(kind.table.prefixes)):
             own[key] = entry
         elif key.startswith(keys.PLUGIN_PARAMETERS):
-            meant = nearest(key, kind.table.keys) or ", ".join(kind.table.keys)
-            what = f"not a parameter of {kind.config.name}; did you mean {meant}?"
-            report.problem(what, entry)
+            meant = nearest(key, kind.table.keys)
+            hint = f"; did you mean {meant}?" if meant else f" ({', '.join(kind.table.keys)})"
+            report.problem(f"not a parameter of {kind.config.name}{hint}", entry)
     return Section(section.name, section.line, own)
