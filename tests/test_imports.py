@@ -48,6 +48,9 @@ NOT_THE_CLIENT: Final = {
     "tunnelsvc.admin": "the server's dashboard",
     "tunnelsvc.client.health": "no health checks",
     "tunnelsvc.client.httpcheck": "likewise",
+    "tunnelsvc.client.plugins": "no proxy has one",
+    "tunnelsvc.config.plugins": "likewise",
+    "tunnelsvc.gateway": "the server's, and some plugins'",
     "tunnelsvc.metrics": "the server's dashboard",
     "tunnelsvc.server": "of the other program",
 }
@@ -119,6 +122,15 @@ class ImportTests(SynchronousTestCase):
         self.check(
             self.modules("server", SERVER_FILE.format(port=free_port())), NOBODY | NOT_THE_SERVER
         )
+
+    def test_plugin(self) -> None:
+        """One that needs neither HTTP nor TLS brings neither."""
+        plugin = "plugin = unix_domain_socket\nplugin_unix_path = app.sock\n"
+        content = CLIENT_FILE.format(tls="false").replace("local_port = 80\n", plugin)
+        names = self.modules("client", content)
+        self.assertIn("tunnelsvc.client.plugins.unixsocket", names)
+        unwanted = {"OpenSSL": "no TLS", "tunnelsvc.gateway": "no HTTP"}
+        self.check(names, NOBODY | unwanted)
 
     def test_client(self) -> None:
         for tls in ("true", "false"):

@@ -12,12 +12,14 @@ from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import HIGH_WATER_BYTES, Recorder, recorded
 from tests.wire.test_httphead import REFUSED
 from tunnelsvc.gateway import make_rules
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.protocol import (
     HEAD_SECONDS,
     KEEPALIVE_SECONDS,
     LINGER_SECONDS,
     MAX_UNREAD_BYTES,
     STALL_SECONDS,
+    VhostProtocol,
 )
 from tunnelsvc.handover import park
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
@@ -45,6 +47,18 @@ class ServeTests(VhostCase):
         self.answer()
         self.assertEqual(self.shown(), OK)
         self.assertFalse(self.at_user.finished)
+
+    def test_origin(self) -> None:
+        """Who the user is may be known from elsewhere than the connection."""
+        self.connect()
+        origin = Origin(b"198.51.100.1", b"https")
+        protocol = VhostProtocol(self.factory.site, origin=origin)
+        self.near.unregisterProducer()
+        park(self.near)
+        protocol.take_over(self.near, GET)
+        self.pump()
+        self.assertIn(b"X-Forwarded-For: 198.51.100.1\r\n", self.service.received())
+        self.assertIn(b"X-Forwarded-Proto: https\r\n", self.service.received())
 
     def test_keep_alive(self) -> None:
         """Both connections are used again."""

@@ -165,6 +165,17 @@ class EstablishedTests(PairTestCase):
         self.start()
         self.assertEqual(self.server_reader.received, b"first second")
 
+    def test_takes_a_producer(self) -> None:
+        """Who waits for the handshake may produce; whoever did before is unregistered."""
+        producer = Producer()
+
+        def produce(_: object) -> None:
+            self.client.registerProducer(producer, True)
+
+        self.client.when_established().addCallback(produce)
+        self.start()
+        self.assertIs(self.low_client.producer, producer)
+
     def test_peer_resets(self) -> None:
         waiting = self.server.when_established()
         self.server.start()

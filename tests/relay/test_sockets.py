@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.streams import pair
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.tcp import TCPStream
 from tunnelsvc.relay import Closed, Meter, Reason, join, sockets
 from tunnelsvc.units import KiB, MiB
@@ -35,7 +36,9 @@ class SocketsCase(TestCase):
     timeout = 2 * PATIENCE
 
     async def setUp(self) -> None:  # type: ignore[override]
-        await deferLater(clock, 0)  # the reactor has its own by now
+        await deferLater(clock, 0)
+        watcher(clock)  # the reactor has its own by now
+        close_spare_pipes()
         self.descriptors = open_descriptors()
         self.user, near = self.connection()
         self.service, far = self.connection()
@@ -60,9 +63,14 @@ class SocketsCase(TestCase):
         self.user.close()
         self.service.close()
         await self.closed
-        while sockets._spare:
-            sockets._spare.pop().close()
+        close_spare_pipes()
         self.assertEqual(open_descriptors(), self.descriptors)
+
+
+def close_spare_pipes() -> None:
+    """Close what this test, or one before it, has left for the next."""
+    while sockets._spare:
+        sockets._spare.pop().close()
 
 
 def send(sender: socket.socket, pieces: list[bytes]) -> None:

@@ -71,10 +71,7 @@ class TunnelClient(Service):
         self._spares: Spares | None = None
         self._health = self._make_health_checks()
         key = derive_key(config.token)
-        self._proxies = {
-            proxy.name: StreamProxy(proxy, reactor, key, self._connections)
-            for proxy in config.proxies
-        }
+        self._proxies = {proxy.name: self._proxy(proxy, key) for proxy in config.proxies}
         random = random or Random()  # noqa: S311 - jitter, no secret
         auth = TokenAuth(
             token=config.token,
@@ -94,6 +91,15 @@ class TunnelClient(Service):
         from tunnelsvc.client.health import HealthChecks  # noqa: PLC0415
 
         return HealthChecks(self.config.proxies, self._reactor, self._health_changed)
+
+    def _proxy(self, proxy: ProxyConfig, key: bytes) -> StreamProxy:
+        made = StreamProxy(proxy, self._reactor, key, self._connections)
+        if proxy.plugin is not None:
+            # Most clients have none, and each costs memory.
+            from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415
+
+            made.plugin = make_plugin(Place(proxy, self._reactor, self._connections))
+        return made
 
     @property
     def proxy_addresses(self) -> Mapping[str, str]:

@@ -59,13 +59,14 @@ PROXY: Final[NotYet] = {
     "server_name": _OFF,
     "allow_users": _OFF,
     "multiplexer": _OFF,
-    "plugin*": _OFF,
     "bandwidth_limit": _OFF,
     "bandwidth_limit_mode": _off_or("client"),
     "proxy_protocol_version": _OFF,
 }
 
 PROXY_TYPES: Final = ("udp", "tcpmux", "stcp", "xtcp", "sudp")
+
+PLUGINS: Final = ("http_proxy", "socks5", "static_file", "virtual_net")
 
 SERVER_SECTIONS: Final = "plugin."
 """How the names of the server's webhooks begin."""

@@ -91,12 +91,14 @@ class Origin:
         scheme: ``http`` or ``https``, as the peer sees it.
         trust: whose word is believed, if the peer's is.
         extends: whether X-Forwarded-For is continued rather than begun.
+        passed_on: whether a gateway of ours before us has made those headers; they stay.
     """
 
     address: bytes
     scheme: bytes = b"http"
     trust: Trust | None = None
     extends: bool = True
+    passed_on: bool = False
 
     def user_of(self, head: RequestHead) -> bytes:
         """Give the address of the user who made a request, as well as it is known."""

@@ -57,9 +57,19 @@ class VhostProtocol(Protocol):
     origin: Origin
     record: "Record | None" = None
 
-    def __init__(self, site: Site, scheme: bytes = b"http") -> None:
+    def __init__(
+        self, site: Site, scheme: bytes = b"http", *, origin: Origin | None = None
+    ) -> None:
+        """Begin.
+
+        Args:
+            site: what all connections share.
+            scheme: ``http`` or ``https``, as the user sees it.
+            origin: who the user is; None: the connection tells.
+        """
         self._site = site
         self._scheme = scheme
+        self._origin = origin
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
@@ -88,10 +98,13 @@ class VhostProtocol(Protocol):
 
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
-        peer = getattr(stream.getPeer(), "host", "")
-        self.origin = origin_of(peer, self._scheme, self._site.trust)
+        self.origin = self._origin or self._find_origin(stream)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
+
+    def _find_origin(self, stream: Stream) -> Origin:
+        peer = getattr(stream.getPeer(), "host", "")
+        return origin_of(peer, self._scheme, self._site.trust)
 
     # Reading.
 

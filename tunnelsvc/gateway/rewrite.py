@@ -76,6 +76,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     dropped = _and_named(head, _IN_REQUESTS if chunked else _IN_REQUESTS_WITHOUT_CHUNKS)
     if not head.minor:
         dropped |= _EXPECT
+    if origin.passed_on:
+        dropped -= FORWARDED
     if rules.names:
         dropped |= rules.names
     host = rules.host or head.host
@@ -88,7 +90,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     if rules.host:
         headers = list(behind_new_host(headers, head.host, host))
     headers += _for_next(head)
-    headers += _forwarded(head, rules, origin)
+    if not origin.passed_on:
+        headers += _forwarded(head, rules, origin)
     headers += rules.headers
     return _assemble(b"%b %b HTTP/1.1" % (head.method, head.path), headers)
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tunnelsvc.errors import WorkConnectionUnavailable
+from tunnelsvc.errors import LocalServiceUnavailable, WorkConnectionUnavailable
 from tunnelsvc.gateway.body import Body, body_of
 from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.rewrite import request_for_backend
@@ -94,6 +94,9 @@ class Sending(ABC, StreamReader):
             stream = await pool.fresh(self._user.stream.getPeer())
         except WorkConnectionUnavailable:
             self._fail(HTTPStatus.SERVICE_UNAVAILABLE, unserved=True)
+            return
+        except LocalServiceUnavailable:
+            self._fail(HTTPStatus.BAD_GATEWAY, unserved=True)
             return
         if self._over:
             pool.keep(stream)

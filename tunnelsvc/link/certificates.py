@@ -149,7 +149,9 @@ def _accepting(context: SSL.Context) -> SSL.Connection:
     return made
 
 
-def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
+def client_context(
+    tls: TLSConfig, server_addr: str, protocols: Sequence[bytes] = ()
+) -> ConnectionFactory:
     """Make what begins the client's side of TLS connections.
 
     With `trusted_ca_file` the server's certificate and its name are verified. Without, whatever
@@ -159,6 +161,8 @@ def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
         tls: the settings.
         server_addr: name or address of the server, which its certificate must have unless
             `tls.server_name` says otherwise.
+        protocols: what can be spoken inside, the best first (RFC 7301); empty: the server isn't
+            asked.
 
     Raises:
         ConfigError: a file can't be used, or the name can't be verified.
@@ -173,6 +177,8 @@ def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
         problems.append(f"{key} = {value}: not a host name or address that a certificate can have")
     _raise_any(problems)
     context = _context(identity, roots, name)
+    if protocols:
+        context.set_alpn_protos(list(protocols))
 
     def connection() -> SSL.Connection:
         made = SSL.Connection(context, None)
@@ -244,7 +250,11 @@ def _identity(tls: TLSConfig, problems: list[str]) -> Identity | None:
 
 
 def load_identity(
-    cert_file: str, key_file: str, problems: list[str], prefix: str
+    cert_file: str,
+    key_file: str,
+    problems: list[str],
+    prefix: str,
+    names: tuple[str, str] = ("cert_file", "key_file"),
 ) -> Identity | None:
     """Load certificate and key; None, with a problem noted, if they can't be used.
 
@@ -252,16 +262,18 @@ def load_identity(
         cert_file: the certificate, and those that signed it, in PEM form.
         key_file: its key, likewise.
         problems: are added to.
-        prefix: in front of ``cert_file`` and ``key_file`` where the configuration has the names.
+        prefix: in front of `names` where the configuration has the names of the files.
+        names: what it calls the two.
     """
-    certificates = _certificates(f"{prefix}cert_file", cert_file, problems)
-    key = _private_key(f"{prefix}key_file", key_file, problems)
+    cert_key, key_key = (f"{prefix}{name}" for name in names)
+    certificates = _certificates(cert_key, cert_file, problems)
+    key = _private_key(key_key, key_file, problems)
     if not certificates or key is None:
         return None
     identity = Identity(key, certificates[0], certificates[1:])
     wrong = _unusable(identity, cert_file)
     if wrong:
-        problems.append(f"{prefix}key_file = {key_file}: {wrong}")
+        problems.append(f"{key_key} = {key_file}: {wrong}")
         return None
     return identity
 
