@@ -94,6 +94,16 @@ class CompositionTests(SynchronousTestCase):
             ("frps.log", "debug", 9),
         )
 
+    def test_access_log(self) -> None:
+        """It is opened before anybody's rights are given up, and anew on SIGHUP."""
+        path = Path(self.mktemp())
+        program = self.make(vhost_http_port=8080, access_log=path, access_log_format="json")
+        path.unlink()
+        for hook in program.on_hangup:
+            hook()
+        self.assertTrue(path.exists())
+        next(iter(program))._access_file.close()
+
     def test_options_of_twistd(self) -> None:
         options = parsed(write(self.mktemp(), token="secret"))
         options.parent = TwistdOptions()

@@ -2,7 +2,7 @@
 """Tests for `tunnelsvc.server.service`: server and client together, on real sockets."""
 
 import itertools
-import socket
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.error import CannotListenError
@@ -10,8 +10,10 @@ from twisted.internet.protocol import Factory
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from tests.programs import free_port
 from tests.tunnels import Answering, TunnelCase, clock
 from tunnelsvc.config.schema import HTTPProxyConfig, TCPProxyConfig, TLSConfig
+from tunnelsvc.errors import ConfigError
 
 PLAIN = TLSConfig(enable=False)
 
@@ -34,7 +36,7 @@ class TunnelTests(TunnelCase):
         """Send a user through a tcp and an http proxy."""
         local = await self.listen(Factory.forProtocol(Answering))
         web = await self.listen(Site(Hello()))
-        server = self.serve(vhost_http_port=self.free_port(), token="t", **server_options)
+        server = self.serve(vhost_http_port=free_port(), token="t", **server_options)
         layers: Any = {"use_encryption": True, "use_compression": True}
         client = await self.connect(
             server,
@@ -50,13 +52,6 @@ class TunnelTests(TunnelCase):
             await self.half_close(int(client.proxy_addresses[name][1:]))
         for entrance in ("bind", "vhost_http"):
             await self.get(server.ports[entrance])
-
-    def free_port(self) -> int:
-        """Find a port number; the http proxies' address needs one before it listens."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            number: int = probe.getsockname()[1]
-        return number
 
     async def half_close(self, number: int) -> None:
         """The answer comes after the end of the request, all of it."""
@@ -132,3 +127,38 @@ class ListenTests(TunnelCase):
         await reader.until(lambda: reader.finished)
         self.assertEqual(bytes(reader.received), b"got 3")
         self.assertEqual(set(before), {"a"})
+
+
+class AccessLogTests(TunnelCase):
+    """A line for each request, on both ports."""
+
+    async def ask(self, port: int, path: bytes) -> None:
+        user, reader = await self.dial(port)
+        user.write(b"GET %b HTTP/1.0\r\nHost: nobody.example.com\r\n\r\n" % path)
+        await reader.until(lambda: reader.finished or reader.lost is not None)
+        self.assertIn(b" 404 ", reader.received)
+
+    async def test_lines(self) -> None:
+        """A renamed file keeps what belongs to it; the rest is written at the end."""
+        path = Path(self.mktemp())
+        server = self.serve(vhost_http_port=free_port(), access_log=str(path))
+        await self.ask(server.ports["vhost_http"], b"/one")
+        old = path.rename(f"{path}.1")
+        server.reopen_logs()
+        await self.ask(server.ports["bind"], b"/two")
+        await server.stopService()
+        self.assertRegex(old.read_bytes(), rb"\A127\.0\.0\.1 [^\n]*GET /one [^\n]*\n\Z")
+        self.assertRegex(path.read_bytes(), rb"\A127\.0\.0\.1 [^\n]*GET /two [^\n]*\n\Z")
+
+    async def test_none(self) -> None:
+        server = self.serve(vhost_http_port=free_port())
+        await self.ask(server.ports["vhost_http"], b"/")
+        server.reopen_logs()
+
+    def test_cannot_be_written(self) -> None:
+        path = f"{self.mktemp()}/access.log"
+        error = self.assertRaises(ConfigError, self.serve, access_log=path)
+        self.assertEqual(
+            error.problems,
+            (f"[common] access_log = {path}: can't be written: No such file or directory",),
+        )

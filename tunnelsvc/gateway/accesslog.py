@@ -22,6 +22,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
+from attrs import define
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.forwarded import Origin
@@ -43,6 +44,7 @@ _UNSAFE: Final = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _UNSAFE_IN_WORDS: Final = re.compile(rb"[^\x21\x23-\x5b\x5d-\x7e]")
 
 
+@define(eq=False)
 class Record:
     """What is known of one request. An `AccessLog` makes it, and writes it at its end.
 
@@ -63,47 +65,20 @@ class Record:
         complete: whether it had its whole response.
     """
 
-    __slots__ = (
-        "began",
-        "complete",
-        "head",
-        "line",
-        "log",
-        "meter",
-        "origin",
-        "page_bytes",
-        "proxy",
-        "request_head_bytes",
-        "responded",
-        "response_head_bytes",
-        "status",
-        "upgrade",
-    )
-
-    def __init__(
-        self,
-        log: "AccessLog",
-        began: float,
-        origin: Origin,
-        head: RequestHead | None,
-        *,
-        line: bytes = b"",
-        proxy: str = "",
-    ) -> None:
-        self.log = log
-        self.began = began
-        self.origin = origin
-        self.head = head
-        self.line = line
-        self.proxy = proxy
-        self.meter: Meter | None = None
-        self.request_head_bytes = 0
-        self.response_head_bytes = 0
-        self.status = 0
-        self.responded = began
-        self.page_bytes = 0
-        self.upgrade = b""
-        self.complete = False
+    log: "AccessLog"
+    began: float
+    origin: Origin
+    head: RequestHead | None
+    line: bytes = b""
+    proxy: str = ""
+    meter: Meter | None = None
+    request_head_bytes: int = 0
+    response_head_bytes: int = 0
+    status: int = 0
+    responded: float = 0.0
+    page_bytes: int = 0
+    upgrade: bytes = b""
+    complete: bool = False
 
     def passed_on(self, meter: Meter, head: bytes) -> None:
         """Take note of a head that the service gets; it may be the second, if the first got lost.
