@@ -1,9 +1,12 @@
 # -*- test-case-name: tests.gateway.test_factory -*-
 """Where users' HTTP connections come from: a port of their own, or the bind port."""
 
+from collections.abc import Sequence
+
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
+from tunnelsvc.gateway.forwarded import Network, Trust
 from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.protocol import VhostProtocol
@@ -32,6 +35,7 @@ class VhostFactory(ServerFactory):
         join: Joiner,
         connections: Connections | None = None,
         gate: Gate | None = None,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """Begin.
 
@@ -43,6 +47,7 @@ class VhostFactory(ServerFactory):
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of those to the port of our own.
             gate: looks at each request first.
+            trusted_proxies: whom to believe who a request is from; empty: as frp does it.
         """
         self._connections = connections or Connections()
         self.site = Site(
@@ -52,6 +57,7 @@ class VhostFactory(ServerFactory):
             pages=Pages(custom_404_page),
             join=join,
             gate=gate,
+            trust=Trust(trusted_proxies) if trusted_proxies else None,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002

@@ -8,10 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.forwarded import Origin, Trust
 from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
-from tunnelsvc.gateway.rewrite import Origin
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
@@ -109,6 +109,7 @@ class Site:
             head of its response (``vhost_http_timeout``).
         pages: makes error responses.
         join: joins the two sides of an upgraded connection.
+        trust: whom to believe who a request is from (``trusted_proxies``); None: the key isn't set.
         gate: looks at each request first, if there is one.
         hsts: value of Strict-Transport-Security in responses (RFC 6797); empty: none.
     """
@@ -118,5 +119,6 @@ class Site:
     response_timeout_seconds: float
     pages: Pages
     join: Joiner
+    trust: Trust | None = None
     gate: Gate | None = None
     hsts: bytes = b""

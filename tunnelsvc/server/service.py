@@ -62,7 +62,7 @@ class TunnelServer(MultiService):
             reactor=reactor,
             config=config,
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
-            router=Router(),
+            router=Router(reactor.seconds),
             stats=self.stats,
         )
         self._registry = ClientRegistry(context, auth)
@@ -92,6 +92,7 @@ class TunnelServer(MultiService):
             join=join,
             connections=context.connections,
             gate=self._tls_vhost.redirect if self._tls_vhost else None,
+            trusted_proxies=self.config.trusted_proxies,
         )
 
     def privilegedStartService(self) -> None:

@@ -21,13 +21,16 @@ MOST_DOMAIN_CHARACTERS = 255
 _DOMAIN = re.compile(r"(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f.]*:[0-9a-f:.]+)")
 
 
-def add_routes(router: Router[T], routes: Iterable[tuple[str, str]], target: T) -> None:
+def add_routes(
+    router: Router[T], routes: Iterable[tuple[str, str]], target: T, *, user: str = ""
+) -> None:
     """Take routes, all or none.
 
     Args:
         router: that of the port.
         routes: pairs of a domain and a location.
         target: what they lead to.
+        user: for whom alone, if anybody.
 
     Raises:
         ProxyRefused: somebody has one of them.
@@ -35,17 +38,17 @@ def add_routes(router: Router[T], routes: Iterable[tuple[str, str]], target: T) 
     added: list[tuple[str, str]] = []
     try:
         for route in routes:
-            router.add(*route, target)
+            router.add(*route, target, user=user)
             added.append(route)
     except ProxyRefused:
-        remove_routes(router, added)
+        remove_routes(router, added, user=user)
         raise
 
 
-def remove_routes(router: Router[T], routes: Iterable[tuple[str, str]]) -> None:
+def remove_routes(router: Router[T], routes: Iterable[tuple[str, str]], *, user: str = "") -> None:
     """Give routes back."""
     for route in routes:
-        router.remove(*route)
+        router.remove(*route, user=user)
 
 
 def addresses(domains: Sequence[str], port: int) -> str:

@@ -39,6 +39,7 @@ class HTTPProxy(Proxy):
         self.rules = make_rules(
             host_header_rewrite=request.host_header_rewrite,
             headers=request.headers,
+            response_headers=request.response_headers,
             http_user=request.http_user,
             http_password=request.http_pwd,
         )
@@ -59,14 +60,16 @@ class HTTPProxy(Proxy):
 
     async def listen(self) -> str:
         """Take the routes, all or none; see `Proxy`."""
-        add_routes(self.context.router, self._routes, self)
+        user = self.request.route_by_http_user
+        add_routes(self.context.router, self._routes, self, user=user)
         config = self.context.config
         domains = [domain for domain, _ in self._routes]
         return addresses(domains, config.vhost_http_port or config.vhost_https_port)
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
-        remove_routes(self.context.router, self._routes)
+        user = self.request.route_by_http_user
+        remove_routes(self.context.router, self._routes, user=user)
         self.backend.close()
 
     def exchange_started(self, meter: Meter) -> None:
@@ -84,5 +87,6 @@ class HTTPProxy(Proxy):
             "customDomains": list(request.custom_domains),
             "subdomain": request.subdomain,
             "locations": list(request.locations),
+            "routeByHTTPUser": request.route_by_http_user,
             "hostHeaderRewrite": request.host_header_rewrite,
         }
