@@ -172,7 +172,7 @@ class VhostProtocol(Protocol):
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
         gate = self._site.gate
-        turned = gate(head) if gate is not None else None
+        turned = gate(head, self.origin) if gate is not None else None
         target = find_target(self._site.router, head) if turned is None else None
         route = target.for_request() if target is not None else None
         if self._site.access_log is not None:
