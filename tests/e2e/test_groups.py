@@ -74,7 +74,7 @@ class GroupTestCase(TunnelTestCase):
 
     def start_site(self, name: str) -> Callable[[], None]:
         """Start a web site, or start it again; return what stops it."""
-        site = serve_site(name, self.local_ports[name])
+        site = serve_site(name, port=self.local_ports[name])
         self.addCleanup(site.stop)
         return site.stop
 

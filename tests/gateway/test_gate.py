@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import recorded
-from tunnelsvc.gateway.gate import ACME_PATH, Turned, only_for, to_https
+from tunnelsvc.gateway.gate import Turned, only_for, to_https
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.wire.httphead import RequestHead, parse_request_head
 
@@ -53,8 +53,10 @@ class RedirectTests(SynchronousTestCase):
 
     def test_challenges(self) -> None:
         """A certificate can be had before there is one."""
-        self.assertIsNone(self.gate(head(ACME_PATH + b"token")))
-        self.assert_sent(head(ACME_PATH[:-1]), b"https://a.example:8443" + ACME_PATH[:-1])
+        start = b"/.well-known/acme-challenge/"
+        self.assertIsNone(self.gate(head(start + b"token-1_x")))
+        for path in (start, start + b"../admin", start + b"%2e%2e/admin", start + b"x?y"):
+            self.assert_sent(head(path), b"https://a.example:8443" + path)
 
     @STEADY
     @given(st.binary(max_size=50).map(lambda path: b"/" + path))

@@ -11,7 +11,7 @@ from attrs import frozen
 from tunnelsvc.gateway.router import normalise
 from tunnelsvc.wire.httphead import RequestHead
 
-ACME_PATH: Final = b"/.well-known/acme-challenge/"
+ACME_PATH: Final = re.compile(rb"/\.well-known/acme-challenge/[A-Za-z0-9_-]+")
 """Asked for by http to issue a certificate (RFC 8555 section 8.3), so it must not need one."""
 
 HTTPS_PORT: Final = 443
@@ -52,7 +52,7 @@ def to_https(covers: Callable[[str], bool], port: int) -> Gate:
 
     def gate(head: RequestHead) -> Turned | None:
         path = head.path
-        if path[:1] != b"/" or path.startswith(ACME_PATH):  # ``*`` and hosts to connect to
+        if path[:1] != b"/" or ACME_PATH.fullmatch(path):  # ``*`` and hosts to connect to
             return None
         name = normalise(head.host.decode())
         if not covers(name):
