@@ -1,12 +1,14 @@
 # -*- test-case-name: tests.e2e.test_groups -*-
 """Two machines behind one name: one dies, nobody minds, it comes back."""
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tests.e2e.secure import Trust, server_context
 from tests.e2e.services import (
     LocalService,
     connected,
@@ -72,9 +74,9 @@ class GroupTestCase(TunnelTestCase):
         self.services[name] = service
         self.addCleanup(service.close)
 
-    def start_site(self, name: str) -> Callable[[], None]:
+    def start_site(self, name: str, tls: ssl.SSLContext | None = None) -> Callable[[], None]:
         """Start a web site, or start it again; return what stops it."""
-        site = serve_site(name, port=self.local_ports[name])
+        site = serve_site(name, tls, self.local_ports[name])
         self.addCleanup(site.stop)
         return site.stop
 
@@ -104,6 +106,18 @@ class GroupTestCase(TunnelTestCase):
         client.wait_for(f"[{name}] start proxy success")
         return client
 
+    def https_member(self, name: str, peer: Peer = OUR_CLIENT) -> Program:
+        """Start a member of the group of sites with TLS that shares `HOST`."""
+        proxy = {
+            "type": "https",
+            "local_port": self.local_ports[name],
+            "custom_domains": HOST,
+            **TCP_CHECK,
+        }
+        client = self.start_member(name, proxy, peer)
+        client.wait_for(f"[{name}] start proxy success")
+        return client
+
     def users(self, number: int = USERS) -> Counter[str]:
         """Let so many users connect, one after the other; count what they get."""
         return Counter(named(self.port) for _ in range(number))
@@ -111,6 +125,34 @@ class GroupTestCase(TunnelTestCase):
     def requests(self, number: int = USERS) -> Counter[str]:
         """Let so many requests be made, one after the other; count what is answered."""
         return Counter(asked(self.vhost_port) for _ in range(number))
+
+    def secure_requests(self, trust: Trust, port: int, number: int = USERS) -> Counter[str]:
+        """Let so many users connect by TLS, one after the other; count who answers."""
+
+        def one() -> str:
+            try:
+                return str(trust.request(port, HOST, "/x").json()["site"])
+            except (ConnectionError, ssl.SSLError):
+                return ""
+
+        return Counter(one() for _ in range(number))
+
+    def check_secure(self, *peers: Peer) -> None:
+        """A site with TLS dies; then nobody notices any more; it comes back."""
+        port = free_port()
+        trust = Trust(self.directory)
+        context = server_context(trust.issue("site", HOST))
+        self.start_server({"vhost_https_port": port})
+        stop = {}
+        for name, peer in zip("ab", peers, strict=True):
+            stop[name] = self.start_site(name, context)
+            self.https_member(name, peer)
+        self.assertEqual(set(self.secure_requests(trust, port)), {"a", "b"}, self.show_outputs())
+        stop["a"]()
+        eventually(lambda: self.secure_requests(trust, port, 4) == {"b": 4}, "a taken out")
+        self.assertEqual(self.secure_requests(trust, port), {"b": USERS}, self.show_outputs())
+        self.start_site("a", context)
+        eventually(lambda: "a" in self.secure_requests(trust, port), "a back again")
 
     @contextmanager
     def busy(self, ask: Callable[[], str]) -> Iterator[Counter[str]]:
@@ -242,3 +284,10 @@ class HostTests(GroupTestCase):
             self.server.wait_for("client exit success")
             self.assertEqual(self.requests(), {"b": USERS})
         self.check_answers(answers)
+
+
+class SecureTests(GroupTestCase):
+    """One host, type https."""
+
+    def test_a_service_dies_and_comes_back(self) -> None:
+        self.check_secure(OUR_CLIENT, OUR_CLIENT)

@@ -17,6 +17,10 @@ BINARIES: Final = FrpBinaries.find()
 SHARED_CONNECTIONS: Final = ((0, 35), (0, 45))
 
 
+# The first frps with groups of https; older ones' clients have them by another server.
+HTTPS_GROUPS_SINCE: Final = (0, 66)
+
+
 class GroupCase(GroupTestCase):
     """Members ``a`` and ``b`` of a group; which programs they are is for each test to say."""
 
@@ -71,6 +75,10 @@ class GroupCase(GroupTestCase):
         stranger.wait_for("[b] start error: group auth failed")
         self.assertEqual(self.users(), {"a": USERS})
 
+    def check_https(self) -> None:
+        """The same behind a shared host with TLS."""
+        self.check_secure(*self.members.values())
+
 
 class FrpClientTests(GroupCase):
     """A frpc and a client of ours are members of a group of our server."""
@@ -87,6 +95,7 @@ class MixedTests(GroupCase):
 CHECKS: Final = {
     "port": GroupCase.check_port,
     "host": GroupCase.check_host,
+    "https": GroupCase.check_https,
     "key": GroupCase.check_key,
 }
 
@@ -101,7 +110,11 @@ def _test(check: Callable[[GroupCase], None], server: Peer, a: Peer, b: Peer) ->
 
 def _add_tests(suite: type[GroupCase], groups: list[tuple[str, Peer, Peer, Peer]]) -> None:
     for label, *programs in groups:
-        for name, check in CHECKS.items():
+        checks = dict(CHECKS)
+        version = programs[0].version
+        if version and version < HTTPS_GROUPS_SINCE:
+            del checks["https"]
+        for name, check in checks.items():
             setattr(suite, f"test_{label}_{name}", _test(check, *programs))
     if not groups:
         setattr(suite, "test_none", _skip)  # noqa: B010 - the type has no such attribute
