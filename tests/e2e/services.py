@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from attrs import frozen
 
@@ -43,10 +43,12 @@ NO_HEADERS: Final[Mapping[str, str]] = {}
 class LocalService:
     """Runs ``handler`` in a thread for every connection: by TCP on loopback, or as it is told."""
 
-    def __init__(self, handler: Handler, listener: socket.socket | None = None) -> None:
+    def __init__(
+        self, handler: Handler, listener: socket.socket | None = None, *, port: int = 0
+    ) -> None:
         self.live: set[socket.socket] = set()
         self._handler = handler
-        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = listener or socket.create_server(("127.0.0.1", port), backlog=512)
         address = self._listener.getsockname()
         self.port: int = address[1] if isinstance(address, tuple) else 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -84,6 +86,16 @@ def echo(connection: socket.socket) -> None:
     for data in chunks(connection):
         connection.sendall(data)
     connection.shutdown(socket.SHUT_WR)
+
+
+def says(name: bytes) -> Handler:
+    """Make a service that says its name, and then echoes."""
+
+    def say(connection: socket.socket) -> None:
+        connection.sendall(name)
+        echo(connection)
+
+    return say
 
 
 def digest_after_eof(connection: socket.socket) -> None:
@@ -303,14 +315,35 @@ class _SiteServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._live: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._live.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._live.discard(request)
+        super().shutdown_request(request)
+
+    def stop(self) -> None:
+        """Be gone, with all connections, as a program that ends."""
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._live):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of users that went away."""
 
 
-def serve_site(name: str, tls: ssl.SSLContext | None = None) -> _SiteServer:
-    """Start a `WebSite`; its port is ``server_port``, ``shutdown`` and ``server_close`` end it."""
+def serve_site(name: str, tls: ssl.SSLContext | None = None, port: int = 0) -> _SiteServer:
+    """Start a `WebSite`; its port is ``server_port``, ``stop`` ends it."""
     handler = type("NamedSite", (WebSite,), {"name": name})
-    server = _SiteServer(("127.0.0.1", 0), handler)
+    server = _SiteServer(("127.0.0.1", port), handler)
     if tls is not None:  # shakes hands when it first reads: in the connection's own thread
         server.socket = tls.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False

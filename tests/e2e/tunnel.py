@@ -39,8 +39,7 @@ class TunnelTestCase(ProgramTestCase):
     def local_site(self, name: str) -> int:
         """Start a web site that the client can reach; return its port."""
         site = serve_site(name)
-        self.addCleanup(site.server_close)
-        self.addCleanup(site.shutdown)
+        self.addCleanup(site.stop)
         return site.server_port
 
     def server_sections(self, options: Options = NO_OPTIONS) -> Sections:
