@@ -64,7 +64,9 @@ class LineFile:
         self._descriptor: int | None = os.open(self.path, _FLAGS, MODE)
 
     def write(self, line: bytes) -> None:
-        """Add a line, with its line feed. Never fails."""
+        """Add a line, with its line feed. Never fails; after `close` it's dropped."""
+        if self._descriptor is None:
+            return
         self._lines.append(line)
         self._size += len(line)
         if self._size >= FLUSH_BYTES:
