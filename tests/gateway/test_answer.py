@@ -116,6 +116,13 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(self.told.body, b"abHTTP/1.1 c\r\n\r\n")
         self.assertTrue(answer.finish())
 
+    def test_connect(self) -> None:
+        answer = self.answer(b"HTTP/1.1 200 OK\r\n\r\nraw", method=b"CONNECT")
+        self.assertTrue(answer.switched)
+        self.told = Told()
+        answer = self.answer(b"HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n", method=b"CONNECT")
+        self.assertEqual((answer.switched, answer.over), (False, True))
+
     def test_what_is_no_response(self) -> None:
         self.assertRaises(HeadError, self.answer, b"SSH-2.0\r\n\r\n")
         self.assertRaises(HeadError, self.answer, CHUNKED + b"x\r\n")

@@ -27,7 +27,7 @@ class Owner(Told):
 
     def __init__(self) -> None:
         super().__init__()
-        self.resets = 0
+        self.resets = self.closes = 0
         self.holds: list[bool] = []
         self.on_received: Any = None
 
@@ -37,8 +37,11 @@ class Owner(Told):
             self.on_received()
 
     def reset(self) -> None:
-        assert self.trailers is None
         self.resets += 1
+
+    def closed(self) -> None:
+        assert self.trailers is not None
+        self.closes += 1
 
     def hold(self, *, on: bool) -> None:
         self.holds.append(on)
@@ -326,14 +329,25 @@ class SwitchTests(VirtualCase):
         self.service.ends[0].loseConnection()
         self.pump()
         self.assertEqual((self.owner.body, self.owner.trailers), (b"last words", []))
-        self.assertEqual(self.owner.resets, 0)
+        self.assertEqual((self.owner.resets, self.owner.closes), (0, 1))
+        self.assert_all_over()
+
+    def test_service_ends_first(self) -> None:
+        """And then nothing comes from the user."""
+        self.switch()
+        self.service.ends[0].loseWriteConnection()
+        self.pump()
+        self.assertEqual(self.owner.trailers, [])
+        self.clock.pump([300.0] * 4)
+        self.pump()
+        self.assertEqual((self.owner.resets, self.owner.closes), (1, 0))
         self.assert_all_over()
 
     def test_reset_by_the_service(self) -> None:
         self.switch()
         self.service.ends[0].abortConnection()
         self.pump()
-        self.assertEqual(self.owner.resets, 1)
+        self.assertEqual((self.owner.resets, self.owner.closes), (1, 0))
         self.assert_all_over()
 
     def test_user_leaves(self) -> None:

@@ -3,10 +3,12 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 from tunnelsvc.gateway.body import Body, ChunkedBody, EndlessBody, body_of
 from tunnelsvc.wire.httphead import Header, HeadReader, ResponseHead, parse_response_head
+
+_SUCCESSFUL: Final = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
 
 class AnswerEvents(Protocol):
@@ -19,7 +21,7 @@ class AnswerEvents(Protocol):
         """The head of the response."""
 
     def switched(self, head: ResponseHead) -> None:
-        """101: what is received from here on is in another protocol."""
+        """101, or success of CONNECT: what is received from here on is in another protocol."""
 
     def received(self, data: bytes) -> None:
         """A piece of the body, without framing, or of the other protocol."""
@@ -66,7 +68,7 @@ class Answer:
             self._end(body)
 
     def _take_head(self, head: ResponseHead) -> None:
-        if head.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        if head.status == HTTPStatus.SWITCHING_PROTOCOLS or self._is_tunnel(head):
             self.switched = True
             self._body = EndlessBody()
             self._events.switched(head)
@@ -76,6 +78,13 @@ class Answer:
             length = head.length if head.has_body(self._method) else 0
             self._body = body_of(length, decode=True)
             self._events.responded(head)
+
+    def _is_tunnel(self, head: ResponseHead) -> bool:
+        """Tell whether CONNECT succeeded (RFC 9110 section 9.3.6)."""
+        return (
+            self._method == b"CONNECT"
+            and HTTPStatus.OK <= head.status < HTTPStatus.MULTIPLE_CHOICES
+        )
 
     def finish(self) -> bool:
         """Take the end of the bytes; tell whether that was, or is, the end of the response."""

@@ -1,19 +1,24 @@
 # -*- test-case-name: tests.gateway.test_factory -*-
-"""Where users' HTTP connections come from: a port of their own, or the bind port."""
+"""Where users' HTTP connections come from: a port of their own, the bind port, this process."""
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
 from tunnelsvc.gateway.pages import Pages
-from tunnelsvc.gateway.protocol import VhostProtocol
+from tunnelsvc.gateway.protocol import VhostProtocol, find_route
 from tunnelsvc.gateway.route import Joiner, Route, Site
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.wire.httphead import RequestHead
 
 
 class VhostFactory(ServerFactory):
-    """Makes the protocols of users' connections."""
+    """Makes the protocols of users' connections.
+
+    Attributes:
+        clock: what the time limits go by.
+    """
 
     noisy = False
 
@@ -35,8 +40,9 @@ class VhostFactory(ServerFactory):
             response_timeout: seconds from the end of a request to the head of its response.
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
-            connections: takes note of those to the port of our own.
+            connections: takes note of all.
         """
+        self.clock = clock
         self._connections = connections or Connections()
         self._site = Site(
             router=router,
@@ -50,14 +56,20 @@ class VhostFactory(ServerFactory):
         """Build the protocol of a connection to a port of our own."""
         return _Fresh(self._site, self._connections)
 
-    def take_over(self, stream: Stream, first_bytes: bytes) -> None:
+    def take_over(self, stream: Stream, first_bytes: bytes, scheme: bytes = b"http") -> None:
         """Take a parked stream that was recognised as HTTP.
 
         Args:
             stream: the user's connection.
             first_bytes: what was read to recognise it.
+            scheme: ``http`` or ``https``, as the user sees it.
         """
-        VhostProtocol(self._site).take_over(stream, first_bytes)
+        self._connections.add(stream)
+        VhostProtocol(self._site, scheme).take_over(stream, first_bytes)
+
+    def serves(self, head: RequestHead) -> bool:
+        """Tell whether there is a proxy for a request."""
+        return find_route(self._site, head) is not None
 
 
 class _Fresh(VhostProtocol):

@@ -43,6 +43,14 @@ MAX_UNREAD_BYTES: Final = 64 * KiB
 """Of requests behind the present one: above it we stop reading."""
 
 
+def find_route(site: Site, head: RequestHead) -> Route | None:
+    """Find whose a request is; None: nobody's."""
+    path = head.path.partition(b"?")[0]
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    return site.router.find(head.host.decode(), path.decode("utf-8", "surrogateescape"))
+
+
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class VhostProtocol(Protocol):
     """A user's connection; see `tunnelsvc.gateway.route.UserSide`."""
@@ -50,8 +58,9 @@ class VhostProtocol(Protocol):
     stream: Stream
     origin: Origin
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, scheme: bytes = b"http") -> None:
         self._site = site
+        self._scheme = scheme
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
@@ -80,7 +89,7 @@ class VhostProtocol(Protocol):
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
         address = getattr(stream.getPeer(), "host", "")
-        self.origin = Origin(address.encode(), self._site.scheme)
+        self.origin = Origin(address.encode(), self._scheme)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
 
@@ -149,7 +158,7 @@ class VhostProtocol(Protocol):
 
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
-        route = self._find(head)
+        route = find_route(self._site, head)
         empty = head.length == 0
         if head.method == b"CONNECT":
             self._refuse(head, HTTPStatus.NOT_IMPLEMENTED, complete=False)
@@ -160,12 +169,6 @@ class VhostProtocol(Protocol):
         else:
             self._exchange = Exchange(self, head, route, self._site)
             self._exchange.start()
-
-    def _find(self, head: RequestHead) -> Route | None:
-        path = head.path.partition(b"?")[0]
-        if b"%" in path:
-            path = unquote_to_bytes(path)
-        return self._site.router.find(head.host.decode(), path.decode("utf-8", "surrogateescape"))
 
     def readConnectionLost(self) -> None:
         """Take the user's end of file."""

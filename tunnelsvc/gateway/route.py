@@ -108,7 +108,6 @@ class Site:
             head of its response (``vhost_http_timeout``).
         pages: makes error responses.
         join: joins the two sides of an upgraded connection.
-        scheme: ``http`` or ``https``, as the users see it.
     """
 
     router: Router[Route]
@@ -116,4 +115,3 @@ class Site:
     response_timeout_seconds: float
     pages: Pages
     join: Joiner
-    scheme: bytes = b"http"

@@ -46,6 +46,9 @@ class UserEvents(AnswerEvents, Protocol):
     def reset(self) -> None:
         """There will be no end: the response is lost, or what is missing of it."""
 
+    def closed(self) -> None:
+        """After a switch to another protocol: both directions have ended well."""
+
     def hold(self, *, on: bool) -> None:
         """Send no more of the request, or go on; what is sent in spite of it is kept."""
 
@@ -356,5 +359,9 @@ class VirtualStream:
         if self._producer is not None:
             self._producer.stopProducing()
         self.protocol.connectionLost(why)
-        if not self._abandoned and self._answer is not None and not self._answer.over:
+        if self._abandoned or self._answer is None:
+            return
+        if not self._answer.over or (self.switched and not why.check(ConnectionDone)):
             self._events.reset()
+        elif self.switched:
+            self._events.closed()

@@ -31,6 +31,7 @@ class ServerContext:
         stats: what the dashboard shows.
         proxies: name on the wire to proxy, over all clients.
         connections: everything that was accepted on any port.
+        takes_http: whether users of http proxies can come in anywhere.
     """
 
     reactor: Any
@@ -40,6 +41,7 @@ class ServerContext:
     stats: ServerStats
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
+    takes_http: bool = False
 
     def claim(self, name: str, proxy: Proxy) -> None:
         """Reserve a name.

@@ -59,13 +59,14 @@ class TunnelServer(MultiService):
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
             router=Router(),
             stats=self.stats,
+            takes_http=bool(config.vhost_http_port),
         )
         self._registry = ClientRegistry(context, auth)
-        self._vhost = self._make_vhost(context) if config.vhost_http_port else None
+        self._vhost = self._make_vhost(context)
         self._acceptor = Acceptor(
             self._registry,
             server_context(config.tls),
-            self._vhost.take_over if self._vhost else None,
+            self._vhost.take_over if config.vhost_http_port else None,
         )
 
     def _make_vhost(self, context: ServerContext) -> VhostFactory:
@@ -78,6 +79,14 @@ class TunnelServer(MultiService):
             connections=context.connections,
         )
 
+    def http_entrance(self) -> VhostFactory:
+        """Give what serves users of http proxies, to bring them there otherwise than by a port.
+
+        From then on clients may announce such proxies even without ``vhost_http_port``.
+        """
+        self._context.takes_http = True
+        return self._vhost
+
     def privilegedStartService(self) -> None:
         """Listen.
 
@@ -89,7 +98,7 @@ class TunnelServer(MultiService):
         accept = ParkingFactory(self._acceptor.accept, self._context.connections)
         keepalive = config.tcp_keepalive_seconds
         self._listen("bind", config.bind_addr, config.bind_port, accept, keepalive)
-        if self._vhost is not None and config.vhost_http_port != config.bind_port:
+        if config.vhost_http_port not in {0, config.bind_port}:
             self._listen("vhost_http", config.proxy_bind_addr, config.vhost_http_port, self._vhost)
 
     def _listen(

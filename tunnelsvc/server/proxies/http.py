@@ -42,7 +42,7 @@ class HTTPProxy(Proxy):
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
         super().__init__(request, client, context)
-        if not context.config.vhost_http_port:
+        if not context.takes_http:
             raise ProxyRefused("type [http] not supported when vhost http port is not set")
         self.rules = make_rules(
             host_header_rewrite=request.host_header_rewrite,
@@ -76,7 +76,7 @@ class HTTPProxy(Proxy):
             self._remove(added)
             raise
         port = self.context.config.vhost_http_port
-        suffix = "" if port in SCHEME_PORTS else f":{port}"
+        suffix = f":{port}" if port and port not in SCHEME_PORTS else ""
         return _shown([f"{domain}{suffix}" for domain, _ in self._routes])
 
     async def unlisten(self) -> None:
