@@ -4,7 +4,13 @@
 from typing import Any, cast
 
 from OpenSSL.crypto import X509, PKey
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    UNIXClientEndpoint,
+    UNIXServerEndpoint,
+    connectProtocol,
+    wrapClientTLS,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS
 from twisted.web.resource import IResource, Resource
@@ -473,6 +479,13 @@ class SocketTests(TunnelCase):
         _, site = await self.site()
         port = await self.listen(site)
         await self.talk(HostnameEndpoint(clock, LOOPBACK, port), b"http")
+
+    async def test_unix(self) -> None:
+        _, site = await self.site()
+        path = self.mktemp()
+        port = await UNIXServerEndpoint(clock, path).listen(site)
+        self.addCleanup(port.stopListening)
+        await self.talk(UNIXClientEndpoint(clock, path), b"http")
 
     async def test_tls(self) -> None:
         _, site = await self.site()

@@ -7,11 +7,13 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tests.tunnels import Answering, TunnelCase, clock
-from tunnelsvc.config.schema import HTTPProxyConfig, TCPProxyConfig, TLSConfig
+from tests.tunnels import LOOPBACK, Answering, TunnelCase, clock
+from tunnelsvc.config.schema import HTTPProxyConfig, ServerConfig, TCPProxyConfig, TLSConfig
+from tunnelsvc.server.service import TunnelServer
 
 PLAIN = TLSConfig(enable=False)
 
@@ -27,6 +29,14 @@ class Hello(Resource):
         return b"hello, I am " + host
 
 
+def free_port() -> int:
+    """Find a port number; the http proxies' address needs one before it listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+    return number
+
+
 class TunnelTests(TunnelCase):
     """The whole way, in every way that a client may come."""
 
@@ -34,7 +44,7 @@ class TunnelTests(TunnelCase):
         """Send a user through a tcp and an http proxy."""
         local = await self.listen(Factory.forProtocol(Answering))
         web = await self.listen(Site(Hello()))
-        server = self.serve(vhost_http_port=self.free_port(), token="t", **server_options)
+        server = self.serve(vhost_http_port=free_port(), token="t", **server_options)
         layers: Any = {"use_encryption": True, "use_compression": True}
         client = await self.connect(
             server,
@@ -50,13 +60,6 @@ class TunnelTests(TunnelCase):
             await self.half_close(int(client.proxy_addresses[name][1:]))
         for entrance in ("bind", "vhost_http"):
             await self.get(server.ports[entrance])
-
-    def free_port(self) -> int:
-        """Find a port number; the http proxies' address needs one before it listens."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            number: int = probe.getsockname()[1]
-        return number
 
     async def half_close(self, number: int) -> None:
         """The answer comes after the end of the request, all of it."""
@@ -111,6 +114,33 @@ class ListenTests(TunnelCase):
         again = self.serve(bind_port=server.ports["bind"])
         self.assertEqual(again.ports, server.ports)
         await self.listen_on(public)
+
+    async def test_a_taken_port_leaves_none_open(self) -> None:
+        other = self.serve()
+        number = free_port()
+        config = ServerConfig(
+            bind_addr=LOOPBACK, proxy_bind_addr=LOOPBACK, bind_port=number,
+            vhost_http_port=other.ports["bind"],
+        )  # fmt: skip
+        server = TunnelServer(config, clock)
+        self.assertRaises(CannotListenError, server.startService)
+        await deferLater(clock, 0)
+        await self.listen_on(number)
+
+    async def test_start_alone_and_again(self) -> None:
+        """Who starts it by hand need not know of privileges."""
+        local = await self.listen(Factory.forProtocol(Answering))
+        config = ServerConfig(bind_addr=LOOPBACK, proxy_bind_addr=LOOPBACK, bind_port=0)
+        server = TunnelServer(config, clock)
+        proxy = TCPProxyConfig(name="a", local_port=local)
+        for _ in range(2):
+            server.startService()
+            client = await self.connect(server, proxy)
+            user, reader = await self.dial(int(client.proxy_addresses["a"][1:]))
+            user.write(b"now")
+            await reader.until(lambda: reader.finished)  # noqa: B023
+            await server.stopService()
+            await client.stopService()
 
     async def listen_on(self, number: int) -> None:
         port: Any = clock.listenTCP(number, Factory(), interface="127.0.0.1")

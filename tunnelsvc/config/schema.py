@@ -131,6 +131,7 @@ class ProxyConfig:
 class TCPProxyConfig(ProxyConfig):
     """``type = tcp``."""
 
+    type: str = "tcp"
     remote_port: int = 0
     """0: the server chooses."""
 
@@ -139,6 +140,7 @@ class TCPProxyConfig(ProxyConfig):
 class HTTPProxyConfig(ProxyConfig):
     """``type = http``."""
 
+    type: str = "http"
     custom_domains: tuple[str, ...] = ()
     subdomain: str = ""
     locations: tuple[str, ...] = ()

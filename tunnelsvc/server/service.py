@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
@@ -91,9 +92,17 @@ class TunnelServer(MultiService):
         """Listen.
 
         Raises:
-            CannotListenError: a port is taken or not ours.
+            CannotListenError: a port is taken or not ours; then none is listened on.
         """
         super().privilegedStartService()
+        try:
+            self._listen_on_all()
+        except CannotListenError:
+            for port in self._stop_listening():
+                port.addErrback(lambda failure: self.log.failure("a port stays open", failure))
+            raise
+
+    def _listen_on_all(self) -> None:
         config = self.config
         accept = ParkingFactory(self._acceptor.accept, self._context.connections)
         keepalive = config.tcp_keepalive_seconds
@@ -123,15 +132,24 @@ class TunnelServer(MultiService):
                       what=what, address=interface, port=self.ports[what])  # fmt: skip
 
     def startService(self) -> None:
-        """Say that users may come."""
+        """Let clients and users come; listen, if nobody with privileges has done that.
+
+        Raises:
+            CannotListenError: see `privilegedStartService`.
+        """
+        if not self._listening:
+            self.privilegedStartService()
         super().startService()
         self._context.connections.sweep_regularly(self._reactor)
         self.log.info("tunnel server started successfully")
 
-    async def _stop(self) -> None:
+    def _stop_listening(self) -> list[Deferred[Any]]:
         listening, self._listening = self._listening, []
-        for port in listening:
-            await maybeDeferred(port.stopListening)
+        return [maybeDeferred(port.stopListening) for port in listening]
+
+    async def _stop(self) -> None:
+        for stopped in self._stop_listening():
+            await stopped
         await self._registry.close()
         await self._context.connections.abort_all(self._reactor)
         await maybeDeferred(super().stopService)
