@@ -187,6 +187,15 @@ class RefusalTests(VhostCase):
             self.assertIn(b"The page you requested was not found.", self.shown())
             self.assert_page(404)
 
+    def test_host_that_was_there(self) -> None:
+        self.router.remove("a.example", "")
+        self.get()
+        self.assertIn(b"<title>This site is offline</title>", self.shown())
+        self.assert_page(503)
+        self.router.add("a.example", "", self.route)
+        self.get()
+        self.assertEqual(len(self.service.ends), 1)
+
     def test_head_has_no_body(self) -> None:
         self.ask(b"HEAD / HTTP/1.1\r\nHost: b.example\r\n\r\n")
         self.assertTrue(self.shown().endswith(b"\r\n\r\n"))
@@ -215,9 +224,15 @@ class RefusalTests(VhostCase):
         self.ask(request + b"Authorization: Basic dTpw\r\n\r\n")
         self.assertEqual(guarded.service.received().count(b"GET"), 1)
 
-    def test_connect(self) -> None:
-        self.ask(b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\n")
-        self.assert_refused(501)
+    def test_as_json(self) -> None:
+        """For programs; what can't be read is answered as a page."""
+        self.ask(b"GET / HTTP/1.1\r\nHost: b.example\r\nAccept: application/json\r\n\r\n")
+        self.assertIn(b"\r\nContent-Type: application/json\r\n", self.shown())
+        self.assertIn(b'{"error": "site_not_found", "status": 404, ', self.shown())
+        self.assert_page(404)
+        self.ask(b"GET / HTTP/1.1\r\nHost: b.example\r\nAccept: text/html, */*\r\n\r\n")
+        self.assertIn(b"\r\nContent-Type: text/html; charset=utf-8\r\n", self.shown())
+        self.assert_page(404)
 
     def test_smuggling(self) -> None:
         """Every ambiguous head is answered with 400, and the bytes behind it are nobody's."""
@@ -240,7 +255,7 @@ class RefusalTests(VhostCase):
 
     def test_too_large(self) -> None:
         self.ask(b"GET / HTTP/1.1\r\nX: " + b"y" * MAX_HEAD_BYTES)
-        self.assert_refused(431)
+        self.assert_refused(400)
 
     def test_another_version(self) -> None:
         self.ask(b"GET / HTTP/3.0\r\nHost: a.example\r\n\r\n")

@@ -3,8 +3,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.rewrite import (
-    Origin,
     agrees_to_upgrade,
     connection_header,
     keeps_alive,
@@ -48,10 +48,17 @@ def sent(
 
 
 def shown(
-    head: ResponseHead, *, switching: bool = False, connection: bytes = b"", framed: bool = True
+    head: ResponseHead,
+    rules: Rules | None = None,
+    *,
+    switching: bool = False,
+    connection: bytes = b"",
+    framed: bool = True,
 ) -> list[bytes]:
     """Give the lines that the user gets, checked for their end."""
-    made = response_for_user(head, switching=switching, connection=connection, framed=framed)
+    made = response_for_user(
+        head, rules or Rules(), switching=switching, connection=connection, framed=framed
+    )
     lines = made.split(b"\r\n")
     assert lines[-2:] == [b"", b""]
     return lines[:-2]
@@ -146,10 +153,10 @@ class UpgradeTests(SynchronousTestCase):
     def test_wanted(self) -> None:
         both = (b"Connection: Upgrade", b"Upgrade: websocket")
         self.assertEqual(wanted_upgrade(request(*both)), b"websocket")
+        self.assertEqual(wanted_upgrade(request(*both, b"Content-Length: 2")), b"websocket")
         for lines in (
             (b"Upgrade: websocket",),
             (b"Connection: upgrade",),
-            (*both, b"Content-Length: 2"),
             (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c"),
             (*both, b"Upgrade: H2C"),
         ):
@@ -207,6 +214,21 @@ class ResponseTests(SynchronousTestCase):
         )
         self.assertEqual(
             shown(head, connection=b"close"), [b"HTTP/1.1 200 Fine", b"Connection: close"]
+        )
+
+    def test_headers_set(self) -> None:
+        rules = make_rules(response_headers={"X-Frame-Options": "DENY", "x-new": "1"})
+        lines = (b"A: b", b"x-frame-options: no", b"X-FRAME-OPTIONS: never")
+        added = [b"A: b", b"X-Frame-Options: DENY", b"x-new: 1"]
+        self.assertEqual(shown(response(*lines), rules), [b"HTTP/1.1 200 OK", *added])
+        self.assertEqual(
+            shown(response(*lines, first=b"HTTP/1.1 103 x"), rules),
+            [b"HTTP/1.1 103 x", *lines],
+        )
+        switch = response(*lines, b"Upgrade: y", first=b"HTTP/1.1 101 x")
+        self.assertEqual(
+            shown(switch, rules, switching=True),
+            [b"HTTP/1.1 101 x", *added, b"Connection: Upgrade", b"Upgrade: y"],
         )
 
     def test_no_length_where_there_can_not_be_one(self) -> None:

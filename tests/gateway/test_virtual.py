@@ -375,6 +375,35 @@ class SwitchTests(VirtualCase):
         self.assertEqual(len(self.service.body()), MUCH)
 
 
+class ConnectTests(VirtualCase):
+    """CONNECT, to a service that is a proxy itself."""
+
+    def connect_virtually(self) -> None:
+        self.ask_virtually(b"CONNECT", b"a.example:443", target=b"a.example:443")
+
+    def test_accepted(self) -> None:
+        self.connect_virtually()
+        self.assertEqual(
+            self.service.received(),
+            b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
+        )
+        self.answer(b"HTTP/1.1 200 Go\r\n\r\nhello")
+        self.virtual.send(b"hello service")
+        self.pump()
+        self.assertEqual((self.status(), self.owner.body), (200, b"hello"))
+        self.assertEqual(self.service.body(), b"hello service")
+
+    def test_refused(self) -> None:
+        """There is nothing more to be said, so the connection ends."""
+        self.connect_virtually()
+        self.answer(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual((self.status(), self.owner.trailers), (403, []))
+        self.virtual.send(b"hello?")
+        self.virtual.stream.finished()
+        self.pump()
+        self.assert_all_over()
+
+
 class StreamTests(VirtualCase):
     """The stream by itself."""
 

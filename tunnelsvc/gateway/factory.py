@@ -1,11 +1,15 @@
 # -*- test-case-name: tests.gateway.test_factory -*-
 """Where users' HTTP connections come from: a port of their own, the bind port, this process."""
 
+from collections.abc import Sequence
+
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
+from tunnelsvc.gateway.admission import find_route
+from tunnelsvc.gateway.forwarded import Network, Trust
 from tunnelsvc.gateway.pages import Pages
-from tunnelsvc.gateway.protocol import VhostProtocol, find_route
+from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.gateway.route import Joiner, Route, Site
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
@@ -31,6 +35,7 @@ class VhostFactory(ServerFactory):
         custom_404_page: str,
         join: Joiner,
         connections: Connections | None = None,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """Begin.
 
@@ -41,6 +46,7 @@ class VhostFactory(ServerFactory):
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of all.
+            trusted_proxies: whom to believe who a request is from; empty: as frp does it.
         """
         self.clock = clock
         self._connections = connections or Connections()
@@ -50,6 +56,7 @@ class VhostFactory(ServerFactory):
             response_timeout_seconds=response_timeout,
             pages=Pages(custom_404_page),
             join=join,
+            trust=Trust(trusted_proxies) if trusted_proxies else None,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
@@ -69,7 +76,7 @@ class VhostFactory(ServerFactory):
 
     def serves(self, head: RequestHead) -> bool:
         """Tell whether there is a proxy for a request."""
-        return find_route(self._site, head) is not None
+        return find_route(self._site.router, head) is not None
 
 
 class _Fresh(VhostProtocol):

@@ -50,7 +50,7 @@ def checked_header(header: Header) -> Header:
 
 @frozen
 class RequestText:
-    """One request, which closes the connection after its response.
+    """The only request of its connection.
 
     Attributes:
         method: case-sensitive.
@@ -78,7 +78,9 @@ class RequestText:
             lines.append(b"Transfer-Encoding: chunked")
         elif isinstance(self.length, int):
             lines.append(b"Content-Length: %d" % self.length)
-        return b"\r\n".join([*lines, b"Connection: close", b"", b""])
+        if self.method != b"CONNECT":  # goes to the service as it is
+            lines.append(b"Connection: close")
+        return b"\r\n".join([*lines, b"", b""])
 
     @property
     def empty(self) -> bool:

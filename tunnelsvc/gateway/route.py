@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.forwarded import Origin, Trust
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
-from tunnelsvc.gateway.rewrite import Origin
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
@@ -108,6 +108,7 @@ class Site:
             head of its response (``vhost_http_timeout``).
         pages: makes error responses.
         join: joins the two sides of an upgraded connection.
+        trust: whom to believe who a request is from (``trusted_proxies``); None: the key isn't set.
     """
 
     router: Router[Route]
@@ -115,3 +116,4 @@ class Site:
     response_timeout_seconds: float
     pages: Pages
     join: Joiner
+    trust: Trust | None = None

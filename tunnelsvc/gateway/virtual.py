@@ -10,8 +10,8 @@ reads what that answers. Nothing is trusted for coming from this process: the he
 How a virtual user ends
 =======================
 
-There is one request, and it asks to close the connection. So when the response is complete, both
-directions end, and what is left of the request is dropped. After a 101 the two directions carry
+There is one request. When its response is complete, both directions end, and what is left of the
+request is dropped. After a 101 the two directions carry
 another protocol and end one by one. Losing it without an end is a reset, to either side.
 """
 
@@ -168,7 +168,7 @@ class VirtualStream:
         self._producer: Any = None
         self._write_closed = self._stopped = False
         self._lost: Failure | None = None
-        self._gone = self._abandoned = False
+        self._cut = self._gone = self._abandoned = False
         self._within = 0
         self._scheduled = False
 
@@ -191,13 +191,15 @@ class VirtualStream:
 
     def arrived(self, data: bytes) -> None:
         """Take bytes of the user."""
-        self._arrived.append(data)
-        self._go_on()
+        if not self._cut:
+            self._arrived.append(data)
+            self._go_on()
 
     def finished(self) -> None:
         """Take the user's end of file."""
-        self._arrived.append(_END)
-        self._go_on()
+        if not self._cut:
+            self._arrived.append(_END)
+            self._go_on()
 
     def left(self) -> None:
         """Take note that the user is gone."""
@@ -232,6 +234,15 @@ class VirtualStream:
             self._lose(ConnectionAborted())
         finally:
             self._within -= 1
+        if self._answer.over:
+            self._no_more()
+
+    def _no_more(self) -> None:
+        """End the user's direction: whatever he has to say, it's of no use any more."""
+        if not self._cut:
+            self._cut = True
+            self._arrived = [_END]
+            self._later()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Take parts of the response."""
@@ -248,8 +259,7 @@ class VirtualStream:
         if not whole:
             self._lose(ConnectionAborted())
         elif not self.switched:
-            self._arrived = [_END]
-            self._later()
+            self._no_more()
 
     def loseConnection(self) -> None:
         """Take the end of the response, and read no more."""

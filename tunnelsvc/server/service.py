@@ -58,7 +58,7 @@ class TunnelServer(MultiService):
             reactor=reactor,
             config=config,
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
-            router=Router(),
+            router=Router(reactor.seconds),
             stats=self.stats,
             takes_http=bool(config.vhost_http_port),
         )
@@ -78,6 +78,7 @@ class TunnelServer(MultiService):
             custom_404_page=self.config.custom_404_page,
             join=join,
             connections=context.connections,
+            trusted_proxies=self.config.trusted_proxies,
         )
 
     def http_entrance(self) -> VhostFactory:
