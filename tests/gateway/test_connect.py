@@ -60,6 +60,11 @@ class ConnectTests(VhostCase):
         self.ask(CONNECT.replace(b"a.ex", b"b.ex") + LINES + b"\r\n")
         self.assert_page(404)
 
+    def test_claims_are_not_passed_on(self) -> None:
+        """Of another host than that of the target, or another user."""
+        self.ask(CONNECT + b"A: b\r\nhost: evil\r\nX-Real-IP: 6.6.6.6\r\nX_Real-Ip: 6\r\n\r\n")
+        self.assertEqual(self.service.received(), CONNECT + LINES[:21] + b"A: b\r\n\r\n")
+
     def test_credentials_for_the_service(self) -> None:
         """Nobody asked for them here, so they are passed on, and so is the question for them."""
         self.ask(CONNECT + LINES + b"\r\n")

@@ -122,6 +122,16 @@ class ServeTests(VhostCase):
         self.assertIn(b"\r\nConnection: close\r\n", self.shown())
         self.assertTrue(self.at_user.finished)
 
+    def test_old_clients_without_host(self) -> None:
+        """They are served by whoever serves all hosts."""
+        star = self.add_site("*")
+        self.ask(b"GET /x HTTP/1.0\r\n\r\n")
+        self.assertTrue(star.service.received().startswith(b"GET /x HTTP/1.1\r\nHost: \r\n"))
+        star.service.ends[0].write(OK)
+        self.pump()
+        self.assertTrue(self.shown().endswith(b"\r\n\r\nok"))
+        self.assertTrue(self.at_user.finished)
+
     def test_many_answers_of_ours_in_one_go(self) -> None:
         """No recursion, and each has its answer."""
         count = 2000

@@ -109,6 +109,10 @@ class RequestTests(SynchronousTestCase):
             b"X-Forwarded-Proto: https",
             b"X-Forwarded-Host: evil",
             b"X-Real-IP: 10.0.0.5",
+            b"X_Real_IP: 10.0.0.5",
+            b"X-Real_IP: 10.0.0.5",
+            b"x_forwarded_for: 10.0.0.5",
+            b"X_Forwarded-Proto: https",
         )
         way = b"X-Forwarded-For: 10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.7"
         self.assertEqual(sent(head)[2:], [way, *ADDED[1:]])
@@ -139,6 +143,13 @@ class RequestTests(SynchronousTestCase):
         lines = sent(head)
         self.assertEqual(lines[:3], [b"GET / HTTP/1.1", b"Host: ", b"Accept: x"])
         self.assertNotIn(b"X-Forwarded-Host: ", lines)
+
+    def test_expectations(self) -> None:
+        """They're for the service, unless the user couldn't hear its answer."""
+        expect = b"Expect: 100-continue"
+        self.assertIn(expect, sent(request(expect, b"Content-Length: 1")))
+        old = request(expect, b"Content-Length: 1", first=b"POST / HTTP/1.0")
+        self.assertNotIn(expect, sent(old))
 
     def test_upgrade(self) -> None:
         head = request(b"connection: keep-alive, upgrade", b"upgrade: websocket", b"Sec-X: 1")

@@ -2,20 +2,21 @@
 """CONNECT: the service is a proxy itself and is asked for a connection (RFC 9110 section 9.3.6).
 
 As in frp since 0.43 (protocol notes 6.2): the host that is asked for finds the proxy, the request
-goes there as it came, on a work connection of its own. When the service has said yes, both sides
-are joined. What it says else is a response as any other.
+goes there as it came, on a work connection of its own, without what it claims about hosts and
+users. When the service has said yes, both sides are joined. Any other answer is a response.
 """
 
 from http import HTTPStatus
 from typing import Final
 
 from tunnelsvc.gateway.exchange import Exchange
-from tunnelsvc.gateway.forwarded import Origin
+from tunnelsvc.gateway.forwarded import FORWARDED, Origin
 from tunnelsvc.gateway.rewrite import as_it_came
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.wire.httphead import HeadError, RequestHead, ResponseHead
 
-_NOT_FOR_NEXT: Final = frozenset({b"proxy-authorization"})
+_OURS: Final = FORWARDED | {b"host"}
+_OURS_WITH_CREDENTIALS: Final = _OURS | {b"proxy-authorization"}
 _NO_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -24,8 +25,8 @@ def connect_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
 
     Credentials that we asked for are ours; others may be meant for the service.
     """
-    first = b"CONNECT %b HTTP/1.1" % head.target
-    return as_it_came(first, head, without=_NOT_FOR_NEXT if rules.credentials else frozenset())
+    first = b"CONNECT %b HTTP/1.1\r\nHost: %b" % (head.target, head.target)
+    return as_it_came(first, head, without=_OURS_WITH_CREDENTIALS if rules.credentials else _OURS)
 
 
 class ConnectExchange(Exchange):

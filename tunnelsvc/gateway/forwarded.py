@@ -13,6 +13,7 @@ member reads what the user wrote. With it, what strangers say is dropped.
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import product
 from typing import Final
 
 from attrs import frozen
@@ -24,6 +25,21 @@ MOST_REMEMBERED: Final = 1_024
 
 MOST_HOPS: Final = 32
 """How many proxies before us are looked at, from the closest on."""
+
+_SEPARATORS: Final = tuple(product((b"-", b"_"), repeat=2))
+FORWARDED: Final = frozenset(
+    {
+        b"forwarded",
+        # WSGI and CGI can't tell the one character from the other: HTTP_X_REAL_IP.
+        *(
+            b"x%bforwarded%b" % pair + end
+            for pair in _SEPARATORS
+            for end in (b"for", b"host", b"proto")
+        ),
+        *(b"x%breal%bip" % pair for pair in _SEPARATORS),
+    }
+)
+"""Names of headers that say for whom a request is, in lower case."""
 
 Network = IPv4Network | IPv6Network
 

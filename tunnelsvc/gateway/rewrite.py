@@ -7,8 +7,9 @@ What is left keeps its order and case (RFC 9110 section 7.6).
 from http import HTTPStatus
 from typing import Final
 
-from tunnelsvc.gateway.forwarded import Origin, by_proxy
+from tunnelsvc.gateway.forwarded import FORWARDED, Origin, by_proxy
 from tunnelsvc.gateway.rules import Rules
+from tunnelsvc.gateway.sameorigin import behind_new_host
 from tunnelsvc.wire.httphead import Head, Header, Length, RequestHead, ResponseHead
 
 _OF_ONE_CONNECTION: Final = frozenset(
@@ -24,12 +25,11 @@ _OF_ONE_CONNECTION: Final = frozenset(
 )
 _NEVER_DROPPED: Final = frozenset({b"content-length", b"host", b"transfer-encoding"})
 """Whoever names one of these in Connection wants the message to be read differently behind us."""
-_FORWARDED: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
-)
+_EXPECT: Final = frozenset({b"expect"})
+"""Nobody who speaks HTTP/1.0 can be told to go on (RFC 9110 section 10.1.1)."""
 _TRAILER: Final = frozenset({b"trailer"})
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
-_IN_REQUESTS: Final = _OF_ONE_CONNECTION | _FORWARDED
+_IN_REQUESTS: Final = _OF_ONE_CONNECTION | FORWARDED
 _IN_REQUESTS_WITHOUT_CHUNKS: Final = _IN_REQUESTS | _TRAILER
 _H2C: Final = b"h2c"
 """Upgrading to HTTP/2 would take later requests of the connection past the router."""
@@ -73,6 +73,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     """
     chunked = head.length is Length.CHUNKED
     dropped = _and_named(head, _IN_REQUESTS if chunked else _IN_REQUESTS_WITHOUT_CHUNKS)
+    if not head.minor:
+        dropped |= _EXPECT
     if rules.names:
         dropped |= rules.names
     host = rules.host or head.host
@@ -82,6 +84,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
         for lowered, (name, value) in zip(head.names, head.headers, strict=True)
         if lowered not in dropped
     ]
+    if rules.host:
+        headers = list(behind_new_host(headers, head.host, host))
     headers += _for_next(head)
     headers += _forwarded(head, rules, origin)
     headers += rules.headers
@@ -133,7 +137,7 @@ def as_it_came(first: bytes, head: Head, *, without: frozenset[bytes]) -> bytes:
     """Give a head whose connection belongs to both ends, who are about to be joined.
 
     Args:
-        first: its first line, without the end.
+        first: its first line or lines, without the end.
         head: has the headers.
         without: names of headers that are left out, in lower case.
     """

@@ -36,7 +36,7 @@ def normalise(host: str) -> str:
     return host.rstrip(".").lower()
 
 
-def _candidates(host: str) -> Iterator[str]:
+def _domains(host: str) -> Iterator[str]:
     """Give the domains that may match, the closest first."""
     yield host
     labels = host.split(".")
@@ -44,6 +44,18 @@ def _candidates(host: str) -> Iterator[str]:
         del labels[0]
         yield ".".join(["*", *labels])
     yield "*"
+
+
+def _key(domain: str, user: str) -> str:
+    """Name a domain as one user sees it; no domain has an ``@``."""
+    return f"{user}@{domain}" if user else domain
+
+
+def _keys(host: str, user: str) -> Iterator[str]:
+    """Give the keys that may match, those of the user before those of everybody."""
+    for domain in _domains(host):
+        yield _key(domain, user)
+        yield domain
 
 
 class Router(Generic[T]):
@@ -60,7 +72,7 @@ class Router(Generic[T]):
             now: gives seconds; None: what was removed is forgotten at once.
         """
         self.by_user = False
-        self._locations: dict[tuple[str, str], dict[str, T]] = {}  # by domain and user
+        self._locations: dict[str, dict[str, T]] = {}  # by `_key`
         self._now = now
         self._missed: dict[str, float] = {}  # domains and since when, the latest last
 
@@ -77,7 +89,7 @@ class Router(Generic[T]):
             ProxyRefused: somebody has it.
         """
         domain = normalise(domain)
-        locations = self._locations.setdefault((domain, user), {})
+        locations = self._locations.setdefault(_key(domain, user), {})
         if location in locations:
             raise ProxyRefused("router config conflict")
         locations[location] = target
@@ -86,12 +98,13 @@ class Router(Generic[T]):
 
     def remove(self, domain: str, location: str, *, user: str = "") -> None:
         """Remove a route. One that isn't there is no error."""
-        key = normalise(domain), user
+        domain = normalise(domain)
+        key = _key(domain, user)
         locations = self._locations.get(key, {})
         if locations.pop(location, None) is not None:
-            self._miss(key[0])
+            self._miss(domain)
         if not locations and self._locations.pop(key, None) is not None and user:
-            self.by_user = any(who for _, who in self._locations)
+            self.by_user = any("@" in key for key in self._locations)
 
     def _miss(self, domain: str) -> None:
         if self._now is None:
@@ -106,7 +119,7 @@ class Router(Generic[T]):
         if self._now is None:
             return False
         oldest = self._now() - MISSED_SECONDS
-        domains = _candidates(normalise(host))
+        domains = _domains(normalise(host))
         return any(self._missed.get(domain, oldest) > oldest for domain in domains)
 
     def find(self, host: str, path: str, user: str = "") -> T | None:
@@ -121,12 +134,11 @@ class Router(Generic[T]):
             The target of the closest domain that has a location for the path, by the longest of
             those; None without any. Within a domain routes for this user come first.
         """
-        users = (user, "") if user else ("",)
-        for domain in _candidates(normalise(host)):
-            for who in users:
-                locations = self._locations.get((domain, who))
-                if locations:
-                    fitting = [location for location in locations if path.startswith(location)]
-                    if fitting:
-                        return locations[max(fitting, key=len) if len(fitting) > 1 else fitting[0]]
+        name = normalise(host)
+        for key in _keys(name, user) if user else _domains(name):
+            locations = self._locations.get(key)
+            if locations:
+                fitting = [location for location in locations if path.startswith(location)]
+                if fitting:
+                    return locations[max(fitting, key=len) if len(fitting) > 1 else fitting[0]]
         return None
