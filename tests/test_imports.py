@@ -36,6 +36,10 @@ NOBODY: Final = {
 NOT_THE_SERVER: Final = {
     "tunnelsvc.admin": "no dashboard",
     "tunnelsvc.client": "of the other program",
+    "tunnelsvc.link.hello": "no vhost_https_port",
+    "tunnelsvc.server.sitecertificates": "likewise",
+    "tunnelsvc.server.tlsvhost": "likewise",
+    "tunnelsvc.wire.clienthello": "likewise",
     "twisted.internet.endpoints": "the server dials nobody",
 }
 NOT_THE_CLIENT: Final = {

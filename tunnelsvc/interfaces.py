@@ -71,6 +71,10 @@ class IViewConsumer(Interface):
     """Marks a `Stream` whose ``write`` also takes a view of a buffer that its owner uses again."""
 
 
+class ILingering(Interface):
+    """Marks a `Stream` whose ``loseConnection`` reads on, for nobody, until the peer has closed."""
+
+
 class ISocketStream(IViewConsumer):
     """Marks a `SocketStream`."""
 

@@ -45,10 +45,11 @@ class ShapeTests(SynchronousTestCase):
     def test_server_info(self) -> None:
         self.server.login("r1")
         self.server.proxy("ssh").add_traffic(1, 2)
-        self.server.ports = {"bind": 17000, "vhost_http": 18080}
+        self.server.ports = {"bind": 17000, "vhost_http": 18080, "vhost_https": 18443}
         info = self.info(
             bind_port=0,
             vhost_http_port=8080,
+            vhost_https_port=8443,
             subdomain_host="example.com",
             max_pool_count=9,
             max_ports_per_client=3,
@@ -60,6 +61,7 @@ class ShapeTests(SynchronousTestCase):
             "version": __version__,
             "bindPort": 17000,
             "vhost_http_port": 18080,
+            "vhost_https_port": 18443,
             "subdomainHost": "example.com",
             "max_pool_count": 9,
             "maxPortsPerClient": 3,
@@ -76,8 +78,9 @@ class ShapeTests(SynchronousTestCase):
             self.assertEqual(info[name], value, name)
 
     def test_ports_before_anything_listens_are_those_of_the_file(self) -> None:
-        info = self.info(bind_port=7001, vhost_http_port=8080)
+        info = self.info(bind_port=7001, vhost_http_port=8080, vhost_https_port=7001)
         self.assertEqual((info["bindPort"], info["vhostHTTPPort"]), (7001, 8080))
+        self.assertEqual(info["vhostHTTPSPort"], 7001)
 
     def test_an_unset_heartbeat_timeout(self) -> None:
         self.assertEqual(self.info()["heartbeatTimeout"], -1)

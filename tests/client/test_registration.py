@@ -13,7 +13,7 @@ from tunnelsvc.client.registration import (
     Registration,
     announcement,
 )
-from tunnelsvc.config.schema import HTTPProxyConfig, TCPProxyConfig
+from tunnelsvc.config.schema import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import Message, NewProxy, NewProxyResp
 
@@ -64,6 +64,20 @@ class AnnouncementTests(SynchronousTestCase):
                 use_encryption=True,
                 use_compression=True,
                 metas={"a": "b"},
+            ),
+        )
+
+    def test_https(self) -> None:
+        proxy = HTTPSProxyConfig(
+            name="tls", type="https", local_port=443, custom_domains=("a.example",), subdomain="lab"
+        )
+        self.assertEqual(
+            announcement(proxy, "tls"),
+            NewProxy(
+                proxy_name="tls",
+                proxy_type="https",
+                custom_domains=("a.example",),
+                subdomain="lab",
             ),
         )
 

@@ -6,12 +6,14 @@ from attrs import fields_dict
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import lines_of
-from tunnelsvc.config.keys import CLIENT, PROXIES, SERVER, Key, Prefix, Table, group
+from tunnelsvc.config.keys import CERTIFICATE, CLIENT, PROXIES, SERVER, Key, Prefix, Table, group
 from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import (
+    CertificateConfig,
     ClientConfig,
     DashboardConfig,
     HTTPProxyConfig,
+    HTTPSProxyConfig,
     LogConfig,
     ServerConfig,
     TCPProxyConfig,
@@ -123,7 +125,13 @@ class TablesTests(SynchronousTestCase):
         self.assertFits(
             SERVER,
             ServerConfig,
-            {"path", "tcp_mux_chosen", "dashboard.credentials_configured", *clients},
+            {
+                "path",
+                "tcp_mux_chosen",
+                "certificates",
+                "dashboard.credentials_configured",
+                *clients,
+            },
         )
 
     def test_client(self) -> None:
@@ -132,3 +140,7 @@ class TablesTests(SynchronousTestCase):
     def test_proxies(self) -> None:
         self.assertFits(PROXIES["tcp"], TCPProxyConfig, {"name"})
         self.assertFits(PROXIES["http"], HTTPProxyConfig, {"name"})
+        self.assertFits(PROXIES["https"], HTTPSProxyConfig, {"name"})
+
+    def test_certificate(self) -> None:
+        self.assertFits(CERTIFICATE, CertificateConfig, {"name"})

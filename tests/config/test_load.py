@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.config.files import DATA, NO_VARIABLES, STEADY, ConfigTestCase
 from tunnelsvc.config import keys, load_client, load_server
 from tunnelsvc.config.schema import (
+    CertificateConfig,
     ClientConfig,
     DashboardConfig,
     HTTPProxyConfig,
@@ -99,15 +100,17 @@ class ExampleTests(ConfigTestCase):
         path = EXAMPLES / "frps_full.ini"
         self.assertEqual(load_server(str(path), NO_VARIABLES).warnings, ())
         self.assertHasAll(path, "common", keys.SERVER)
+        self.assertHasAll(path, "certificate.example", keys.CERTIFICATE)
 
     def test_full_client(self) -> None:
         path = EXAMPLES / "frpc_full.ini"
         loaded = load_client(str(path), NO_VARIABLES)
         self.assertEqual(loaded.warnings, ())
-        self.assertEqual([proxy.type for proxy in loaded.config.proxies], ["tcp", "http"])
+        self.assertEqual([proxy.type for proxy in loaded.config.proxies], ["tcp", "http", "https"])
         self.assertHasAll(path, "common", keys.CLIENT)
         self.assertHasAll(path, "ssh", keys.PROXIES["tcp"])
         self.assertHasAll(path, "web", keys.PROXIES["http"])
+        self.assertHasAll(path, "private", keys.PROXIES["https"])
 
     def assertHasAll(self, path: Path, section: str, table: keys.Table) -> None:
         _, _, after = path.read_text().partition(f"[{section}]\n")
@@ -170,7 +173,7 @@ class FileTests(ConfigTestCase):
                 "4: [common] tls_enable = maybe: neither true nor false",
                 "7: [ssh] local_port = 99999: not a port number (1 to 65535)",
                 "9: [web]: custom_domains or subdomain must say under which name it is reached",
-                "14: [dns] type = upd: not a type of proxy (one of tcp, http)",
+                "14: [dns] type = upd: not a type of proxy (one of tcp, http, https)",
             ),
         )
 
@@ -361,6 +364,50 @@ class StartTests(ConfigTestCase):
         )
 
 
+class CertificateTests(ConfigTestCase):
+    """``[certificate.NAME]`` of a server's file."""
+
+    START = "[common]\ntoken = x\nvhost_https_port = 443\n[certificate.site]\n"
+
+    def test_values(self) -> None:
+        text = "cert_file = a b.crt\nkey_file = /x/a.key\ndomains = A.example, *.b.example\n"
+        config = load_server(self.write(self.START + text), NO_VARIABLES).config
+        self.assertEqual(
+            config.certificates,
+            (
+                CertificateConfig(
+                    name="site",
+                    cert_file="a b.crt",
+                    key_file="/x/a.key",
+                    domains=("a.example", "*.b.example"),
+                ),
+            ),
+        )
+
+    def test_missing_files(self) -> None:
+        self.assertEqual(
+            self.server_says(f"{self.START}cert_file = x\n"),
+            ("4: [certificate.site]: key_file is missing",),
+        )
+        self.assertEqual(
+            self.server_says(f"{self.START}key_file =\n"),
+            (
+                "4: [certificate.site]: cert_file is missing",
+                "5: [certificate.site] key_file = : key_file is missing",
+            ),
+        )
+
+    def test_keys_of_elsewhere(self) -> None:
+        files = "cert_file = x\nkey_file = x\n"
+        self.assertEqual(
+            self.server_says(f"{self.START}{files}vhost_http_port = 80\ndomain = x\n"),
+            (
+                "7: [certificate.site] vhost_http_port: ignored: it belongs in [common]",
+                "8: [certificate.site] domain: unknown key, ignored; did you mean domains?",
+            ),
+        )
+
+
 class ProxyTests(ConfigTestCase):
     def test_tcp(self) -> None:
         """tcp is what a proxy is if nothing is said."""
@@ -410,7 +457,12 @@ class ProxyTests(ConfigTestCase):
         start = "[common]\n[x]\nlocal_port = 1\n"
         self.assertEqual(
             self.client_says(f"{start}subdomain = x\n"),
-            ("4: [x] subdomain: ignored: it belongs to proxies of type http",),
+            ("4: [x] subdomain: ignored: it belongs to proxies of type http or https",),
+        )
+        what = "ignored: it belongs to proxies of type http: TLS hides requests from the server"
+        self.assertEqual(
+            self.client_says(f"{start}type = https\nsubdomain = x\nhttp_pwd = y\n"),
+            (f"6: [x] http_pwd: {what}",),
         )
         self.assertEqual(
             self.client_says(f"{start}type = http\nsubdomain = x\nremote_port = 1\n"),

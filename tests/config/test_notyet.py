@@ -18,7 +18,6 @@ SERVER = {
     "quic_keepalive_period": "20",
     "quic_max_idle_timeout": "60",
     "quic_max_incoming_streams": "10",
-    "vhost_https_port": "443",
     "tcpmux_httpconnect_port": "1337",
     "tcpmux_passthrough": "true",
     "udp_packet_size": "9000",
@@ -62,7 +61,7 @@ PROXY = {
 }
 OFF = {
     "server": "authentication_method=token\noidc_issuer=\nkcp_bind_port=0\nquic_bind_port=0\n"
-    "quic_max_incoming_streams=100000\nvhost_https_port=0\ntcpmux_passthrough=FALSE\n"
+    "quic_max_incoming_streams=100000\ntcpmux_passthrough=FALSE\n"
     "udp_packet_size=1500\nassets_dir=\npprof_enable=false\n",
     "client": "protocol=tcp\nauthentication_method=token\nhttp_proxy=\nadmin_addr=127.0.0.1\n"
     "admin_port=0\nadmin_user=\nincludes=\nquic_max_idle_timeout=30\nquic_keepalive_period=10\n",
@@ -113,7 +112,7 @@ class RefusedTests(ConfigTestCase):
         """Of a type that isn't there yet, nothing more is said."""
         for kind in notyet.PROXY_TYPES:
             problems = self.client_says(f"[common]\n[x]\ntype = {kind}\nsk = s\nwhat = ever\n")
-            what = "is not supported yet (one of tcp, http)"
+            what = "is not supported yet (one of tcp, http, https)"
             self.assertEqual(problems, (f"3: [x] type = {kind}: {what}",))
 
     def test_ranges(self) -> None:

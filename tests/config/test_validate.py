@@ -57,6 +57,52 @@ class ServerTests(ConfigTestCase):
             )
         self.assertSays("trusted_proxies = loopback\n")
 
+    def test_vhost_https_port(self) -> None:
+        """It may share the bind port, and no other."""
+        self.assertSays("vhost_https_port = 7000\n")
+        self.assertSays("vhost_https_port = 7000\nvhost_http_port = 7000\n")
+        self.assertSays(
+            "vhost_https_port = 7000\nproxy_bind_addr = 10.0.0.1\n",
+            "3: [common] vhost_https_port = 7000: can be the bind_port only if proxy_bind_addr is "
+            "the bind_addr",
+        )
+        self.assertSays(
+            "vhost_https_port = 80\nvhost_http_port = 80\n",
+            "3: [common] vhost_https_port = 80: already the vhost_http_port; only the bind_port "
+            "can be both",
+        )
+
+    def test_certificates(self) -> None:
+        """What is about https doesn't go without a port and a certificate."""
+        files = "cert_file = a.crt\nkey_file = a.key\n"
+        self.assertSays(
+            f"[certificate.a]\n{files}",
+            "1: [common]: vhost_https_port must say where the certificates are for",
+        )
+        both = f"vhost_https_port = 443\nvhost_http_port = 80\n[certificate.a]\n{files}"
+        wanted = "vhost_https_redirect = true\nvhost_https_hsts_max_age = 60\n"
+        self.assertSays(wanted + both)
+        what = "needs a certificate, in a section such as [certificate.example]"
+        self.assertSays(
+            f"{wanted}vhost_https_port = 443\nvhost_http_port = 80\n",
+            f"3: [common] vhost_https_redirect = true: {what}",
+            f"4: [common] vhost_https_hsts_max_age = 60: {what}",
+        )
+        self.assertSays(
+            wanted + both.replace("_http_port = 80", "_http_port = 0"),
+            "3: [common] vhost_https_redirect = true: needs vhost_http_port as well",
+        )
+
+    def test_certificates_of_one_domain(self) -> None:
+        """Nobody has to guess which certificate is shown."""
+        start = "vhost_https_port = 443\n"
+        files = "cert_file = a.crt\nkey_file = a.key\ndomains = a.example,*.b.example\n"
+        self.assertSays(
+            f"{start}[certificate.x]\n{files}[certificate.y]\n{files}",
+            "11: [certificate.y] domains = a.example,*.b.example: a.example is one of the domains "
+            "of [certificate.x] already",
+        )
+
     def test_dashboard_port(self) -> None:
         """The dashboard has a port of its own."""
         password = "dashboard_pwd = y\n"
@@ -67,6 +113,10 @@ class ServerTests(ConfigTestCase):
         self.assertSays(
             f"{password}dashboard_port = 80\nvhost_http_port = 80\n",
             "4: [common] dashboard_port = 80: already the vhost_http_port",
+        )
+        self.assertSays(
+            f"{password}dashboard_port = 443\nvhost_https_port = 443\n",
+            "4: [common] dashboard_port = 443: already the vhost_https_port",
         )
         self.assertSays("dashboard_port = 0\nvhost_http_port = 0\n")
         self.assertSays(f"{password}dashboard_port = 7500\n")
@@ -119,8 +169,10 @@ class ProxyTests(ConfigTestCase):
     def test_http_names(self) -> None:
         """A web site needs a name."""
         what = "custom_domains or subdomain must say under which name it is reached"
-        start = "[common]\n[web]\ntype = http\nlocal_port = 80\n"
-        self.assertEqual(self.client_says(start), (f"2: [web]: {what}",))
+        https = "[common]\n[web]\ntype = https\nlocal_port = 80\n"
+        start = https.replace("https", "http")
+        for text in (https, start):
+            self.assertEqual(self.client_says(text), (f"2: [web]: {what}",))
         self.assertEqual(
             self.client_says(f"{start}subdomain =\ncustom_domains = ,\n"),
             (f"6: [web] custom_domains = ,: {what}",),

@@ -166,6 +166,11 @@ class HostTests(ValueTestCase):
         refused = ("a.com b.com", "a.com,http://b.com", "*.a.com:80", "*.a..b", ".")
         self.assertRefused(values.domains, "not a domain name", refused)
 
+    def test_certificate_domains(self) -> None:
+        same = {"a.example,*.b.example": ("a.example", "*.b.example"), "": ()}
+        self.assertTaken(values.certificate_domains, same)
+        self.assertRefused(values.certificate_domains, "each must be a name", ("*", "a.com,*"))
+
     def test_subdomain(self) -> None:
         self.assertTaken(values.subdomain, {"": "", "Web-1": "web-1"})
         refused = ("a.b", "*", "a" * 64, "a b", "网")

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,6 +27,13 @@ WEBSOCKET_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # Seconds between two looks of a stopping web server.
 STOP_POLL_INTERVAL: Final = 0.05
+
+# Asks its own server for a WebSocket by the scheme that it came by, and shows the answer.
+CHAT: Final = b"""<!doctype html><title>chat</title><p>nothing yet<script>
+const socket = new WebSocket(location.href.replace("http", "ws").replace("/chat", "/ws"));
+socket.onopen = () => socket.send("kernel, are you there?");
+socket.onmessage = (message) => { document.body.textContent = `echo: ${message.data}`; };
+</script>"""
 
 Handler = Callable[[socket.socket], None]
 
@@ -223,12 +231,17 @@ class WebSite(BaseHTTPRequestHandler):
     name = "site"
 
     def do_GET(self) -> None:
-        """``/``: a page. ``/bytes/N``: N bytes. ``/ws``: WebSocket echo. Else: what was asked."""
+        """``/``: a page. ``/bytes/N``: N bytes. ``/ws``: WebSocket echo. Else: what was asked.
+
+        ``/chat`` is a page that uses the echo and shows what came back.
+        """
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self._websocket()
         elif self.path == "/":
             page = f"<!doctype html><title>{self.name}</title><p>This is {self.name}."
             self._answer("text/html", page.encode())
+        elif self.path == "/chat":
+            self._answer("text/html", CHAT)
         elif self.path.startswith("/bytes/"):
             size = int(self.path.rpartition("/")[2])
             self._start("application/octet-stream", size)
@@ -293,10 +306,14 @@ class _SiteServer(ThreadingHTTPServer):
         """Say nothing of users that went away."""
 
 
-def serve_site(name: str) -> _SiteServer:
+def serve_site(name: str, tls: ssl.SSLContext | None = None) -> _SiteServer:
     """Start a `WebSite`; its port is ``server_port``, ``shutdown`` and ``server_close`` end it."""
     handler = type("NamedSite", (WebSite,), {"name": name})
     server = _SiteServer(("127.0.0.1", 0), handler)
+    if tls is not None:  # shakes hands when it first reads: in the connection's own thread
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     threading.Thread(target=server.serve_forever, args=(STOP_POLL_INTERVAL,), daemon=True).start()
     return server
 
@@ -320,19 +337,30 @@ def websocket(
     Raises:
         AssertionError: the server did not switch protocols.
     """
+    with connected(port) as user:
+        switch_to_websocket(user, host, path, headers)
+        yield user
+
+
+def switch_to_websocket(
+    user: socket.socket, host: str, path: str = "/ws", headers: Mapping[str, str] = NO_HEADERS
+) -> None:
+    """Open a WebSocket on a connection.
+
+    Raises:
+        AssertionError: the server did not switch protocols.
+    """
     key = base64.b64encode(os.urandom(16))
     more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    with connected(port) as user:
-        user.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key.decode()}\r\n{more}\r\n".encode()
-        )
-        head = b""
-        while not head.endswith(b"\r\n\r\n") and (byte := user.recv(1)):
-            head += byte
-        assert head.startswith(b"HTTP/1.1 101 "), head
-        assert f"sec-websocket-accept: {websocket_accept(key)}".lower() in head.decode().lower()
-        yield user
+    user.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key.decode()}\r\n{more}\r\n".encode()
+    )
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and (byte := user.recv(1)):
+        head += byte
+    assert head.startswith(b"HTTP/1.1 101 "), head
+    assert f"sec-websocket-accept: {websocket_accept(key)}".lower() in head.decode().lower()
 
 
 def websocket_echo(user: socket.socket, message: bytes) -> bytes:

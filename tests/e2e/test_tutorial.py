@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from tests.e2e.browser import browse
 from tests.e2e.services import pattern, request, websocket, websocket_echo
-from tests.e2e.sshd import run_to_end, shell_through, start_sshd
+from tests.e2e.sshd import shell_through, start_sshd
 from tests.e2e.tunnel import TunnelTestCase
 from tests.programs import (
     OUR_CLIENT,
@@ -18,7 +19,6 @@ from tests.programs import (
     accepts_connections,
     eventually,
     free_port,
-    require_program,
 )
 from tunnelsvc.units import MiB
 
@@ -26,19 +26,6 @@ from tunnelsvc.units import MiB
 TUTORIAL: Final = Path(__file__).parents[1] / "config" / "data"
 
 COPIED_BYTES: Final = 20 * MiB
-
-# What keeps a browser from talking to anybody but us, and from needing a desktop.
-CHROMIUM_FLAGS: Final = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 class TutorialTests(TunnelTestCase):
@@ -120,16 +107,10 @@ class TutorialTests(TunnelTestCase):
 
     def test_browser(self) -> None:
         """A real browser shows the page, on the vhost port and on the bind port."""
-        browser = require_program("chromium")
         self.start_tunnel()
         for number, port in enumerate((self.vhost_port, self.bind_port)):
-            flags = (
-                *CHROMIUM_FLAGS,
-                f"--user-data-dir={self.directory / f'profile{number}'}",
-                "--host-resolver-rules=MAP site1.example.com 127.0.0.1",
-            )
             url = f"http://site1.example.com:{port}/"
-            page = run_to_end((browser, *flags, "--dump-dom", url)).decode()
+            page = browse(self.directory / f"profile{number}", url)
             self.assertIn("This is site1", page, url)
 
     def test_dashboard(self) -> None:

@@ -204,6 +204,14 @@ class ExpectTests(MessageCase):
         self.assertTrue(self.ours.lost)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_cancel_where_the_loss_is_told_later(self) -> None:
+        """As by a multiplexed session."""
+        self.patch(self.ours, "abortConnection", list)
+        waiting = self.messages.expect(10)
+        waiting.cancel()
+        self.failureResultOf(waiting)
+        self.messages.connectionLost(Failure(ConnectionLost()))
+
 
 class DetachTests(MessageCase):
     """Giving the stream away."""

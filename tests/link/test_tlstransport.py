@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from tests.link.test_tlsengine import CLIENT, SERVER
 from tests.link.tlspair import BULK, HANDSHAKE_SECONDS, STEADY, PairTestCase, Reader
-from tests.streams import MemoryStream, pair, recorded
+from tests.streams import MemoryStream, Producer, pair, recorded
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import CHUNK_BYTES
 from tunnelsvc.link.tlstransport import LINGER_SECONDS, TLSTransport
@@ -115,6 +115,20 @@ class StreamTests(PairTestCase):
         self.client.write(b"x")
         self.pump()
         self.assertEqual(self.client_reader.received, b"echo")
+
+    def test_producer_of_who_waited(self) -> None:
+        """Whoever takes over when the handshake is over may produce at once."""
+        self.make(handshake=False)
+        producer = Producer()
+
+        def take_over(_: None) -> None:
+            self.server.registerProducer(producer, True)
+
+        self.server.when_established().addCallback(take_over)
+        self.start()
+        self.assertIs(self.low_server.producer, producer)
+        self.server.unregisterProducer()
+        self.assertIsNone(self.low_server.producer)
 
     def test_first_bytes(self) -> None:
         """What a switch had read comes first, then what arrived meanwhile."""

@@ -68,7 +68,7 @@ def server_info(server: DashboardView) -> dict[str, Any]:
             "version": __version__,
             "bindPort": ports.get("bind", config.bind_port),
             "vhostHTTPPort": ports.get("vhost_http", config.vhost_http_port),
-            "vhostHTTPSPort": 0,
+            "vhostHTTPSPort": ports.get("vhost_https", config.vhost_https_port),
             "tcpmuxHTTPConnectPort": 0,
             "kcpBindPort": 0,
             "quicBindPort": 0,

@@ -8,7 +8,12 @@ from attrs import define, evolve, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from tunnelsvc.config.schema import HTTPProxyConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.config.schema import (
+    HTTPProxyConfig,
+    ProxyConfig,
+    TCPProxyConfig,
+    VhostProxyConfig,
+)
 from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.wire.messages import Message, NewProxy, NewProxyResp
 
@@ -30,14 +35,14 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
         use_compression=proxy.use_compression,
         metas=proxy.metas,
     )
+    if isinstance(proxy, VhostProxyConfig):
+        message = evolve(message, custom_domains=proxy.custom_domains, subdomain=proxy.subdomain)
     match proxy:
         case TCPProxyConfig():
             message = evolve(message, remote_port=proxy.remote_port)
         case HTTPProxyConfig():
             message = evolve(
                 message,
-                custom_domains=proxy.custom_domains,
-                subdomain=proxy.subdomain,
                 locations=proxy.locations,
                 http_user=proxy.http_user,
                 http_pwd=proxy.http_password,

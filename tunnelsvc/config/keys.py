@@ -11,9 +11,13 @@ from attrs import field, frozen
 
 from tunnelsvc.config import notyet, values
 from tunnelsvc.config.report import Entry, Report, Section, nearest
+from tunnelsvc.units import DAY
 
 # Days that log files may be kept: a century; more is a slip of the finger.
 MAX_LOG_DAYS: Final = 36500
+
+# Seconds that browsers may be told to use https only: ten years. Preload lists want one.
+MAX_HSTS_SECONDS: Final = int(3650 * DAY)
 
 # What is behind a failed value when somebody put a comment after it.
 _INLINE_COMMENTS: Final = (" #", " ;", "\t#", "\t;")
@@ -125,6 +129,11 @@ _SERVER: Final = {
     "proxy_bind_addr": Key("proxy_bind_addr", values.host),
     "vhost_http_port": Key("vhost_http_port", values.port_or_off),
     "vhost_http_timeout": Key("vhost_http_timeout_seconds", values.seconds(1)),
+    "vhost_https_port": Key("vhost_https_port", values.port_or_off),
+    "vhost_https_redirect": Key("vhost_https_redirect", values.boolean),
+    "vhost_https_hsts_max_age": Key(
+        "vhost_https_hsts_max_age_seconds", values.seconds(0, MAX_HSTS_SECONDS)
+    ),
     "subdomain_host": Key("subdomain_host", values.domain),
     "custom_404_page": Key("custom_404_page"),
     "trusted_proxies": Key("trusted_proxies", values.networks),
@@ -173,9 +182,18 @@ _TCP: Final = {
     "remote_port": Key("remote_port", values.port_or_off),
 }
 
-_HTTP: Final = {
+_CERTIFICATE: Final = {
+    "cert_file": Key("cert_file"),
+    "key_file": Key("key_file"),
+    "domains": Key("domains", values.certificate_domains),
+}
+
+_VHOST: Final = {
     "custom_domains": Key("custom_domains", values.domains),
     "subdomain": Key("subdomain", values.subdomain),
+}
+
+_HTTP: Final = {
     "locations": Key("locations", values.locations),
     "http_user": Key("http_user", values.user_name),
     "http_pwd": Key("http_password"),
@@ -200,20 +218,36 @@ CLIENT: Final = Table(
     notyet.CLIENT,
     elsewhere={
         **dict.fromkeys(_SERVER, "in the server's file"),
-        **dict.fromkeys({**_PROXY, **_TCP, **_HTTP}, "in the section of a proxy"),
+        **dict.fromkeys({**_PROXY, **_TCP, **_VHOST, **_HTTP}, "in the section of a proxy"),
     },
+)
+CERTIFICATE: Final = Table(
+    _CERTIFICATE,
+    elsewhere=dict.fromkeys({**_BOTH, **_SERVER}, "in [common]"),
 )
 PROXIES: Final = {
     "tcp": Table(
         {**_PROXY, **_TCP},
         _METAS,
         notyet.PROXY,
-        elsewhere=dict.fromkeys(_HTTP, "to proxies of type http"),
+        elsewhere={
+            **dict.fromkeys(_VHOST, "to proxies of type http or https"),
+            **dict.fromkeys(_HTTP, "to proxies of type http"),
+        },
     ),
     "http": Table(
-        {**_PROXY, **_HTTP},
+        {**_PROXY, **_VHOST, **_HTTP},
         {**_METAS, **_HEADERS},
         notyet.PROXY,
         elsewhere=dict.fromkeys(_TCP, "to proxies of type tcp"),
+    ),
+    "https": Table(
+        {**_PROXY, **_VHOST},
+        _METAS,
+        notyet.PROXY,
+        elsewhere={
+            **dict.fromkeys(_TCP, "to proxies of type tcp"),
+            **dict.fromkeys(_HTTP, "to proxies of type http: TLS hides requests from the server"),
+        },
     ),
 }

@@ -11,9 +11,11 @@ from attrs import frozen
 from tunnelsvc.config import keys, legacy, notyet, validate, values
 from tunnelsvc.config.report import Report, Section, nearest
 from tunnelsvc.config.schema import (
+    CertificateConfig,
     ClientConfig,
     DashboardConfig,
     HTTPProxyConfig,
+    HTTPSProxyConfig,
     LogConfig,
     ProxyConfig,
     ServerConfig,
@@ -26,11 +28,15 @@ T = TypeVar("T")
 
 LOOPBACK: Final = "127.0.0.1"
 
+CERTIFICATE_SECTIONS: Final = "certificate."
+"""How the names of sections begin that have a certificate of the server's web sites."""
+
 _COMMON: Final = "common"
 _OTHER_FORMATS: Final = (".toml", ".yaml", ".yml", ".json")
 _PROXY_CLASSES: Final[Mapping[str, type[ProxyConfig]]] = {
     "tcp": TCPProxyConfig,
     "http": HTTPProxyConfig,
+    "https": HTTPSProxyConfig,
 }
 
 
@@ -59,12 +65,8 @@ def load_server(path: str, environ: Mapping[str, str]) -> Loaded[ServerConfig]:
     """
     report = Report(path)
     common, others = _sections(path, environ, report)
-    for section in others:
-        if section.name.startswith(notyet.SERVER_SECTIONS):
-            report.problem("server plugins are not supported yet", section)
-        else:
-            report.warn("ignored: proxies belong in the client's file", section)
-    config = _server(path, common, report)
+    certificates = tuple(_certificates(others, report))
+    config = _server(path, common, certificates, report)
     validate.server(config, common, report)
     return Loaded(config, report.finish())
 
@@ -112,7 +114,33 @@ def _sections(
     return common, list(sections.values())
 
 
-def _server(path: str, common: Section, report: Report) -> ServerConfig:
+def _certificates(sections: list[Section], report: Report) -> Iterator[CertificateConfig]:
+    """Take the server's other sections: those of certificates."""
+    taken: dict[str, str] = {}
+    for section in sections:
+        if section.name.startswith(notyet.SERVER_SECTIONS):
+            report.problem("server plugins are not supported yet", section)
+        elif not section.name.startswith(CERTIFICATE_SECTIONS):
+            report.warn("ignored: proxies belong in the client's file", section)
+        elif (certificate := _certificate(section, report)) is not None:
+            validate.certificate(certificate, taken, section, report)
+            yield certificate
+
+
+def _certificate(section: Section, report: Report) -> CertificateConfig | None:
+    """Make a certificate of a section; None if there is a problem that prevents it."""
+    fields = keys.CERTIFICATE.read(section, report)
+    missing = [key for key in ("cert_file", "key_file") if not fields.get(key)]
+    for key in missing:
+        report.problem(f"{key} is missing", section.find(key))
+    if missing:
+        return None
+    return CertificateConfig(name=section.name.removeprefix(CERTIFICATE_SECTIONS), **fields)
+
+
+def _server(
+    path: str, common: Section, certificates: tuple[CertificateConfig, ...], report: Report
+) -> ServerConfig:
     fields = keys.SERVER.read(common, report)
     tls = keys.group(fields, "tls")
     if tls.get("trusted_ca_file"):
@@ -125,6 +153,7 @@ def _server(path: str, common: Section, report: Report) -> ServerConfig:
         tls=TLSConfig(**tls),
         log=LogConfig(**keys.group(fields, "log")),
         dashboard=_dashboard(dashboard, bind_addr, common, report),
+        certificates=certificates,
         tcp_mux_chosen="tcp_mux" in fields,
         **fields,
     )

@@ -26,7 +26,6 @@ SERVER: Final[NotYet] = {
     "quic_max_idle_timeout": _off_or("30"),
     "quic_max_incoming_streams": _off_or("100000"),
     "quic_*": _OFF,
-    "vhost_https_port": _OFF,
     "tcpmux_*": _OFF,
     "udp_packet_size": _off_or("1500"),
     "nat_hole_analysis_data_reserve_hours": _off_or("168"),
@@ -69,7 +68,7 @@ PROXY: Final[NotYet] = {
     "proxy_protocol_version": _OFF,
 }
 
-PROXY_TYPES: Final = ("udp", "https", "tcpmux", "stcp", "xtcp", "sudp")
+PROXY_TYPES: Final = ("udp", "tcpmux", "stcp", "xtcp", "sudp")
 
 SERVER_SECTIONS: Final = "plugin."
 """How the names of the server's webhooks begin."""

@@ -80,6 +80,18 @@ class DashboardConfig:
 
 
 @frozen(kw_only=True)
+class CertificateConfig:
+    """``[certificate.NAME]`` of frps.ini: for web sites, on ``vhost_https_port``."""
+
+    name: str
+    """Without what all such sections begin with."""
+    cert_file: str
+    key_file: str
+    domains: tuple[str, ...] = ()
+    """Names, and wildcards such as ``*.example.com``; empty: those in the certificate."""
+
+
+@frozen(kw_only=True)
 class ServerConfig:
     """``[common]`` of frps.ini."""
 
@@ -90,6 +102,13 @@ class ServerConfig:
     vhost_http_port: int = 0
     """0: no http proxies."""
     vhost_http_timeout_seconds: float = 60.0
+    vhost_https_port: int = 0
+    """0: no https proxies, and no TLS for http proxies."""
+    vhost_https_redirect: bool = False
+    """Send users of http, where there is a certificate, to https."""
+    vhost_https_hsts_max_age_seconds: float = 0.0
+    """How long browsers shall ask by https only (RFC 6797); 0: don't tell them."""
+    certificates: tuple[CertificateConfig, ...] = ()
     subdomain_host: str = ""
     custom_404_page: str = ""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -140,12 +159,23 @@ class TCPProxyConfig(ProxyConfig):
 
 
 @frozen(kw_only=True)
-class HTTPProxyConfig(ProxyConfig):
-    """``type = http``."""
+class VhostProxyConfig(ProxyConfig):
+    """What is reached by its name, on a port that it shares with others."""
 
     type: str = "http"
     custom_domains: tuple[str, ...] = ()
     subdomain: str = ""
+
+
+@frozen(kw_only=True)
+class HTTPSProxyConfig(VhostProxyConfig):
+    """``type = https``: TLS ends at the local service."""
+
+
+@frozen(kw_only=True)
+class HTTPProxyConfig(VhostProxyConfig):
+    """``type = http``."""
+
     locations: tuple[str, ...] = ()
     http_user: str = ""
     http_password: str = secret()

@@ -2,13 +2,20 @@
 """Values that are right by themselves and must also fit one another."""
 
 from tunnelsvc.config.report import Report, Section
-from tunnelsvc.config.schema import ClientConfig, HTTPProxyConfig, ProxyConfig, ServerConfig
+from tunnelsvc.config.schema import (
+    CertificateConfig,
+    ClientConfig,
+    ProxyConfig,
+    ServerConfig,
+    VhostProxyConfig,
+)
 
 
 def server(config: ServerConfig, common: Section, report: Report) -> None:
     """Check ``[common]`` of a server, and warn of what makes it unsafe."""
     certificate_has_key(common, "tls", report)
-    _vhost_port(config, common, report)
+    _vhost_ports(config, common, report)
+    _needs_certificates(config, common, report)
     _dashboard_port(config, common, report)
     if any(network.prefixlen == 0 for network in config.trusted_proxies):
         report.warn(
@@ -39,11 +46,31 @@ def client(config: ClientConfig, common: Section, report: Report) -> None:
 
 def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
     """Check one proxy."""
-    if isinstance(config, HTTPProxyConfig) and not (config.custom_domains or config.subdomain):
+    if isinstance(config, VhostProxyConfig) and not (config.custom_domains or config.subdomain):
         report.problem(
             "custom_domains or subdomain must say under which name it is reached",
             section.find("custom_domains", "subdomain"),
         )
+
+
+def certificate(
+    config: CertificateConfig, taken: dict[str, str], section: Section, report: Report
+) -> None:
+    """Check one certificate for web sites.
+
+    Args:
+        config: the certificate.
+        taken: domains to the names of the certificates that they were given to; is added to.
+        section: of the file.
+        report: gets what is wrong.
+    """
+    for domain in config.domains:
+        other = taken.setdefault(domain, config.name)
+        if other != config.name:
+            report.problem(
+                f"{domain} is one of the domains of [certificate.{other}] already",
+                section.find("domains"),
+            )
 
 
 def certificate_has_key(common: Section, prefix: str, report: Report) -> bool:
@@ -57,17 +84,45 @@ def certificate_has_key(common: Section, prefix: str, report: Report) -> bool:
     return bool(cert and key)
 
 
-def _vhost_port(config: ServerConfig, common: Section, report: Report) -> None:
-    shared = config.vhost_http_port == config.bind_port
-    if shared and config.bind_addr != config.proxy_bind_addr:
-        report.problem(
-            "can be the bind_port only if proxy_bind_addr is the bind_addr",
-            common.find("vhost_http_port"),
-        )
+def _vhost_ports(config: ServerConfig, common: Section, report: Report) -> None:
+    ports = {
+        "vhost_http_port": config.vhost_http_port,
+        "vhost_https_port": config.vhost_https_port,
+    }
+    for key, port in ports.items():
+        if port == config.bind_port and config.bind_addr != config.proxy_bind_addr:
+            report.problem(
+                "can be the bind_port only if proxy_bind_addr is the bind_addr", common.find(key)
+            )
+    http, https = ports.values()
+    if http and http == https != config.bind_port:
+        what = "already the vhost_http_port; only the bind_port can be both"
+        report.problem(what, common.find("vhost_https_port"))
+
+
+def _needs_certificates(config: ServerConfig, common: Section, report: Report) -> None:
+    """Check that what is said about https doesn't go without it."""
+    if config.certificates and not config.vhost_https_port:
+        what = "vhost_https_port must say where the certificates are for"
+        report.problem(what, common.find("vhost_https_port"))
+    wanted = {
+        "vhost_https_redirect": config.vhost_https_redirect,
+        "vhost_https_hsts_max_age": config.vhost_https_hsts_max_age_seconds,
+    }
+    for key, value in wanted.items():
+        if value and not config.certificates:
+            what = "needs a certificate, in a section such as [certificate.example]"
+            report.problem(what, common.find(key))
+    if config.vhost_https_redirect and not config.vhost_http_port:
+        report.problem("needs vhost_http_port as well", common.find("vhost_https_redirect"))
 
 
 def _dashboard_port(config: ServerConfig, common: Section, report: Report) -> None:
-    others = {"bind_port": config.bind_port, "vhost_http_port": config.vhost_http_port}
+    others = {
+        "bind_port": config.bind_port,
+        "vhost_http_port": config.vhost_http_port,
+        "vhost_https_port": config.vhost_https_port,
+    }
     for name, port in others.items():
         if port and port == config.dashboard.port:
             report.problem(f"already the {name}", common.find("dashboard_port"))

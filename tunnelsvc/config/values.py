@@ -196,6 +196,14 @@ def domains(value: str) -> tuple[str, ...]:
     return tuple(_pattern(item) for item in items(value))
 
 
+def certificate_domains(value: str) -> tuple[str, ...]:
+    """Take the names that a certificate is for; ``*`` alone is none that it can have."""
+    found = domains(value)
+    if "*" in found:
+        raise BadValueError("each must be a name, or *. before a name such as example.com")
+    return found
+
+
 def _pattern(item: str) -> str:
     # A browser never asks for *.com, and frp never finds it: wildcards need two more labels.
     base = item.removeprefix("*.")

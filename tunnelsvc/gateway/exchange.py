@@ -130,7 +130,13 @@ class Exchange(Sending):
             and (framed or body_length == 0)
         )
         connection = connection_header(self.head, keep=self._keep_user)
-        return response_for_user(head, self._route.rules, connection=connection, framed=framed)
+        return response_for_user(
+            head,
+            self._route.rules,
+            connection=connection,
+            framed=framed,
+            hsts=self._site.hsts,
+        )
 
     def _write(self, data: bytes) -> None:
         self._meter.down_bytes += len(data)

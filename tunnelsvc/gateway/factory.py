@@ -3,11 +3,13 @@
 
 from collections.abc import Sequence
 
+from attrs import evolve
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
 from tunnelsvc.gateway.admission import find_route
 from tunnelsvc.gateway.forwarded import Network, Trust
+from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.gateway.route import Joiner, Route, Site
@@ -22,6 +24,7 @@ class VhostFactory(ServerFactory):
 
     Attributes:
         clock: what the time limits go by.
+        site: what connections share.
     """
 
     noisy = False
@@ -36,6 +39,7 @@ class VhostFactory(ServerFactory):
         join: Joiner,
         connections: Connections | None = None,
         trusted_proxies: Sequence[Network] = (),
+        gate: Gate | None = None,
     ) -> None:
         """Begin.
 
@@ -47,21 +51,24 @@ class VhostFactory(ServerFactory):
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of all.
             trusted_proxies: whom to believe who a request is from; empty: as frp does it.
+            gate: looks at each request first.
         """
         self.clock = clock
         self._connections = connections or Connections()
-        self._site = Site(
+        self.site = Site(
             router=router,
             clock=clock,
             response_timeout_seconds=response_timeout,
             pages=Pages(custom_404_page),
             join=join,
             trust=Trust(trusted_proxies) if trusted_proxies else None,
+            gate=gate,
         )
+        self._secure_site = evolve(self.site, gate=None)  # it may send users to https
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
         """Build the protocol of a connection to a port of our own."""
-        return _Fresh(self._site, self._connections)
+        return _Fresh(self.site, self._connections)
 
     def take_over(self, stream: Stream, first_bytes: bytes, scheme: bytes = b"http") -> None:
         """Take a parked stream that was recognised as HTTP.
@@ -72,11 +79,12 @@ class VhostFactory(ServerFactory):
             scheme: ``http`` or ``https``, as the user sees it.
         """
         self._connections.add(stream)
-        VhostProtocol(self._site, scheme).take_over(stream, first_bytes)
+        site = self.site if scheme == b"http" else self._secure_site
+        VhostProtocol(site, scheme).take_over(stream, first_bytes)
 
     def serves(self, head: RequestHead) -> bool:
         """Tell whether there is a proxy for a request."""
-        return find_route(self._site.router, head) is not None
+        return find_route(self.site.router, head) is not None
 
 
 class _Fresh(VhostProtocol):

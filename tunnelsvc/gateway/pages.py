@@ -36,6 +36,9 @@ class _Error:
     text: str
 
 
+_MOVED: Final = _Error(
+    "moved_to_https", "Moved", "This site is at another address, which begins with https."
+)
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST: _Error(
         "bad_request",
@@ -79,6 +82,13 @@ _ERRORS: Final = {
         "HTTP version not supported",
         "This server speaks HTTP/1.0 and HTTP/1.1.",
     ),
+    HTTPStatus.MOVED_PERMANENTLY: _MOVED,
+    HTTPStatus.PERMANENT_REDIRECT: _MOVED,
+    HTTPStatus.MISDIRECTED_REQUEST: _Error(
+        "misdirected_request",
+        "Misdirected request",
+        "This site has to be asked on a connection of its own.",
+    ),
 }
 _CHALLENGES: Final = {
     HTTPStatus.UNAUTHORIZED: "WWW-Authenticate",
@@ -109,16 +119,24 @@ class Pages:
         self._custom_404_page = custom_404_page
 
     def response(
-        self, status: int, *, body: bool, connection: bytes, now: float, as_json: bool = False
+        self,
+        status: int,
+        *,
+        body: bool,
+        connection: bytes,
+        now: float,
+        as_json: bool = False,
+        location: bytes = b"",
     ) -> bytes:
         """Make a whole response.
 
         Args:
-            status: 400 or more; one that `_ERRORS` has.
+            status: one that `_ERRORS` has.
             body: False: the head alone, as for HEAD.
             connection: value of the Connection header; empty: none.
             now: seconds since 1970.
             as_json: not as a page.
+            location: value of the Location header; empty: none.
         """
         status = HTTPStatus(status)
         content, kind = _json(status) if as_json else self._content(status)
@@ -131,6 +149,8 @@ class Pages:
         ]
         if status in _CHALLENGES:
             lines.append(f'{_CHALLENGES[status]}: Basic realm="Restricted"')
+        if location:
+            lines.append(f"Location: {location.decode()}")
         if connection:
             lines.append(f"Connection: {connection.decode()}")
         head = "\r\n".join([*lines, "", ""]).encode()

@@ -23,7 +23,7 @@ from tunnelsvc.gateway.negotiation import prefers_json
 from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
 from tunnelsvc.gateway.route import Site
 from tunnelsvc.handover import attach
-from tunnelsvc.interfaces import Stream
+from tunnelsvc.interfaces import ILingering, Stream
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
 
@@ -153,6 +153,11 @@ class VhostProtocol(Protocol):
 
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
+        gate = self._site.gate
+        if gate is not None and (turned := gate(head)) is not None:
+            complete = head.length == 0
+            self._refuse(head, turned.status, complete=complete, location=turned.location)
+            return
         route = find_route(self._site.router, head)
         if route is None:
             self._refuse(head, absence(self._site.router, head), complete=head.length == 0)
@@ -255,12 +260,19 @@ class VhostProtocol(Protocol):
 
     # Error responses and ends.
 
-    def _refuse(self, head: RequestHead, status: int, *, complete: bool) -> None:
+    def _refuse(
+        self, head: RequestHead, status: int, *, complete: bool, location: bytes = b""
+    ) -> None:
         """Answer a request ourselves; if all of it was read, the next one may come."""
         keep = complete and keeps_alive(head)
         connection = connection_header(head, keep=keep)
-        as_json = prefers_json(head.values(b"accept"))
-        self._respond(status, body=head.method != b"HEAD", connection=connection, as_json=as_json)
+        self._respond(
+            status,
+            body=head.method != b"HEAD",
+            connection=connection,
+            as_json=prefers_json(head.values(b"accept")),
+            location=location,
+        )
         self.finished(keep=keep)
 
     def _refuse_unread(self, status: int) -> None:
@@ -269,12 +281,25 @@ class VhostProtocol(Protocol):
         self._end()
 
     def _respond(
-        self, status: int, *, body: bool, connection: bytes, as_json: bool = False
+        self,
+        status: int,
+        *,
+        body: bool,
+        connection: bytes,
+        as_json: bool = False,
+        location: bytes = b"",
     ) -> None:
         now = self._site.clock.seconds()
         pages = self._site.pages
         self.stream.write(
-            pages.response(status, body=body, connection=connection, now=now, as_json=as_json)
+            pages.response(
+                status,
+                body=body,
+                connection=connection,
+                now=now,
+                as_json=as_json,
+                location=location,
+            )
         )
 
     def _end(self) -> None:
@@ -285,7 +310,7 @@ class VhostProtocol(Protocol):
         self._unread = b""
         self.stream.unregisterProducer()
         self._wait(STALL_SECONDS)
-        if self.finished_writing:
+        if self.finished_writing or ILingering.providedBy(self.stream):
             self.stream.loseConnection()
             return
         self.stream.loseWriteConnection()

@@ -31,6 +31,7 @@ _TRAILER: Final = frozenset({b"trailer"})
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 _IN_REQUESTS: Final = _OF_ONE_CONNECTION | FORWARDED
 _IN_REQUESTS_WITHOUT_CHUNKS: Final = _IN_REQUESTS | _TRAILER
+_HSTS: Final = b"Strict-Transport-Security"
 _H2C: Final = b"h2c"
 """Upgrading to HTTP/2 would take later requests of the connection past the router."""
 
@@ -99,6 +100,7 @@ def response_for_user(
     switching: bool = False,
     connection: bytes = b"",
     framed: bool = True,
+    hsts: bytes = b"",
 ) -> bytes:
     """Give the head that the user gets.
 
@@ -108,6 +110,7 @@ def response_for_user(
         switching: both go over to another protocol after it.
         connection: what we say about the user's connection; empty: nothing.
         framed: the body is passed on as it is framed. Else it ends with the connection.
+        hsts: value of Strict-Transport-Security, if the service sets none; empty: none.
     """
     dropped = _and_named(head, _OF_ONE_CONNECTION)
     if not framed:
@@ -125,6 +128,8 @@ def response_for_user(
         if lowered not in dropped
     ]
     headers += added
+    if hsts and _HSTS.lower() not in head.names:
+        headers.append((_HSTS, hsts))
     if switching:
         headers += [(b"Connection", b"Upgrade")]
         headers += [(b"Upgrade", value) for value in head.values(b"upgrade")]

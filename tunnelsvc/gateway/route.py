@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.forwarded import Origin, Trust
+from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.router import Router
@@ -109,6 +110,8 @@ class Site:
         pages: makes error responses.
         join: joins the two sides of an upgraded connection.
         trust: whom to believe who a request is from (``trusted_proxies``); None: the key isn't set.
+        gate: looks at each request first, if there is one.
+        hsts: value of Strict-Transport-Security in responses (RFC 6797); empty: none.
     """
 
     router: Router[Route]
@@ -117,3 +120,5 @@ class Site:
     pages: Pages
     join: Joiner
     trust: Trust | None = None
+    gate: Gate | None = None
+    hsts: bytes = b""

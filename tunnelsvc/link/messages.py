@@ -93,7 +93,12 @@ class MessageProtocol:
         """
         if self._lost:
             return fail(self._failure or Failure(error.ConnectionLost()))
-        waiting: Deferred[Message] = Deferred(lambda _: self.abort())
+
+        def given_up(_: object) -> None:
+            self.on_message, self.on_lost = _ignore_message, _ignore_loss
+            self.abort()
+
+        waiting: Deferred[Message] = Deferred(given_up)
 
         def arrived(message: Message) -> None:
             self._forget_deadline()

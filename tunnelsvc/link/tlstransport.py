@@ -15,8 +15,7 @@ How a stream ends
 - The peer's close_notify is its end of file. An end of TCP without it is a truncation, which
   anybody on the way could have made: the reader gets ``ConnectionLost``.
 - ``loseConnection`` sends close_notify and TCP's FIN, and then reads, for nobody, until the peer
-  has closed too. Closing at once would answer what is still under way with a reset, and a reset
-  makes the peer's system drop what its reader hasn't read yet.
+  has closed too. A reset, which closing at once may end in, drops what the peer hasn't read yet.
 
 Back-pressure
 =============
@@ -45,7 +44,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.handover import attach
-from tunnelsvc.interfaces import IViewConsumer, Stream, StreamReader
+from tunnelsvc.interfaces import ILingering, IViewConsumer, Stream, StreamReader
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import Engine
 from tunnelsvc.link.tlswriter import Writer
@@ -61,7 +60,9 @@ LINGER_SECONDS = 15.0
 _TRUNCATED = "TCP ended without the end of TLS, something may be missing"
 
 
-@implementer(ITransport, IConsumer, IPushProducer, IHalfCloseableProtocol, IViewConsumer)
+@implementer(
+    ITransport, IConsumer, IPushProducer, IHalfCloseableProtocol, IViewConsumer, ILingering
+)
 class TLSTransport:
     """The plaintext of a TLS connection, a `tunnelsvc.interfaces.Stream`.
 
@@ -259,8 +260,8 @@ class TLSTransport:
         elif finish:
             self._finish_writing()
         self._adjust_below()
-        self._answer_waiting(None)
         self._writer.release()
+        self._answer_waiting(None)
 
     def _answer_waiting(self, answer: Failure | None) -> None:
         waiting, self._waiting = self._waiting, []

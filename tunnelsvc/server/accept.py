@@ -52,6 +52,7 @@ class Acceptor:
         registry: ClientRegistry,
         tls: Any,
         vhost: Route | None,
+        users_tls: Callable[[Stream, bytes, Route], None] | None = None,
     ) -> None:
         """Begin.
 
@@ -59,6 +60,8 @@ class Acceptor:
             registry: who owns logins and work connections.
             tls: makes the server's side of TLS connections.
             vhost: takes over HTTP requests; None without vhost.
+            users_tls: looks at TLS connections first, and takes over those of users, not of
+                clients; None if users have another port.
         """
         config = registry.context.config
         self._registry = registry
@@ -76,6 +79,8 @@ class Acceptor:
             Kind.TLS: self._start_tls,
             Kind.WEBSOCKET: partial(self._unsupported, "websocket"),
         }
+        if users_tls is not None:
+            outside[Kind.TLS] = partial(self._tls_of_whom, users_tls)
         if config.tls.only:
             outside |= dict.fromkeys(plain, self._tls_missing)
         else:
@@ -95,6 +100,11 @@ class Acceptor:
         inner = start_tls_server(stream, self._tls, Parked(), self._clock, first_bytes=seen)
         inner.when_established().addErrback(self._nothing, stream)
         Switch(inner, self._clock, self._inside_tls, IN_TLS)
+
+    def _tls_of_whom(
+        self, users_tls: Callable[[Stream, bytes, Route], None], stream: Stream, seen: bytes
+    ) -> None:
+        users_tls(stream, seen, self._start_tls)
 
     def _tls_missing(self, stream: Stream, seen: bytes) -> None:  # noqa: ARG002
         self.log.warn(

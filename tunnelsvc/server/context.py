@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
 
@@ -11,12 +11,24 @@ from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.route import Route
     from tunnelsvc.server.proxies.base import Proxy
+
+
+class NamedProxy(Protocol):
+    """Where users' TLS connections go by the name that they are for: an https proxy."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names and wildcards by which it is found."""
+
+    def accept(self, user: Stream, seen: bytes = b"") -> None:
+        """Take a parked user connection, and what was read of it."""
 
 
 @define(eq=False)
@@ -28,6 +40,7 @@ class ServerContext:
         config: the file's values.
         ports: public ports.
         router: host names and paths of http proxies.
+        tls_router: host names of https proxies.
         stats: what the dashboard shows.
         proxies: name on the wire to proxy, over all clients.
         connections: everything that was accepted on any port.
@@ -39,6 +52,7 @@ class ServerContext:
     ports: PortManager
     router: Router[Route]
     stats: ServerStats
+    tls_router: Router[NamedProxy] = field(factory=Router)
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
     takes_http: bool = False

@@ -1,7 +1,9 @@
 # -*- test-case-name: tests.server.test_service -*-
 """The server as a Twisted service: what is listening, and what it is built of."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
@@ -24,12 +26,15 @@ from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.ports import PortManager
 
+if TYPE_CHECKING:
+    from tunnelsvc.server.tlsvhost import TLSVhost
+
 
 class TunnelServer(MultiService):
     """The public side of the tunnel.
 
     Attributes:
-        ports: what listens where: "bind", "vhost_http" to actual port numbers.
+        ports: what listens where: "bind", "vhost_http", "vhost_https" to actual port numbers.
         stats: what the dashboard shows.
     """
 
@@ -39,7 +44,7 @@ class TunnelServer(MultiService):
         """Build everything; nothing listens yet.
 
         Raises:
-            ConfigError: a TLS file can't be used.
+            ConfigError: a certificate, or its key, can't be used.
         """
         super().__init__()
         self.config = config
@@ -60,15 +65,27 @@ class TunnelServer(MultiService):
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
             router=Router(reactor.seconds),
             stats=self.stats,
-            takes_http=bool(config.vhost_http_port),
+            takes_http=bool(
+                config.vhost_http_port or (config.vhost_https_port and config.certificates)
+            ),
         )
         self._registry = ClientRegistry(context, auth)
+        self._tls_vhost = self._make_tls_vhost(context) if config.vhost_https_port else None
         self._vhost = self._make_vhost(context)
+        self._entrance = self._tls_vhost.entrance(self._vhost.site) if self._tls_vhost else None
+        shared = config.vhost_https_port == config.bind_port
         self._acceptor = Acceptor(
             self._registry,
             server_context(config.tls),
             self._vhost.take_over if config.vhost_http_port else None,
+            self._entrance.sort_out if self._entrance and shared else None,
         )
+
+    def _make_tls_vhost(self, context: ServerContext) -> TLSVhost:
+        # Memory that servers without it don't spend.
+        from tunnelsvc.server.tlsvhost import TLSVhost  # noqa: PLC0415
+
+        return TLSVhost(context)
 
     def _make_vhost(self, context: ServerContext) -> VhostFactory:
         return VhostFactory(
@@ -79,6 +96,7 @@ class TunnelServer(MultiService):
             join=join,
             connections=context.connections,
             trusted_proxies=self.config.trusted_proxies,
+            gate=self._tls_vhost.redirect if self._tls_vhost else None,
         )
 
     def http_entrance(self) -> VhostFactory:
@@ -110,6 +128,9 @@ class TunnelServer(MultiService):
         self._listen("bind", config.bind_addr, config.bind_port, accept, keepalive)
         if config.vhost_http_port not in {0, config.bind_port}:
             self._listen("vhost_http", config.proxy_bind_addr, config.vhost_http_port, self._vhost)
+        if self._entrance is not None and config.vhost_https_port != config.bind_port:
+            users = ParkingFactory(self._entrance.accept, self._context.connections)
+            self._listen("vhost_https", config.proxy_bind_addr, config.vhost_https_port, users)
 
     def _listen(
         self,
@@ -142,13 +163,26 @@ class TunnelServer(MultiService):
             self.privilegedStartService()
         super().startService()
         self._context.connections.sweep_regularly(self._reactor)
+        if self._tls_vhost is not None:
+            self._tls_vhost.start()
         self.log.info("tunnel server started successfully")
+
+    def reload_certificates(self) -> None:
+        """Read the files of web sites' certificates again.
+
+        That happens by itself, within seconds, when they change; this is for who doesn't wait.
+        Files that can't be used are logged, and change nothing.
+        """
+        if self._tls_vhost is not None:
+            self._tls_vhost.certificates.reload()
 
     def _stop_listening(self) -> list[Deferred[Any]]:
         listening, self._listening = self._listening, []
         return [maybeDeferred(port.stopListening) for port in listening]
 
     async def _stop(self) -> None:
+        if self._tls_vhost is not None:
+            self._tls_vhost.stop()
         for stopped in self._stop_listening():
             await stopped
         await self._registry.close()

@@ -106,7 +106,7 @@ class HTTP2Case(VhostCase):
         self.client = Client(self.user)
         self.user.protocol = self.client
         self.user.paused = False
-        self.connection = HTTP2Connection(self.factory._site, self.near)
+        self.connection = HTTP2Connection(self.factory.site, self.near)
         self.connection.start()
         self.client.h2.initiate_connection()
         self.client.send()
@@ -393,7 +393,7 @@ class EndTests(HTTP2Case):
         self.user.abortConnection()
         self.user, self.near = telling_pair("user")
         self.at_user = recorded(self.user)
-        self.connection = HTTP2Connection(self.factory._site, self.near)
+        self.connection = HTTP2Connection(self.factory.site, self.near)
         self.connection.start()
         self.user.write(data)
         self.pump()

@@ -96,10 +96,10 @@ class RequestStream:
 
     def _refuse(self, method: bytes, status: int) -> None:
         site = self._owner.site
-        page = site.pages.response(
-            status, body=method != b"HEAD", connection=b"", now=site.clock.seconds()
-        )
-        Answer(method if method == b"HEAD" else b"GET", self).feed(page)
+        body = method != b"HEAD"
+        now = site.clock.seconds()
+        page = site.pages.response(status, body=body, connection=b"", now=now)
+        Answer(b"GET" if body else b"HEAD", self).feed(page)
 
     def take(self, data: bytes, size_bytes: int) -> None:
         """Take a piece of the request's body.

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.server.proxies.http import HTTPProxy
+from tunnelsvc.server.proxies.https import HTTPSProxy
 from tunnelsvc.server.proxies.tcp import TCPProxy
 
-PROXY_TYPES: Mapping[str, type[Proxy]] = {"tcp": TCPProxy, "http": HTTPProxy}
+PROXY_TYPES: Mapping[str, type[Proxy]] = {
+    "tcp": TCPProxy,
+    "http": HTTPProxy,
+    "https": HTTPSProxy,
+}

@@ -84,16 +84,16 @@ class Proxy(ABC):
             "metadatas": dict(request.metas or {}),
         }
 
-    def accept(self, user: Stream) -> None:
-        """Hop 1: take a fresh, paused user connection."""
-        ensureDeferred(self.serve(user)).addErrback(self._broken, user)
+    def accept(self, user: Stream, seen: bytes = b"") -> None:
+        """Hop 1: take a paused user connection, and what was read of it."""
+        ensureDeferred(self.serve(user, seen)).addErrback(self._broken, user)
 
     def _broken(self, failure: Failure, user: Stream) -> None:
         """Let nobody wait for what a bug of ours left undone."""
         self.log.failure("[{proxy}] serving a user failed", failure, proxy=self.name)
         user.abortConnection()
 
-    async def serve(self, user: Stream) -> None:
+    async def serve(self, user: Stream, seen: bytes = b"") -> None:
         """Carry one user connection from accept to account; design notes number the hops."""
         try:
             self.admit(user)  # 2
@@ -110,6 +110,7 @@ class Proxy(ABC):
         closed = await join(  # 8
             user,
             work,
+            near_unread=seen,
             far_unread=unread,
             clock=self.context.reactor,
             far_half_closes=self.client.is_ours,

@@ -3,32 +3,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 
-from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.pool import BackendPool
-from tunnelsvc.gateway.router import normalise
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
 from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.server.proxies.domains import add_routes, addresses, domains_of, remove_routes
 from tunnelsvc.wire.messages import NewProxy
 
 if TYPE_CHECKING:
     from tunnelsvc.server.clients import Client
     from tunnelsvc.server.context import ServerContext
 
-SCHEME_PORTS = (80, 443)
-"""Ports that a URL leaves out."""
-MOST_ADDRESS_CHARACTERS = 4_096
-"""Of the list of addresses in an answer; a message has 10 KiB."""
-MOST_DOMAIN_CHARACTERS = 255
-"""RFC 1035 section 2.3.4."""
-_DOMAIN = re.compile(r"(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f.]*:[0-9a-f:.]+)")
 MOST_ROUTES = 1_000
 """Domains times locations of one proxy; the message that announces it holds 10 KiB."""
 
@@ -68,26 +59,15 @@ class HTTPProxy(Proxy):
 
     async def listen(self) -> str:
         """Take the routes, all or none; see `Proxy`."""
-        added: list[tuple[str, str]] = []
-        try:
-            for route in self._routes:
-                self.context.router.add(*route, self, user=self.request.route_by_http_user)
-                added.append(route)
-        except ProxyRefused:
-            self._remove(added)
-            raise
-        port = self.context.config.vhost_http_port
-        suffix = f":{port}" if port and port not in SCHEME_PORTS else ""
-        return _shown([f"{domain}{suffix}" for domain, _ in self._routes])
+        add_routes(self.context.router, self._routes, self, user=self.request.route_by_http_user)
+        config = self.context.config
+        domains = [domain for domain, _ in self._routes]
+        return addresses(domains, config.vhost_http_port or config.vhost_https_port)
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
-        self._remove(self._routes)
+        remove_routes(self.context.router, self._routes, user=self.request.route_by_http_user)
         self.backend.close()
-
-    def _remove(self, routes: list[tuple[str, str]]) -> None:
-        for route in routes:
-            self.context.router.remove(*route, user=self.request.route_by_http_user)
 
     def exchange_started(self, meter: Meter) -> None:
         """Count a request; see `Route`."""
@@ -107,43 +87,3 @@ class HTTPProxy(Proxy):
             "routeByHTTPUser": request.route_by_http_user,
             "hostHeaderRewrite": request.host_header_rewrite,
         }
-
-
-def _shown(addresses: list[str]) -> str:
-    """Join addresses for the client's user, as many as fit into a message."""
-    text = ",".join(addresses)
-    if len(text) <= MOST_ADDRESS_CHARACTERS:
-        return text
-    return text[:MOST_ADDRESS_CHARACTERS].rpartition(",")[0] + ",..."
-
-
-def domains_of(request: NewProxy, config: ServerConfig) -> tuple[str, ...]:
-    """Return the host names that a proxy asks for.
-
-    Raises:
-        ProxyRefused: none, or one that it can't have (protocol notes 5.1).
-    """
-    host = config.subdomain_host
-    domains = [normalise(domain) for domain in request.custom_domains if domain]
-    for domain in domains:
-        if len(domain) > MOST_DOMAIN_CHARACTERS or not _DOMAIN.fullmatch(domain):
-            raise ProxyRefused(f"custom domain [{domain}] is no host name")
-        if host and domain.endswith(f".{host}"):
-            raise ProxyRefused(
-                f"custom domain [{domain}] should not belong to subdomain host [{host}]"
-            )
-    if request.subdomain:
-        domains.append(_subdomain(request.subdomain.lower(), host))
-    if not domains:
-        raise ProxyRefused("subdomain and custom domains should not be both empty")
-    return tuple(dict.fromkeys(domains))
-
-
-def _subdomain(subdomain: str, host: str) -> str:
-    if not host:
-        raise ProxyRefused(
-            "subdomain is not supported because this feature is not enabled in server"
-        )
-    if "." in subdomain or "*" in subdomain:
-        raise ProxyRefused("'.' and '*' are not supported in subdomain")
-    return f"{subdomain}.{host}"

@@ -1,0 +1,63 @@
+# -*- test-case-name: tests.server.test_tlsvhost -*-
+"""What is behind ``vhost_https_port``: who gets a connection, certificates, TLS that ends here."""
+
+from attrs import evolve
+from twisted.internet.task import LoopingCall
+
+from tunnelsvc.gateway.gate import Gate, to_https
+from tunnelsvc.gateway.route import Site
+from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.sitecertificates import CertificateStore
+from tunnelsvc.server.sni import Names, TLSEntrance
+from tunnelsvc.server.tlssites import APPLICATIONS, TLSSites
+
+
+class TLSVhost:
+    """Composes what users' TLS connections need.
+
+    Attributes:
+        certificates: of web sites.
+        redirect: sends users of http to https; None: they may stay.
+    """
+
+    def __init__(self, context: ServerContext) -> None:
+        """Load the certificates.
+
+        Raises:
+            ConfigError: a file can't be used.
+        """
+        self._context = context
+        self._watching: LoopingCall | None = None
+        self._sites: TLSSites | None = None
+        config = context.config
+        self.certificates = CertificateStore(config.certificates, tuple(APPLICATIONS))
+        self._names = Names(context.tls_router, self.certificates)
+        self.redirect: Gate | None = None
+        if config.vhost_https_redirect:
+            self.redirect = to_https(self._names.ends_here, config.vhost_https_port)
+
+    def entrance(self, site: Site) -> TLSEntrance:
+        """Make what takes connections.
+
+        Args:
+            site: what users of http proxies share, by whatever way they come.
+        """
+        clock = self._context.reactor
+        age = self._context.config.vhost_https_hsts_max_age_seconds
+        secure = evolve(site, gate=None, hsts=b"max-age=%d" % age if age else b"")
+        self._sites = sites = TLSSites(secure, self._names.ends_here, clock)
+        return TLSEntrance(
+            self._names, self.certificates, sites.terminate, tuple(APPLICATIONS), clock
+        )
+
+    def start(self) -> None:
+        """Begin to watch the files of the certificates."""
+        self._watching = self.certificates.watch(self._context.reactor)
+
+    def stop(self) -> None:
+        """Watch no more, and say farewell."""
+        if self._sites is not None:
+            self._sites.stop()
+        if self._watching is not None:
+            self._watching.stop()
+            self._watching = None
