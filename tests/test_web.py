@@ -16,6 +16,7 @@ from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClie
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 from twisted.web.test.requesthelper import DummyRequest
+from twisted.web.vhost import NameVirtualHost
 from zope.interface.verify import verifyObject
 
 from tests.gateway.support import OK, VhostCase, telling_pair
@@ -59,6 +60,7 @@ class WebCase(VhostCase):
     """A user of a web site that has a `VhostResource`."""
 
     otherwise: IResource | None = None
+    mounted: Resource | None = None
     parses_forms = False
 
     def connect(self) -> None:
@@ -66,7 +68,9 @@ class WebCase(VhostCase):
         self.user.abortConnection()
         self.resource = VhostResource(cast("TunnelServer", Server(self.factory)), self.otherwise)
         self.site = Site(
-            self.resource, reactor=self.clock, parsePOSTFormSubmission=self.parses_forms
+            self.mounted or self.resource,
+            reactor=self.clock,
+            parsePOSTFormSubmission=self.parses_forms,
         )
         self.user, self.near = telling_pair("user")
         self.at_user = recorded(self.user)
@@ -328,6 +332,19 @@ class OtherwiseTests(WebCase):
         """What can't be sent on is left to the application."""
         self.ask(b"GET /x HTTP/1.1\r\nHost: a b\r\n\r\n")
         self.assertIn(b"own page /x", self.take())
+
+    def test_behind_names_of_the_application(self) -> None:
+        """No client gets those."""
+        self.add_site("own.example")
+        root: Any = NameVirtualHost()
+        root.addHost(b"own.example", Own())
+        root.default = self.resource
+        self.mounted = root
+        self.connect()
+        self.ask(b"GET /x HTTP/1.1\r\nHost: own.example\r\n\r\n")
+        self.assertIn(b"own page /x", self.take())
+        self.get(b"/x/y")
+        self.assertEqual(self.service.received()[:9], b"GET /x/y ")
 
     def test_rendered_by_hand(self) -> None:
         request: Any = DummyRequest([b""])
