@@ -94,7 +94,8 @@ class Exchange(Sending):
             try:
                 head, data = self._read_heads(data)
             except HeadError as error:
-                self.log.debug("response refused: {error}", error=error)
+                host = self.head.host.decode()
+                self.log.info("response for [{host}] refused: {error}", host=host, error=error)
                 self._fail(HTTPStatus.BAD_GATEWAY)
             if self._response_body is None:
                 return
