@@ -1,5 +1,6 @@
 """Tests of `tunnelsvc.config.load`: whole files."""
 
+import re
 from pathlib import Path
 
 from hypothesis import given
@@ -111,6 +112,17 @@ class ExampleTests(ConfigTestCase):
         self.assertHasAll(path, "ssh", keys.PROXIES["tcp"])
         self.assertHasAll(path, "web", keys.PROXIES["http"])
         self.assertHasAll(path, "private", keys.PROXIES["https"])
+
+    def test_documentation(self) -> None:
+        """What docs/https.md tells people to write."""
+        text = (EXAMPLES.parent / "docs" / "https.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"```ini\n; (\S+)[^\n]*\n(.*?)```", text, re.DOTALL)
+        self.assertEqual(len(blocks), 4)
+        for name, block in blocks:
+            common = "" if "[common]" in block else "[common]\n"
+            load = load_server if name == "frps.ini" else load_client
+            loaded = load(self.write(common + block), NO_VARIABLES)
+            self.assertEqual([line for line in loaded.warnings if "NO TOKEN" not in line], [])
 
     def assertHasAll(self, path: Path, section: str, table: keys.Table) -> None:
         _, _, after = path.read_text().partition(f"[{section}]\n")

@@ -48,15 +48,6 @@ class ServerTests(ConfigTestCase):
         )
         self.assertSays("vhost_http_port = 8080\nproxy_bind_addr = 10.0.0.1\n")
 
-    def test_trusted_proxies(self) -> None:
-        what = "everybody is trusted: users can say that they are somebody else"
-        for everybody in ("0.0.0.0/0", "10.0.0.1,::/0"):
-            self.assertSays(
-                f"trusted_proxies = {everybody}\n",
-                f"3: [common] trusted_proxies: {what}",
-            )
-        self.assertSays("trusted_proxies = loopback\n")
-
     def test_vhost_https_port(self) -> None:
         """It may share the bind port, and no other."""
         self.assertSays("vhost_https_port = 7000\n")
@@ -102,6 +93,15 @@ class ServerTests(ConfigTestCase):
             "11: [certificate.y] domains = a.example,*.b.example: a.example is one of the domains "
             "of [certificate.x] already",
         )
+
+    def test_trusted_proxies(self) -> None:
+        what = "everybody is trusted: users can say that they are somebody else"
+        for everybody in ("0.0.0.0/0", "10.0.0.1,::/0"):
+            self.assertSays(
+                f"trusted_proxies = {everybody}\n",
+                f"3: [common] trusted_proxies: {what}",
+            )
+        self.assertSays("trusted_proxies = loopback\n")
 
     def test_dashboard_port(self) -> None:
         """The dashboard has a port of its own."""

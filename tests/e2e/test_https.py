@@ -228,6 +228,20 @@ class EndsHereTests(HTTPSTestCase):
         plain = request(self.vhost_port, "/", host="b.example")
         self.assertIn(b"This is b.example", plain.body)
 
+    def test_challenges(self) -> None:
+        """Who proves by http that the domain is his is asked by http, whoever has the site."""
+        options = {"vhost_https_redirect": True}
+        self.start_with({"a": self.trust.issue("a", "a.example")}, options)
+        self.start_sites("a.example")
+        path = "/.well-known/acme-challenge/"
+        names = {"custom_domains": "a.example", "locations": path}
+        self.start_client({"acme": http_proxy(self.local_site("acme"), names)})
+        answer = request(self.vhost_port, f"{path}token", host="a.example")
+        self.assertEqual(answer.json()["site"], "acme")
+        self.assertEqual(request(self.vhost_port, "/x", host="a.example").status, 301)
+        secure = self.trust.request(self.https_port, "a.example", "/x")
+        self.assertEqual(secure.json()["site"], "a.example")
+
     def shown(self, *options: str) -> str:
         """Ask openssl for the names in the certificate that it gets."""
         openssl = require_program("openssl")

@@ -7,10 +7,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import recorded
-from tunnelsvc.gateway.gate import ACME_PATH, Turned, only_for, to_https
+from tunnelsvc.gateway.forwarded import Origin, Trust
+from tunnelsvc.gateway.gate import Turned, only_for, to_https
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.wire.httphead import RequestHead, parse_request_head
 
+ORIGIN = Origin(b"192.0.2.7")
 STEADY = settings(derandomize=True, deadline=None)
 
 
@@ -25,18 +27,18 @@ class RedirectTests(SynchronousTestCase):
         self.gate = to_https(lambda host: host in {"a.example", "::1"}, 8443)
 
     def assert_sent(self, request: RequestHead, location: bytes, status: int = 301) -> None:
-        self.assertEqual(self.gate(request), Turned(status, location))
+        self.assertEqual(self.gate(request, ORIGIN), Turned(status, location))
 
     def test_hosts(self) -> None:
         """Case, port and dot of the Host header don't matter, and aren't repeated."""
         for host in (b"a.example", b"A.Example.:8080"):
             self.assert_sent(head(b"/x?y=/z", host), b"https://a.example:8443/x?y=/z")
         self.assert_sent(head(b"/", b"[::1]:80"), b"https://[::1]:8443/")
-        self.assertIsNone(self.gate(head(host=b"b.example")))
+        self.assertIsNone(self.gate(head(host=b"b.example"), ORIGIN))
 
     def test_default_port(self) -> None:
         gate = to_https(lambda _: True, 443)
-        self.assertEqual(gate(head()), Turned(301, b"https://a.example/"))
+        self.assertEqual(gate(head(), ORIGIN), Turned(301, b"https://a.example/"))
 
     def test_methods(self) -> None:
         """What has a body is asked again with its method, by programs that know the status."""
@@ -48,20 +50,36 @@ class RedirectTests(SynchronousTestCase):
         self.assert_sent(head(b"http://a.example"), b"https://a.example:8443/")
         self.assert_sent(head(b"//b.example/"), b"https://a.example:8443//b.example/")
         self.assert_sent(head(b"/\xe4?\xff"), b"https://a.example:8443/%E4?%FF")
-        self.assertIsNone(self.gate(head(b"*", method=b"OPTIONS")))
-        self.assertIsNone(self.gate(head(b"a.example:443", method=b"CONNECT")))
+        self.assertIsNone(self.gate(head(b"*", method=b"OPTIONS"), ORIGIN))
+        self.assertIsNone(self.gate(head(b"a.example:443", method=b"CONNECT"), ORIGIN))
 
     def test_challenges(self) -> None:
         """A certificate can be had before there is one."""
-        self.assertIsNone(self.gate(head(ACME_PATH + b"token")))
-        self.assert_sent(head(ACME_PATH[:-1]), b"https://a.example:8443" + ACME_PATH[:-1])
+        start = b"/.well-known/acme-challenge/"
+        self.assertIsNone(self.gate(head(start + b"token-1_x"), ORIGIN))
+        for path in (start, start + b"../admin", start + b"%2e%2e/admin", start + b"x?y"):
+            self.assert_sent(head(path), b"https://a.example:8443" + path)
+
+    def test_proxies_before_us(self) -> None:
+        """Only of one that is trusted it is believed that the user came by https."""
+        lines = b"X-Forwarded-Proto: %b\r\n"
+        trusted = Origin(b"192.0.2.7", trust=Trust(()))
+        for said, origin, sent in (
+            (lines % b"HTTPS", trusted, False),
+            (lines % b"https, http", trusted, False),
+            (lines % b"http", trusted, True),
+            (b"", trusted, True),
+            (lines % b"https", ORIGIN, True),
+        ):
+            request = parse_request_head(b"GET / HTTP/1.1\r\nHost: a.example\r\n%b\r\n" % said)
+            self.assertEqual(self.gate(request, origin) is not None, sent, said)
 
     @STEADY
     @given(st.binary(max_size=50).map(lambda path: b"/" + path))
     def test_any_path(self, path: bytes) -> None:
         """Whatever passes for a path makes one line of ASCII."""
         request = evolve(head(), path=path.translate(None, bytes(range(0x21)) + b"\x7f"))
-        turned = self.gate(request)
+        turned = self.gate(request, ORIGIN)
         assert turned is not None
         self.assertTrue(turned.location.isascii())
 
@@ -70,22 +88,26 @@ class OnlyForTests(SynchronousTestCase):
     def test_hosts(self) -> None:
         gate = only_for({"a.example", "::1"}.__contains__)
         for host in (b"a.example", b"A.EXAMPLE:8443", b"a.example.", b"[::1]", b""):
-            self.assertIsNone(gate(head(host=host)))
+            self.assertIsNone(gate(head(host=host), ORIGIN))
         for host in (b"b.example", b"a.example.b.example", b"127.0.0.1"):
-            self.assertEqual(gate(head(host=host)), Turned(421))
+            self.assertEqual(gate(head(host=host), ORIGIN), Turned(421))
 
 
 class GateTests(VhostCase):
     """On a user's connection."""
 
-    def pass_gate(self, *, hsts: bytes = b"") -> None:
-        """Connect a user to a site with both gates, by TLS as far as it can tell."""
+    def pass_gate(self, scheme: bytes = b"https", *, hsts: bytes = b"") -> None:
+        """Connect a user to a site with both gates, by TLS as far as it can tell, or without."""
         allowed = only_for(lambda host: host != "other.example")
         moved = to_https(lambda host: host == "moved.example", 443)
-        site = evolve(self.factory.site, gate=lambda head: allowed(head) or moved(head), hsts=hsts)
+        site = evolve(
+            self.factory.site,
+            gate=lambda head, origin: allowed(head, origin) or moved(head, origin),
+            hsts=hsts,
+        )
         self.user, self.near = telling_pair("user")
         self.at_user = recorded(self.user)
-        VhostProtocol(site, b"https").take_over(self.near, b"")
+        VhostProtocol(site, scheme).take_over(self.near, b"")
 
     def test_misdirected(self) -> None:
         """It costs neither the connection nor the requests behind."""
@@ -97,7 +119,7 @@ class GateTests(VhostCase):
         self.assertTrue(self.take().endswith(b"\r\n\r\nok"))
 
     def test_moved(self) -> None:
-        self.pass_gate()
+        self.pass_gate(b"http")
         self.ask(b"GET /x HTTP/1.1\r\nHost: moved.example\r\n\r\n")
         shown = self.shown()
         self.assertIn(b"\r\nLocation: https://moved.example/x\r\n", shown)
@@ -105,7 +127,7 @@ class GateTests(VhostCase):
 
     def test_body_of_a_moved_request(self) -> None:
         """It isn't read: the connection ends."""
-        self.pass_gate()
+        self.pass_gate(b"http")
         self.ask(b"POST / HTTP/1.1\r\nHost: moved.example\r\nContent-Length: 5\r\n\r\n")
         self.assert_refused(308)
 

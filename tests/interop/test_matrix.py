@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.interop.test_matrix -*-
 """Every real frp below ``FRP_BIN_DIR`` against our other half, over pairs of settings."""
 
+import ssl
 import threading
 from collections.abc import Callable
 from itertools import combinations
@@ -9,6 +10,7 @@ from typing import Final
 from attrs import astuple
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.e2e.secure import Trust, server_context
 from tests.e2e.services import (
     connected,
     digest_of,
@@ -18,12 +20,13 @@ from tests.e2e.services import (
     is_closed,
     pattern,
     request,
+    serve_site,
     serves_echo,
     websocket,
     websocket_echo,
 )
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, http_proxy, tcp_proxy
-from tests.interop.matrix import CASES, CERTIFICATES_SINCE, Case
+from tests.interop.matrix import CASES, CERTIFICATES_SINCE, PLAIN_TLS_SINCE, Case
 from tests.link.authority import Authority, write_certificates, write_key
 from tests.programs import OUR_CLIENT, OUR_SERVER, FrpBinaries, Peer, Sections, free_port
 from tunnelsvc.units import KiB, MiB
@@ -49,6 +52,7 @@ class InteropTestCase(TunnelTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.tcp_port = free_port()
+        self.https_port = free_port()
 
     def use(self, client: Peer, server: Peer) -> None:
         """Choose the two programs."""
@@ -73,12 +77,29 @@ class InteropTestCase(TunnelTestCase):
             "renamed": http_proxy(first, {**renamed, "header_X-From-Where": "frp", **options}),
         }
 
+    def secure_proxy(self, options: Options) -> Sections:
+        """Give a web site with a certificate of its own, which `trust` has."""
+        self.trust = Trust(self.directory)
+        files = self.trust.issue("secure", "secure.test", "secure.host.test")
+        site = serve_site("secure", tls=server_context(files))
+        self.addCleanup(site.server_close)
+        self.addCleanup(site.shutdown)
+        names = {"custom_domains": "secure.test", "subdomain": "secure"}
+        return {"secure": {"type": "https", "local_port": site.server_port, **names, **options}}
+
     def check_case(self, case: Case) -> None:
         """Use everything of a tunnel with these settings."""
-        self.start_server({**case.common, "subdomain_host": "host.test"})
-        proxies = {**self.echo_proxy(case.proxy_options), **self.site_proxies(case.proxy_options)}
+        https = {"vhost_https_port": self.https_port}
+        self.start_server({**case.common, **https, "subdomain_host": "host.test"})
+        options = case.proxy_options
+        proxies = {
+            **self.echo_proxy(options), **self.site_proxies(options), **self.secure_proxy(options)
+        }  # fmt: skip
         self.start_client(proxies, case.client_options(self.client_peer, self.server_peer))
-        for check in (self.check_tcp, self.check_routes, self.check_bodies, self.check_websocket):
+        for check in (
+            *(self.check_tcp, self.check_routes, self.check_bodies, self.check_websocket),
+            self.check_https,
+        ):
             try:
                 check()
             except Exception as error:  # noqa: BLE001 - whatever it is, show the programs' words
@@ -137,6 +158,24 @@ class InteropTestCase(TunnelTestCase):
         with websocket(self.vhost_port, "site.test") as user:
             for message in (b"hello", b"again"):
                 self.assertEqual(websocket_echo(user, message), message)
+
+    def check_https(self) -> None:
+        """TLS ends at the site; a name that nobody has is refused."""
+        for host in ("secure.test", "secure.host.test"):
+            answer = self.trust.request(self.https_port, host, f"/bytes/{2 * MiB}")
+            self.assertEqual(digest_of(iter([answer.body])), digest_of(pattern(2 * MiB)))
+        with self.assertRaises(ssl.SSLError):
+            self.trust.request(self.https_port, "nobody.test")
+
+    def check_shared_port(self) -> None:
+        """Clients by TLS from its first byte, and users by TLS, on one port."""
+        self.https_port = self.bind_port
+        self.start_server({"vhost_https_port": self.bind_port, "subdomain_host": "host.test"})
+        tls = {"tls_enable": True, "disable_custom_tls_first_byte": True}
+        self.start_client({**self.echo_proxy(), **self.secure_proxy(NO_OPTIONS)}, tls)
+        self.assertTrue(serves_echo(self.tcp_port))
+        answer = self.trust.request(self.bind_port, "secure.test")
+        self.assertIn(b"This is secure", answer.body)
 
     def check_wrong_token(self) -> None:
         """The client's user reads why the login failed, and the client ends."""
@@ -231,6 +270,8 @@ def _add_tests(suite: type[InteropTestCase], pairs: list[tuple[str, Peer, Peer]]
         checks = _checks()
         if (client.version or server.version) >= CERTIFICATES_SINCE:
             checks["mutual_tls"] = InteropTestCase.check_mutual_tls
+        if server is OUR_SERVER and client.version >= PLAIN_TLS_SINCE:
+            checks["shared_port"] = InteropTestCase.check_shared_port
         for name, check in checks.items():
             setattr(suite, f"test_{label}_{name}", _test(client, server, check))
     if not pairs:

@@ -3,7 +3,6 @@
 
 from collections.abc import Sequence
 
-from attrs import evolve
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
@@ -38,8 +37,8 @@ class VhostFactory(ServerFactory):
         custom_404_page: str,
         join: Joiner,
         connections: Connections | None = None,
-        trusted_proxies: Sequence[Network] = (),
         gate: Gate | None = None,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """Begin.
 
@@ -50,8 +49,8 @@ class VhostFactory(ServerFactory):
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of all.
-            trusted_proxies: whom to believe who a request is from; empty: as frp does it.
             gate: looks at each request first.
+            trusted_proxies: whom to believe who a request is from; empty: as frp does it.
         """
         self.clock = clock
         self._connections = connections or Connections()
@@ -61,10 +60,9 @@ class VhostFactory(ServerFactory):
             response_timeout_seconds=response_timeout,
             pages=Pages(custom_404_page),
             join=join,
-            trust=Trust(trusted_proxies) if trusted_proxies else None,
             gate=gate,
+            trust=Trust(trusted_proxies) if trusted_proxies else None,
         )
-        self._secure_site = evolve(self.site, gate=None)  # it may send users to https
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
         """Build the protocol of a connection to a port of our own."""
@@ -79,8 +77,7 @@ class VhostFactory(ServerFactory):
             scheme: ``http`` or ``https``, as the user sees it.
         """
         self._connections.add(stream)
-        site = self.site if scheme == b"http" else self._secure_site
-        VhostProtocol(site, scheme).take_over(stream, first_bytes)
+        VhostProtocol(self.site, scheme).take_over(stream, first_bytes)
 
     def serves(self, head: RequestHead) -> bool:
         """Tell whether there is a proxy for a request."""

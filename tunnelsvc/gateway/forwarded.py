@@ -104,6 +104,11 @@ class Origin:
             return self.address
         return self.trust.user(self.address.decode(), _hops(head)).encode()
 
+    def scheme_of(self, head: RequestHead) -> bytes:
+        """Give the scheme by which a user asked, as well as it is known."""
+        said = head.members(b"x-forwarded-proto") if self.trust is not None else ()
+        return said[0] if said else self.scheme
+
 
 def origin_of(peer: str, scheme: bytes, trust: Trust | None) -> Origin:
     """Look who is there; once for a connection.

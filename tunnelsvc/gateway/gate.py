@@ -8,10 +8,11 @@ from typing import Final
 
 from attrs import frozen
 
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.router import normalise
 from tunnelsvc.wire.httphead import RequestHead
 
-ACME_PATH: Final = b"/.well-known/acme-challenge/"
+ACME_PATH: Final = re.compile(rb"/\.well-known/acme-challenge/[A-Za-z0-9_-]+")
 """Asked for by http to issue a certificate (RFC 8555 section 8.3), so it must not need one."""
 
 HTTPS_PORT: Final = 443
@@ -37,12 +38,14 @@ class Turned:
     location: bytes = b""
 
 
-Gate = Callable[[RequestHead], Turned | None]
-"""Looks at a request; None: it may go on."""
+Gate = Callable[[RequestHead, Origin], Turned | None]
+"""Looks at a request and where it is from; None: it may go on."""
 
 
 def to_https(covers: Callable[[str], bool], port: int) -> Gate:
     """Make a gate that sends users to https, but for what issues certificates.
+
+    Those who came by https to a trusted proxy before us are where they should be.
 
     Args:
         covers: tells whether a host is served by https.
@@ -50,12 +53,12 @@ def to_https(covers: Callable[[str], bool], port: int) -> Gate:
     """
     suffix = b"" if port == HTTPS_PORT else b":%d" % port
 
-    def gate(head: RequestHead) -> Turned | None:
+    def gate(head: RequestHead, origin: Origin) -> Turned | None:
         path = head.path
-        if path[:1] != b"/" or path.startswith(ACME_PATH):  # ``*`` and hosts to connect to
+        if path[:1] != b"/" or ACME_PATH.fullmatch(path):  # ``*`` and hosts to connect to
             return None
         name = normalise(head.host.decode())
-        if not covers(name):
+        if not covers(name) or origin.scheme_of(head) == b"https":
             return None
         path = _UNFIT.sub(lambda octet: b"%%%02X" % octet[0][0], path)
         host = f"[{name}]" if ":" in name else name
@@ -77,7 +80,7 @@ def only_for(covers: Callable[[str], bool]) -> Gate:
         covers: tells whether a host is one of those.
     """
 
-    def gate(head: RequestHead) -> Turned | None:
+    def gate(head: RequestHead, _: Origin) -> Turned | None:
         if not head.host or covers(normalise(head.host.decode())):
             return None
         return Turned(HTTPStatus.MISDIRECTED_REQUEST)

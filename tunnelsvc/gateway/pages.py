@@ -40,6 +40,8 @@ _MOVED: Final = _Error(
     "moved_to_https", "Moved", "This site is at another address, which begins with https."
 )
 _ERRORS: Final = {
+    HTTPStatus.MOVED_PERMANENTLY: _MOVED,
+    HTTPStatus.PERMANENT_REDIRECT: _MOVED,
     HTTPStatus.BAD_REQUEST: _Error(
         "bad_request",
         "Bad request",
@@ -58,6 +60,9 @@ _ERRORS: Final = {
     ),
     HTTPStatus.REQUEST_TIMEOUT: _Error(
         "request_timeout", "Request timeout", "The request didn't arrive in time."
+    ),
+    HTTPStatus.MISDIRECTED_REQUEST: _Error(
+        "misdirected", "Misdirected request", "This site has to be asked on another connection."
     ),
     HTTPStatus.BAD_GATEWAY: _Error(
         "service_down",
@@ -81,13 +86,6 @@ _ERRORS: Final = {
         "version_not_supported",
         "HTTP version not supported",
         "This server speaks HTTP/1.0 and HTTP/1.1.",
-    ),
-    HTTPStatus.MOVED_PERMANENTLY: _MOVED,
-    HTTPStatus.PERMANENT_REDIRECT: _MOVED,
-    HTTPStatus.MISDIRECTED_REQUEST: _Error(
-        "misdirected_request",
-        "Misdirected request",
-        "This site has to be asked on a connection of its own.",
     ),
 }
 _CHALLENGES: Final = {

@@ -154,7 +154,7 @@ class VhostProtocol(Protocol):
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
         gate = self._site.gate
-        if gate is not None and (turned := gate(head)) is not None:
+        if gate is not None and (turned := gate(head, self.origin)) is not None:
             complete = head.length == 0
             self._refuse(head, turned.status, complete=complete, location=turned.location)
             return
@@ -266,13 +266,9 @@ class VhostProtocol(Protocol):
         """Answer a request ourselves; if all of it was read, the next one may come."""
         keep = complete and keeps_alive(head)
         connection = connection_header(head, keep=keep)
-        self._respond(
-            status,
-            body=head.method != b"HEAD",
-            connection=connection,
-            as_json=prefers_json(head.values(b"accept")),
-            location=location,
-        )
+        as_json = prefers_json(head.values(b"accept"))
+        body = head.method != b"HEAD"
+        self._respond(status, body=body, connection=connection, as_json=as_json, location=location)
         self.finished(keep=keep)
 
     def _refuse_unread(self, status: int) -> None:

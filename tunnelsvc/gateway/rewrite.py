@@ -31,7 +31,7 @@ _TRAILER: Final = frozenset({b"trailer"})
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 _IN_REQUESTS: Final = _OF_ONE_CONNECTION | FORWARDED
 _IN_REQUESTS_WITHOUT_CHUNKS: Final = _IN_REQUESTS | _TRAILER
-_HSTS: Final = b"Strict-Transport-Security"
+_HSTS: Final = b"strict-transport-security"
 _H2C: Final = b"h2c"
 """Upgrading to HTTP/2 would take later requests of the connection past the router."""
 
@@ -128,8 +128,8 @@ def response_for_user(
         if lowered not in dropped
     ]
     headers += added
-    if hsts and _HSTS.lower() not in head.names:
-        headers.append((_HSTS, hsts))
+    if hsts and not any(name.lower() == _HSTS for name, _ in headers):
+        headers.append((b"Strict-Transport-Security", hsts))
     if switching:
         headers += [(b"Connection", b"Upgrade")]
         headers += [(b"Upgrade", value) for value in head.values(b"upgrade")]

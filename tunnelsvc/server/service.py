@@ -95,8 +95,8 @@ class TunnelServer(MultiService):
             custom_404_page=self.config.custom_404_page,
             join=join,
             connections=context.connections,
-            trusted_proxies=self.config.trusted_proxies,
             gate=self._tls_vhost.redirect if self._tls_vhost else None,
+            trusted_proxies=self.config.trusted_proxies,
         )
 
     def http_entrance(self) -> VhostFactory:

@@ -30,7 +30,7 @@ def add_routes(
         router: that of the port.
         routes: pairs of a domain and a location.
         target: what they lead to.
-        user: for whom alone; see `Router.add`.
+        user: for whom alone, if anybody.
 
     Raises:
         ProxyRefused: somebody has one of them.

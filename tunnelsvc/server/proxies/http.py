@@ -59,14 +59,16 @@ class HTTPProxy(Proxy):
 
     async def listen(self) -> str:
         """Take the routes, all or none; see `Proxy`."""
-        add_routes(self.context.router, self._routes, self, user=self.request.route_by_http_user)
+        user = self.request.route_by_http_user
+        add_routes(self.context.router, self._routes, self, user=user)
         config = self.context.config
         domains = [domain for domain, _ in self._routes]
         return addresses(domains, config.vhost_http_port or config.vhost_https_port)
 
     async def unlisten(self) -> None:
         """See `Proxy`."""
-        remove_routes(self.context.router, self._routes, user=self.request.route_by_http_user)
+        user = self.request.route_by_http_user
+        remove_routes(self.context.router, self._routes, user=user)
         self.backend.close()
 
     def exchange_started(self, meter: Meter) -> None:
