@@ -23,6 +23,7 @@ NOBODY: Final = {
     "cramjam": "1.5 MiB: no proxy compresses",
     "email.parser": "with http.client, 1.5 MiB that http.cookiejar brings along",
     "http.client": "we are a proxy, not a client",
+    "h2": "nobody has spoken HTTP/2",
     "idna": "no name has letters that need it",
     "prometheus_client": "no dashboard",
     "service_identity": "no certificate is verified",

@@ -28,7 +28,8 @@ def modules(folder: Path) -> Iterator[Path]:
 
 def sources() -> Iterator[Path]:
     """Give every text that goes out."""
-    for folder in ("tunnelsvc", "twisted", "tests", "conf", "docs", "changelog.d", "benchmarks"):
+    folders = ("tunnelsvc", "twisted", "tests", "conf", "docs", "examples", "changelog.d")
+    for folder in (*folders, "benchmarks"):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and path.suffix not in {".pyc", ".cache"}:
                 yield path

@@ -40,6 +40,10 @@ class LoginRefused(TunnelError):
     """The server refused a login. The text is the one that the peer's user sees."""
 
 
+class LoginFailed(TunnelError):
+    """A client gave up: its first login was refused, or the server isn't there."""
+
+
 class ProxyRefused(TunnelError):
     """The server refused a proxy. The text is the one that the peer's user sees."""
 

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,6 +21,7 @@ from tunnelsvc.config.schema import (
     ProxyConfig,
     TCPProxyConfig,
 )
+from tunnelsvc.errors import LoginFailed
 from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
@@ -199,6 +200,66 @@ class HealthTests(ClientCase):
         self.clock.pump([0] * 20)
         self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class WaitingTests(ClientCase):
+    """Programs that wait for proxies."""
+
+    def client_of(self, *proxies: ProxyConfig, **options: Any) -> TunnelClient:
+        config = ClientConfig(server_addr="vps", token=TOKEN, proxies=proxies, **options)
+        self.client = TunnelClient(config, self.clock, random=Random(1))
+        return self.client
+
+    def answer(self, **fields: Any) -> None:
+        self.server.say(NewProxyResp(proxy_name="me.ssh", **fields))
+
+    def test_running(self) -> None:
+        client = self.client_of(SSH, user="me")
+        early = client.when_running()
+        client.startService()
+        self.server.pump()
+        self.assertNoResult(early)
+        self.answer(remote_addr=":6000")
+        self.assertEqual(self.successResultOf(early), {"ssh": ":6000"})
+        self.assertEqual(self.successResultOf(client.when_running("ssh")), {"ssh": ":6000"})
+        self.assertRaises(KeyError, client.when_running, "other")
+
+    def test_refused(self) -> None:
+        """It is told once; the client goes on asking."""
+        client = self.client_of(SSH, user="me")
+        client.startService()
+        self.server.pump()
+        waiter = client.when_running("ssh")
+        self.answer(error="port already used")
+        self.assertEqual(str(self.failureResultOf(waiter).value), "port already used")
+        waiter = client.when_running("ssh")
+        self.clock.advance(2)
+        self.answer(remote_addr=":6000")
+        self.successResultOf(waiter)
+
+    def test_no_login(self) -> None:
+        """Without anybody else to tell, it is enough to tell who waits."""
+        self.server.answer = lambda _: LoginResp(error="no")
+        client = self.client_of(SSH)
+        waiter = client.when_running()
+        client.startService()
+        self.server.pump()
+        failure = self.failureResultOf(waiter, LoginFailed)
+        self.assertEqual(str(failure.value), "login to server failed: no [vps:7000]")
+
+    def test_stopped_and_started_again(self) -> None:
+        client = self.client_of(SSH, user="me")
+        waiter = client.when_running()
+        client.startService()
+        self.server.pump()
+        client.stopService()
+        self.failureResultOf(waiter, CancelledError)
+        self.clock.pump([0] * 20)
+        waiter = client.when_running()
+        client.startService()
+        self.server.pump()
+        self.answer(remote_addr=":6000")
+        self.successResultOf(waiter)
 
 
 class UserTests(ClientCase):

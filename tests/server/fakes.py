@@ -80,6 +80,7 @@ def make_registry(**options: Any) -> ClientRegistry:
         ports=PortManager(reactor, reactor, "127.0.0.1", config.allow_ports),
         router=Router(),
         stats=ServerStats(now=reactor.seconds),
+        takes_http=bool(config.vhost_http_port),
     )
     auth = TokenAuth(
         token=TOKEN,

@@ -7,13 +7,15 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from tests.programs import free_port
-from tests.tunnels import Answering, TunnelCase, clock
-from tunnelsvc.config.schema import HTTPProxyConfig, TCPProxyConfig, TLSConfig
+from tests.tunnels import LOOPBACK, Answering, TunnelCase, clock
+from tunnelsvc.config.schema import HTTPProxyConfig, ServerConfig, TCPProxyConfig, TLSConfig
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.server.service import TunnelServer
 
 PLAIN = TLSConfig(enable=False)
 
@@ -106,6 +108,33 @@ class ListenTests(TunnelCase):
         again = self.serve(bind_port=server.ports["bind"])
         self.assertEqual(again.ports, server.ports)
         await self.listen_on(public)
+
+    async def test_a_taken_port_leaves_none_open(self) -> None:
+        other = self.serve()
+        number = free_port()
+        config = ServerConfig(
+            bind_addr=LOOPBACK, proxy_bind_addr=LOOPBACK, bind_port=number,
+            vhost_http_port=other.ports["bind"],
+        )  # fmt: skip
+        server = TunnelServer(config, clock)
+        self.assertRaises(CannotListenError, server.startService)
+        await deferLater(clock, 0)
+        await self.listen_on(number)
+
+    async def test_start_alone_and_again(self) -> None:
+        """Who starts it by hand need not know of privileges."""
+        local = await self.listen(Factory.forProtocol(Answering))
+        config = ServerConfig(bind_addr=LOOPBACK, proxy_bind_addr=LOOPBACK, bind_port=0)
+        server = TunnelServer(config, clock)
+        proxy = TCPProxyConfig(name="a", local_port=local)
+        for _ in range(2):
+            server.startService()
+            client = await self.connect(server, proxy)
+            user, reader = await self.dial(int(client.proxy_addresses["a"][1:]))
+            user.write(b"now")
+            await reader.until(lambda: reader.finished)  # noqa: B023
+            await server.stopService()
+            await client.stopService()
 
     async def listen_on(self, number: int) -> None:
         port: Any = clock.listenTCP(number, Factory(), interface="127.0.0.1")

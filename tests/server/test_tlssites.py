@@ -4,6 +4,8 @@ import datetime
 from typing import Any
 
 from attrs import evolve
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, ResponseReceived
 from OpenSSL import SSL
 
 from tests.gateway.support import VhostCase, telling_pair
@@ -96,11 +98,36 @@ class HTTPTests(SitesCase):
         self.assertFalse(self.near.lost)
 
     def test_protocols(self) -> None:
-        for protocols in ((b"http/1.1",), (b"h2", b"http/1.1"), (b"http/1.0",)):
+        for protocols in ((b"http/1.1",), (b"spdy/1", b"http/1.1"), (b"http/1.0",)):
             self.browse(*protocols)
             self.get()
             self.answer()
             self.assertTrue(self.take().endswith(b"\r\n\r\nok"))
+
+    def test_http2(self) -> None:
+        """It is preferred; other hosts are kept out of it, too; its end is announced."""
+        self.add_site("c.example")
+        self.browse(b"http/1.1", b"h2")
+        h2 = H2Connection()
+        h2.initiate_connection()
+        for number, host in ((1, "a.example"), (3, "c.example")):
+            head = {":method": "GET", ":scheme": "https", ":authority": host, ":path": "/"}
+            h2.send_headers(number, head.items(), end_stream=True)
+        self.ask(h2.data_to_send())
+        self.assertIn(b"\r\nX-Forwarded-Proto: https\r\n", self.service.received())
+        self.answer()
+        self.sites.stop()
+        self.settle()
+        events = h2.receive_data(self.take())
+        heads = {
+            event.stream_id: dict(event.headers)
+            for event in events
+            if isinstance(event, ResponseReceived)
+        }
+        self.assertEqual(heads[1][b":status"], b"200")
+        self.assertEqual(heads[1][b"strict-transport-security"], b"max-age=60")
+        self.assertEqual(heads[3][b":status"], b"421")
+        self.assertIsInstance(events[-1], ConnectionTerminated)
 
     def test_other_hosts(self) -> None:
         """What the certificate covers may be asked for, unless its TLS ends elsewhere."""

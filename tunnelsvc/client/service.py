@@ -1,24 +1,26 @@
 # -*- test-case-name: tests.client.test_service -*-
 """The client as a Twisted service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.logger import Logger
 
 from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.client.registration import Registration
 from tunnelsvc.client.spares import Spares
+from tunnelsvc.client.waiting import Addresses, Waiting
 from tunnelsvc.client.wishes import Wishes
 from tunnelsvc.config.schema import ClientConfig, ProxyConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.clientside import ClientCore, make_client_control
 from tunnelsvc.control.session import LoginTerms, Session
+from tunnelsvc.errors import LoginFailed, ProxyRefused
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import connector
@@ -46,16 +48,17 @@ class TunnelClient(Service):
         self,
         config: ClientConfig,
         reactor: Any,
-        on_fatal: Callable[[str], None],
+        on_fatal: Callable[[str], None] | None = None,
         random: Random | None = None,
     ) -> None:
         """Build everything; nothing is dialled yet.
 
         Args:
-            config: the file's values.
+            config: as from a file.
             reactor: dials, and is the clock.
             on_fatal: called with a message for the user when the first login fails and
-                ``login_fail_exit`` says that this is the end.
+                ``login_fail_exit`` says that this is the end. None: it is logged, and told to who
+                waits (`when_running`).
             random: of back-off and heartbeats.
 
         Raises:
@@ -70,6 +73,7 @@ class TunnelClient(Service):
         self._wishes = Wishes()
         self._spares: Spares | None = None
         self._health = self._make_health_checks()
+        self._waiting = Waiting()
         key = derive_key(config.token)
         self._proxies = {proxy.name: self._proxy(proxy, key) for proxy in config.proxies}
         random = random or Random()  # noqa: S311 - jitter, no secret
@@ -80,9 +84,11 @@ class TunnelClient(Service):
             now=reactor.seconds,
         )
         terms = LoginTerms(config=config, auth=auth, clock=reactor, random=random, owner=self)
-        self._control = make_client_control(
-            ClientCore(connector(reactor, config, self._connections), terms, Backoff(random), self)
+        connect = connector(reactor, config, self._connections)
+        self._make_control = lambda: make_client_control(
+            ClientCore(connect, terms, Backoff(random), self)
         )
+        self._control = self._make_control()
 
     def _make_health_checks(self) -> "HealthChecks | None":
         if all(proxy.health_check is None for proxy in self.config.proxies):
@@ -102,9 +108,27 @@ class TunnelClient(Service):
         return made
 
     @property
-    def proxy_addresses(self) -> Mapping[str, str]:
+    def proxy_addresses(self) -> Addresses:
         """Where the server put the running proxies, as it said: ``:6000``, ``a.example:8080``."""
         return self._registration.addresses() if self._registration else {}
+
+    def when_running(self, *names: str) -> Deferred[Addresses]:
+        """Wait until proxies run.
+
+        Args:
+            names: of proxies as in the configuration; none: all.
+
+        Returns:
+            Fires with `proxy_addresses`; can be cancelled. Fails with `ProxyRefused` when the
+            server refuses one of them, although the client goes on asking; with `LoginFailed`
+            when the client has given up; with ``CancelledError`` when it is stopped.
+
+        Raises:
+            KeyError: there is no proxy of that name.
+        """
+        for name in names:
+            self._proxies[name]
+        return self._waiting.add(names or self._proxies.keys(), self.proxy_addresses)
 
     def startService(self) -> None:
         """Begin to connect."""
@@ -120,6 +144,8 @@ class TunnelClient(Service):
         if self._health is not None:
             self._health.stop()
         self._control.stop()
+        self._control = self._make_control()  # that one has ended for good; we may start again
+        self._waiting.fail(CancelledError("the client was stopped"))
         return ensureDeferred(self._connections.abort_all(self._reactor))
 
     # What the conversation tells us.
@@ -162,12 +188,22 @@ class TunnelClient(Service):
     def gave_up(self, message: str) -> None:
         """Tell the program to end."""
         self.log.error("{why}", why=message)
-        self._on_fatal(message)
+        self._waiting.fail(LoginFailed(message))
+        if self._on_fatal is not None:
+            self._on_fatal(message)
 
     def message_received(self, message: Message) -> None:
         """Take the server's answers; see `tunnelsvc.control.session.SessionOwner`."""
-        if isinstance(message, NewProxyResp) and self._registration is not None:
-            self._registration.answered(message)
+        registration = self._registration
+        if not isinstance(message, NewProxyResp) or registration is None:
+            return
+        registration.answered(message)
+        if message.error:
+            proxy = registration.find(message.proxy_name)
+            if proxy is not None:
+                self._waiting.fail(ProxyRefused(message.error), proxy.name)
+        else:
+            self._waiting.look(registration.addresses())
 
     def work_connection_wanted(self, session: Session) -> None:
         """Open a work connection and serve whoever it is given to."""

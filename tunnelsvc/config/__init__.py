@@ -1,12 +1,32 @@
 # -*- test-case-name: tests.config.test_load -*-
 """Configuration: files in, frozen values out.
 
-`load_server` and `load_client` are all that the programs call; `tunnelsvc.config.schema` is what
-they get. From a file to there: `template` (environment), `legacy` (lines, sections), `keys` and
-`notyet` (which keys there are), `values` (what a value may be), `validate` (values that must fit
-one another).
+`load_server` and `load_client` are all that the programs call; the values they get can also be made
+without a file. From a file to there: `template` (environment), `legacy` (lines, sections), `keys`
+and `notyet` (which keys there are), `values` (what a value may be), `validate` (values that must
+fit one another).
 """
 
 from tunnelsvc.config.load import Loaded, load_client, load_server
+from tunnelsvc.config.schema import (
+    ClientConfig,
+    DashboardConfig,
+    HTTPProxyConfig,
+    LogConfig,
+    ServerConfig,
+    TCPProxyConfig,
+    TLSConfig,
+)
 
-__all__ = ["Loaded", "load_client", "load_server"]
+__all__ = [
+    "ClientConfig",
+    "DashboardConfig",
+    "HTTPProxyConfig",
+    "Loaded",
+    "LogConfig",
+    "ServerConfig",
+    "TCPProxyConfig",
+    "TLSConfig",
+    "load_client",
+    "load_server",
+]

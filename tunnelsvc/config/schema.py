@@ -190,6 +190,7 @@ class ProxyConfig:
 class TCPProxyConfig(ProxyConfig):
     """``type = tcp``."""
 
+    type: str = "tcp"
     remote_port: int = 0
     """0: the server chooses."""
 
@@ -198,6 +199,7 @@ class TCPProxyConfig(ProxyConfig):
 class VhostProxyConfig(ProxyConfig):
     """What is reached by its name, on a port that it shares with others."""
 
+    type: str = "http"
     custom_domains: tuple[str, ...] = ()
     subdomain: str = ""
 

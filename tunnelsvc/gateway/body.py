@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Final, Protocol
 
 from tunnelsvc.units import KiB
-from tunnelsvc.wire.httphead import HeadError, Length, check_text, parse_header
+from tunnelsvc.wire.httphead import Header, HeadError, Length, check_text, parse_header
 
 MAX_CHUNK_LINE_BYTES: Final = 4 * KiB
 """A chunk's size with its extensions; Go's limit."""
@@ -82,7 +82,11 @@ class _Due(Enum):
 
 
 class ChunkedBody:
-    """A chunked body. Buffers one incomplete line at most."""
+    """A chunked body. Buffers one incomplete line at most.
+
+    Attributes:
+        trailers: those that came, if `decode`.
+    """
 
     def __init__(self, *, decode: bool = False) -> None:
         """Begin.
@@ -90,6 +94,7 @@ class ChunkedBody:
         Args:
             decode: pass on the data alone, without chunk lines and trailers.
         """
+        self.trailers: list[Header] = []
         self._decode = decode
         self._line = b""
         self._due = _Due.SIZE
@@ -164,9 +169,11 @@ class ChunkedBody:
         if line == b"\r\n":
             self._due = _Due.NOTHING
             return
-        name, _ = parse_header(line[:-2])
-        if name.lower() in _NOT_IN_TRAILERS:
+        trailer = parse_header(line[:-2])
+        if trailer[0].lower() in _NOT_IN_TRAILERS:
             raise HeadError("a trailer that would change how the message is read")
+        if self._decode:
+            self.trailers.append(trailer)
 
 
 def body_of(length: int | Length, *, decode: bool = False) -> Body:

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.test_factory -*-
-"""Where users' HTTP connections come from: a port of their own, or the bind port."""
+"""Where users' HTTP connections come from: a port of their own, the bind port, this process."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
+from tunnelsvc.gateway.admission import find_target
 from tunnelsvc.gateway.forwarded import Network, Trust
 from tunnelsvc.gateway.gate import Gate
 from tunnelsvc.gateway.pages import Pages
@@ -15,6 +16,7 @@ from tunnelsvc.gateway.route import Joiner, Site, Target
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.wire.httphead import RequestHead
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.accesslog import AccessLog
@@ -24,7 +26,8 @@ class VhostFactory(ServerFactory):
     """Makes the protocols of users' connections.
 
     Attributes:
-        site: what those share.
+        clock: what the time limits go by.
+        site: what connections share.
     """
 
     noisy = False
@@ -50,11 +53,12 @@ class VhostFactory(ServerFactory):
             response_timeout: seconds from the end of a request to the head of its response.
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
-            connections: takes note of those to the port of our own.
+            connections: takes note of all.
             trusted_proxies: whom to believe who a request is from; empty: as frp does it.
             access_log: takes note of every request.
             gate: looks at each request first.
         """
+        self.clock = clock
         self._connections = connections or Connections()
         self.site = Site(
             router=router,
@@ -71,14 +75,20 @@ class VhostFactory(ServerFactory):
         """Build the protocol of a connection to a port of our own."""
         return _Fresh(self.site, self._connections)
 
-    def take_over(self, stream: Stream, first_bytes: bytes) -> None:
+    def take_over(self, stream: Stream, first_bytes: bytes, scheme: bytes = b"http") -> None:
         """Take a parked stream that was recognised as HTTP.
 
         Args:
             stream: the user's connection.
             first_bytes: what was read to recognise it.
+            scheme: ``http`` or ``https``, as the user sees it.
         """
-        VhostProtocol(self.site).take_over(stream, first_bytes)
+        self._connections.add(stream)
+        VhostProtocol(self.site, scheme).take_over(stream, first_bytes)
+
+    def serves(self, head: RequestHead) -> bool:
+        """Tell whether there is a proxy for a request."""
+        return find_target(self.site.router, head) is not None
 
 
 class _Fresh(VhostProtocol):

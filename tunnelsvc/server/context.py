@@ -48,6 +48,7 @@ class ServerContext:
         tcp_groups: groups of tcp proxies.
         http_groups: groups of http proxies.
         https_groups: groups of https proxies.
+        takes_http: whether users of http proxies can come in anywhere.
     """
 
     reactor: Any
@@ -58,6 +59,7 @@ class ServerContext:
     tls_router: Router[NamedProxy] = field(factory=Router)
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
+    takes_http: bool = False
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
     https_groups: SharedRoutes[NamedGroup] = field(init=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
@@ -67,6 +68,9 @@ class TunnelServer(MultiService):
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
             router=Router(reactor.seconds),
             stats=self.stats,
+            takes_http=bool(
+                config.vhost_http_port or (config.vhost_https_port and config.certificates)
+            ),
         )
         self._registry = ClientRegistry(context, auth)
         self._access_file = self._open_access_log()
@@ -120,13 +124,29 @@ class TunnelServer(MultiService):
             gate=self._tls_vhost.redirect if self._tls_vhost else None,
         )
 
+    def http_entrance(self) -> VhostFactory:
+        """Give what serves users of http proxies, to bring them there otherwise than by a port.
+
+        From then on clients may announce such proxies even without ``vhost_http_port``.
+        """
+        self._context.takes_http = True
+        return self._vhost
+
     def privilegedStartService(self) -> None:
         """Listen.
 
         Raises:
-            CannotListenError: a port is taken or not ours.
+            CannotListenError: a port is taken or not ours; then none is listened on.
         """
         super().privilegedStartService()
+        try:
+            self._listen_on_all()
+        except CannotListenError:
+            for port in self._stop_listening():
+                port.addErrback(lambda failure: self.log.failure("a port stays open", failure))
+            raise
+
+    def _listen_on_all(self) -> None:
         config = self.config
         accept = ParkingFactory(self._acceptor.accept, self._context.connections)
         keepalive = config.tcp_keepalive_seconds
@@ -159,7 +179,13 @@ class TunnelServer(MultiService):
                       what=what, address=interface, port=self.ports[what])  # fmt: skip
 
     def startService(self) -> None:
-        """Say that users may come."""
+        """Let clients and users come; listen, if nobody with privileges has done that.
+
+        Raises:
+            CannotListenError: see `privilegedStartService`.
+        """
+        if not self._listening:
+            self.privilegedStartService()
         super().startService()
         self._context.connections.sweep_regularly(self._reactor)
         if self._tls_vhost is not None:
@@ -180,12 +206,15 @@ class TunnelServer(MultiService):
         if self._tls_vhost is not None:
             self._tls_vhost.certificates.reload()
 
+    def _stop_listening(self) -> list[Deferred[Any]]:
+        listening, self._listening = self._listening, []
+        return [maybeDeferred(port.stopListening) for port in listening]
+
     async def _stop(self) -> None:
         if self._tls_vhost is not None:
             self._tls_vhost.stop()
-        listening, self._listening = self._listening, []
-        for port in listening:
-            await maybeDeferred(port.stopListening)
+        for stopped in self._stop_listening():
+            await stopped
         await self._registry.close()
         await self._context.connections.abort_all(self._reactor)
         if self._access_file is not None:  # after the last words of all connections

@@ -6,7 +6,8 @@ Inside is what both sides agreed on (ALPN). Another protocol is one more line of
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
+from weakref import WeakSet
 
 from attrs import evolve
 from OpenSSL import SSL
@@ -26,7 +27,15 @@ from tunnelsvc.server.sitecertificates import SiteCertificate
 
 HTTPS: Final = b"https"
 
-Application = Callable[[Site, Stream], None]
+
+class Farewell(Protocol):
+    """A conversation that has something to say at its end."""
+
+    def shut_down(self) -> None:
+        """Say it, and close."""
+
+
+Application = Callable[[Site, Stream], Farewell | None]
 """Serves users of a site on a parked stream, which has the plaintext."""
 
 
@@ -34,10 +43,23 @@ def _http1(site: Site, stream: Stream) -> None:
     VhostProtocol(site, HTTPS).take_over(stream, b"")
 
 
+def _http2(site: Site, stream: Stream) -> Farewell:
+    # Memory that servers don't spend whose users have no HTTP/2.
+    from tunnelsvc.gateway.http2 import HTTP2Connection  # noqa: PLC0415
+
+    connection = HTTP2Connection(site, stream)
+    connection.start()
+    return connection
+
+
 DEFAULT: Final = b"http/1.1"
 """For users who offer no choice."""
 
-APPLICATIONS: Final[Mapping[bytes, Application]] = {DEFAULT: _http1, b"http/1.0": _http1}
+APPLICATIONS: Final[Mapping[bytes, Application]] = {
+    b"h2": _http2,
+    DEFAULT: _http1,
+    b"http/1.0": _http1,
+}
 """By their names in ALPN, the best first."""
 
 
@@ -57,6 +79,7 @@ class TLSSites:
         self._site = site
         self._ends_here = ends_here
         self._clock = clock
+        self._conversations: WeakSet[Farewell] = WeakSet()
 
     def terminate(self, user: Stream, seen: bytes, certificate: SiteCertificate) -> None:
         """Take over a parked connection.
@@ -77,7 +100,14 @@ class TLSSites:
         self, stream: Stream, connection: SSL.Connection, certificate: SiteCertificate
     ) -> None:
         chosen = connection.get_alpn_proto_negotiated() or DEFAULT
-        APPLICATIONS[chosen](self._site_of(certificate), stream)
+        conversation = APPLICATIONS[chosen](self._site_of(certificate), stream)
+        if conversation is not None:
+            self._conversations.add(conversation)
+
+    def stop(self) -> None:
+        """Let users know that it's over, those who can be told."""
+        for conversation in list(self._conversations):
+            conversation.shut_down()
 
     def _site_of(self, certificate: SiteCertificate) -> Site:
         """Give what is shared by users of one certificate."""

@@ -28,6 +28,7 @@ class TLSVhost:
         """
         self._context = context
         self._watching: LoopingCall | None = None
+        self._sites: TLSSites | None = None
         config = context.config
         self.certificates = CertificateStore(config.certificates, tuple(APPLICATIONS))
         self._names = Names(context.tls_router, self.certificates)
@@ -44,7 +45,7 @@ class TLSVhost:
         clock = self._context.reactor
         age = self._context.config.vhost_https_hsts_max_age_seconds
         secure = evolve(site, gate=None, hsts=b"max-age=%d" % age if age else b"")
-        sites = TLSSites(secure, self._names.ends_here, clock)
+        self._sites = sites = TLSSites(secure, self._names.ends_here, clock)
         return TLSEntrance(
             self._names, self.certificates, sites.terminate, tuple(APPLICATIONS), clock
         )
@@ -54,7 +55,9 @@ class TLSVhost:
         self._watching = self.certificates.watch(self._context.reactor)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Watch no more, and say farewell."""
+        if self._sites is not None:
+            self._sites.stop()
         if self._watching is not None:
             self._watching.stop()
             self._watching = None

@@ -51,6 +51,12 @@ class HTTPProxyTests(SynchronousTestCase):
         self.build(vhost_http_port=80)
         self.assertEqual(self.open(custom_domains=("a.example.com",)), "a.example.com")
 
+    def test_an_entrance_without_a_port(self) -> None:
+        """A program that has a `tunnelsvc.web.VhostResource` knows its own address."""
+        self.build(vhost_http_port=0)
+        self.registry.context.takes_http = True
+        self.assertEqual(self.open(custom_domains=("a.example.com",)), "a.example.com")
+
     def test_033_sends_an_empty_location(self) -> None:
         self.assertEqual(
             self.open(custom_domains=("a.example.com",), locations=("",)), "a.example.com:8080"

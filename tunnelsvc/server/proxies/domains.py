@@ -67,9 +67,9 @@ def addresses(domains: Sequence[str], port: int) -> str:
 
     Args:
         domains: of the proxy.
-        port: of the server.
+        port: of the server; 0: users come in otherwise, where only the program knows.
     """
-    suffix = "" if port in SCHEME_PORTS else f":{port}"
+    suffix = f":{port}" if port and port not in SCHEME_PORTS else ""
     text = ",".join(f"{domain}{suffix}" for domain in domains)
     if len(text) <= MOST_ADDRESS_CHARACTERS:
         return text

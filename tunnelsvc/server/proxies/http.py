@@ -41,8 +41,7 @@ class HTTPProxy(Proxy):
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
         super().__init__(request, client, context)
-        config = context.config
-        if not (config.vhost_http_port or (config.vhost_https_port and config.certificates)):
+        if not context.takes_http:
             raise ProxyRefused("type [http] not supported when vhost http port is not set")
         self.rules = make_rules(
             host_header_rewrite=request.host_header_rewrite,
@@ -52,7 +51,7 @@ class HTTPProxy(Proxy):
             http_password=request.http_pwd,
         )
         self.backend = BackendPool(self.open_backend, context.reactor, half_closes=client.is_ours)
-        self.domains = domains_of(request, config)
+        self.domains = domains_of(request, context.config)
         self._routes = [
             (domain, location)
             for domain in self.domains
