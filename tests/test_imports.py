@@ -40,6 +40,9 @@ NOT_THE_SERVER: Final = {
 }
 NOT_THE_CLIENT: Final = {
     "tunnelsvc.admin": "the server's dashboard",
+    "tunnelsvc.client.plugins": "no proxy has one",
+    "tunnelsvc.config.plugins": "likewise",
+    "tunnelsvc.gateway": "the server's, and some plugins'",
     "tunnelsvc.metrics": "the server's dashboard",
     "tunnelsvc.server": "of the other program",
 }

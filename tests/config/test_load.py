@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.files import DATA, NO_VARIABLES, STEADY, ConfigTestCase
-from tunnelsvc.config import keys, load_client, load_server
+from tunnelsvc.config import keys, load_client, load_server, plugins
 from tunnelsvc.config.schema import (
     ClientConfig,
     DashboardConfig,
@@ -104,16 +104,19 @@ class ExampleTests(ConfigTestCase):
         path = EXAMPLES / "frpc_full.ini"
         loaded = load_client(str(path), NO_VARIABLES)
         self.assertEqual(loaded.warnings, ())
-        self.assertEqual([proxy.type for proxy in loaded.config.proxies], ["tcp", "http"])
+        with_ports = [proxy for proxy in loaded.config.proxies if proxy.plugin is None]
+        self.assertEqual([proxy.type for proxy in with_ports], ["tcp", "http"])
         self.assertHasAll(path, "common", keys.CLIENT)
-        self.assertHasAll(path, "ssh", keys.PROXIES["tcp"])
-        self.assertHasAll(path, "web", keys.PROXIES["http"])
+        self.assertHasAll(path, "ssh", keys.PROXIES["tcp"], but="plugin")
+        self.assertHasAll(path, "web", keys.PROXIES["http"], but="plugin")
+        for name, kind in plugins.PLUGINS.items():
+            self.assertHasAll(path, name, kind.table)
 
-    def assertHasAll(self, path: Path, section: str, table: keys.Table) -> None:
+    def assertHasAll(self, path: Path, section: str, table: keys.Table, but: str = "") -> None:
         _, _, after = path.read_text().partition(f"[{section}]\n")
         lines = after.partition("\n[")[0].splitlines()
         present = {line.partition("=")[0].strip() for line in lines}
-        self.assertEqual(set(table.keys) - present, set())
+        self.assertEqual(set(table.keys) - present - {but}, set())
         for prefix in table.prefixes:
             self.assertTrue(any(key.startswith(prefix) for key in present), prefix)
 
@@ -467,6 +470,7 @@ class PropertyTests(ConfigTestCase):
         self.assertNotIn(secret, repr(load_client(path, NO_VARIABLES)))
         wrong = (
             f"{secret}\nsk = {secret}\nplugin_passwd = {secret}\nhttp_pwd = {secret}\n"
+            f"group_key = {secret}\n"
             f"header_? = {secret}\nlocal_port = 0\n{{{{ end }}}} = {secret}\n"
         )
         problems = self.client_says(f"{common}{proxy}{wrong}{common}")

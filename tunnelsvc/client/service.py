@@ -14,7 +14,7 @@ from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.client.registration import Registration
 from tunnelsvc.client.spares import Spares
 from tunnelsvc.client.wishes import Wishes
-from tunnelsvc.config.schema import ClientConfig
+from tunnelsvc.config.schema import ClientConfig, ProxyConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.clientside import ClientCore, make_client_control
@@ -67,10 +67,7 @@ class TunnelClient(Service):
         self._wishes = Wishes()
         self._spares: Spares | None = None
         key = derive_key(config.token)
-        self._proxies = {
-            proxy.name: StreamProxy(proxy, reactor, key, self._connections)
-            for proxy in config.proxies
-        }
+        self._proxies = {proxy.name: self._proxy(proxy, key) for proxy in config.proxies}
         random = random or Random()  # noqa: S311 - jitter, no secret
         auth = TokenAuth(
             token=config.token,
@@ -82,6 +79,15 @@ class TunnelClient(Service):
         self._control = make_client_control(
             ClientCore(connector(reactor, config, self._connections), terms, Backoff(random), self)
         )
+
+    def _proxy(self, proxy: ProxyConfig, key: bytes) -> StreamProxy:
+        made = StreamProxy(proxy, self._reactor, key, self._connections)
+        if proxy.plugin is not None:
+            # Most clients have none, and each costs memory.
+            from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415
+
+            made.plugin = make_plugin(Place(proxy, self._reactor, self._connections))
+        return made
 
     @property
     def proxy_addresses(self) -> Mapping[str, str]:

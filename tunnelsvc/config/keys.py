@@ -18,6 +18,9 @@ MAX_LOG_DAYS: Final = 36500
 # What is behind a failed value when somebody put a comment after it.
 _INLINE_COMMENTS: Final = (" #", " ;", "\t#", "\t;")
 
+PLUGIN_PARAMETERS: Final = "plugin_"
+"""How keys begin that are a plugin's; `tunnelsvc.config.plugins` has them."""
+
 Fields = dict[str, Any]
 """Values by field; only of those that the file sets."""
 
@@ -162,6 +165,7 @@ _CLIENT: Final = {
 
 _PROXY: Final = {
     "type": Key("type"),
+    "plugin": Key("plugin"),
     "local_ip": Key("local_ip", values.host),
     "local_port": Key("local_port", values.port),
     "use_encryption": Key("use_encryption", values.boolean),

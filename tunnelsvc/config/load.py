@@ -208,9 +208,35 @@ def _proxy(section: Section, report: Report) -> ProxyConfig | None:
         what = "is not supported yet" if not_yet else "not a type of proxy"
         report.problem(f"{what} ({known})", section.find("type"))
         return None
-    fields = keys.PROXIES[kind].read(section, report)
-    if not {"local_port", "plugin"} & section.entries.keys():
-        report.problem("local_port is missing: where the local service listens", section)
-    if "local_port" not in fields:
+    fields = keys.PROXIES[kind].read(_without_plugin_parameters(section), report)
+    if not _served(section, kind, fields, report):
         return None
     return _PROXY_CLASSES[kind](name=section.name, **{**fields, "type": kind})
+
+
+def _without_plugin_parameters(section: Section) -> Section:
+    own = {
+        key: entry
+        for key, entry in section.entries.items()
+        if not key.startswith(keys.PLUGIN_PARAMETERS)
+    }
+    return Section(section.name, section.line, own)
+
+
+def _served(section: Section, kind: str, fields: keys.Fields, report: Report) -> bool:
+    """Complete the fields by who serves the users; False if there is nobody."""
+    if fields.pop("plugin", ""):
+        from tunnelsvc.config import plugins  # noqa: PLC0415 - who has no plugin needs none of it
+
+        for key in ("local_ip", "local_port"):
+            if fields.pop(key, None) is not None:
+                report.warn("ignored: the plugin serves the users", section.find(key))
+        fields["plugin"] = plugins.read(section, kind, report)
+        return fields["plugin"] is not None
+    for key, entry in section.entries.items():
+        if key.startswith(keys.PLUGIN_PARAMETERS):
+            report.warn("ignored without plugin = NAME", entry)
+    if "local_port" not in section.entries:
+        what = "local_port is missing: where the local service listens"
+        report.problem(what, section)
+    return "local_port" in fields

@@ -62,7 +62,6 @@ PROXY: Final[NotYet] = {
     "multiplexer": _OFF,
     "group": _OFF,
     "group_key": _OFF,
-    "plugin*": _OFF,
     "health_check_*": _OFF,
     "bandwidth_limit": _OFF,
     "bandwidth_limit_mode": _off_or("client"),
@@ -71,6 +70,8 @@ PROXY: Final[NotYet] = {
 }
 
 PROXY_TYPES: Final = ("udp", "https", "tcpmux", "stcp", "xtcp", "sudp")
+
+PLUGINS: Final = ("http_proxy", "socks5", "static_file", "virtual_net")
 
 SERVER_SECTIONS: Final = "plugin."
 """How the names of the server's webhooks begin."""

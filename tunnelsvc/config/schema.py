@@ -2,7 +2,7 @@
 """The values that a configuration file is turned into. Frozen; secrets are masked in ``repr``."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import field, frozen
 
@@ -115,13 +115,26 @@ class ServerConfig:
 
 
 @frozen(kw_only=True)
+class PluginConfig:
+    """What every plugin has; see `tunnelsvc.config.plugins`."""
+
+    name: ClassVar[str]
+    """As ``plugin`` has it."""
+    types: ClassVar[tuple[str, ...]]
+    """Types of proxies whose users it can serve."""
+
+
+@frozen(kw_only=True)
 class ProxyConfig:
     """What every proxy has. `name` is as in the file, without the user."""
 
     name: str
     type: str
     local_ip: str = "127.0.0.1"
-    local_port: int
+    local_port: int = 0
+    """0: there is a plugin."""
+    plugin: PluginConfig | None = None
+    """Serves the users, instead of what listens on `local_port`."""
     use_encryption: bool = False
     use_compression: bool = False
     metas: Mapping[str, str] = secrets()

@@ -4,7 +4,9 @@
 One handler for every type whose user connections are byte streams (tcp, http).
 """
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define
 from twisted.logger import Logger
@@ -20,12 +22,15 @@ from tunnelsvc.logs import LeanLogger
 from tunnelsvc.relay import Closed, Stages, codecs, dress, join
 from tunnelsvc.wire.messages import StartWorkConn
 
+if TYPE_CHECKING:
+    from tunnelsvc.client.plugins import Plugin
+
 _log = LeanLogger("proxy")
 
 
 @define(eq=False)
 class StreamProxy:
-    """Connects work connections to one local service."""
+    """Connects work connections to one local service, or to the plugin that is there instead."""
 
     config: ProxyConfig
     reactor: DialReactor
@@ -33,15 +38,27 @@ class StreamProxy:
     """Of the cipher, derived from the token."""
     connections: Connections
     """Takes note of each connection to the service."""
+    plugin: Plugin | None = None
     log: ClassVar[Logger] = Logger(namespace="proxy")
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
         """Carry one user connection from StartWorkConn to account; design notes number the hops."""
         bare, unread = work.detach()
+        ours = session.server_is_ours
         try:
             stream, unread = dress(bare, unread, self._codecs())  # 6
-            local = await dial_local(self.reactor, self.config)  # 7
-            self.connections.add(local)
+            if self.plugin is not None:
+                closed = await self.plugin.serve(stream, unread, start, far_half_closes=ours)
+            else:
+                local = await dial_local(self.reactor, self.config)  # 7
+                self.connections.add(local)
+                closed = await join(  # 8
+                    local,
+                    stream,
+                    far_unread=unread,
+                    clock=self.reactor,
+                    far_half_closes=ours,
+                )
         except (LocalServiceUnavailable, RemoteProtocolError) as why:
             self.log.warn("[{proxy}] {why}", proxy=self.config.name, why=why)
             bare.abortConnection()
@@ -49,14 +66,8 @@ class StreamProxy:
         except BaseException:
             bare.abortConnection()
             raise
-        closed = await join(  # 8
-            local,
-            stream,
-            far_unread=unread,
-            clock=self.reactor,
-            far_half_closes=session.server_is_ours,
-        )
-        self.account(start, closed)  # 9
+        if closed is not None:
+            self.account(start, closed)  # 9
 
     def _codecs(self) -> Stages:
         config = self.config
@@ -64,13 +75,18 @@ class StreamProxy:
             self.key, encryption=config.use_encryption, compression=config.use_compression
         )
 
+    @property
+    def _near(self) -> str:
+        plugin = self.config.plugin
+        return f"plugin {plugin.name}" if plugin is not None else "the local service"
+
     def account(self, start: StartWorkConn, closed: Closed) -> None:
         """Hop 9: one line per connection; near is the local service here."""
         _log.info(
             "[{proxy}] user {user}: {reason}, {up} bytes in, {down} bytes out, {seconds:.1f} s",
             proxy=self.config.name,
             user=f"{start.src_addr}:{start.src_port}" if start.src_addr else "(not told)",
-            reason=closed.because(near="the local service", far="the server"),
+            reason=closed.because(near=self._near, far="the server"),
             up=closed.down_bytes,
             down=closed.up_bytes,
             seconds=closed.seconds,

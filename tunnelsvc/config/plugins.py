@@ -1,0 +1,103 @@
+# -*- test-case-name: tests.config.test_plugins -*-
+"""``plugin = NAME`` and its ``plugin_*``: what serves a proxy's users instead of a local port.
+
+A new plugin is a class here, with a field for each parameter, and a line in `PLUGINS`. Only files
+that name a plugin need this module.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from attrs import NOTHING, fields, frozen
+
+from tunnelsvc.config import keys, notyet, values
+from tunnelsvc.config.report import Report, Section, nearest
+from tunnelsvc.config.schema import PluginConfig
+
+ANY_STREAM: Final = ("tcp", "http", "https")
+"""Types of proxies whose users are byte streams, whatever is in them."""
+
+
+@frozen(kw_only=True)
+class UnixDomainSocketConfig(PluginConfig):
+    """``plugin = unix_domain_socket``: the local service listens on a socket in the file system."""
+
+    name: ClassVar[str] = "unix_domain_socket"
+    types: ClassVar[tuple[str, ...]] = ANY_STREAM
+    unix_path: str
+
+
+@frozen
+class _Kind:
+    """How one plugin is read.
+
+    Attributes:
+        config: what it becomes.
+        table: its parameters, with ``plugin_``.
+    """
+
+    config: type[PluginConfig]
+    table: keys.Table
+
+    def missing(self, given: Mapping[str, Any]) -> list[str]:
+        """Give the parameters that have no default and aren't among the given fields."""
+        needed = {each.name for each in fields(self.config) if each.default is NOTHING}
+        return [name for name, key in self.table.keys.items() if key.field in needed - given.keys()]
+
+
+_KINDS: Final = (
+    _Kind(
+        UnixDomainSocketConfig,
+        keys.Table({"plugin_unix_path": keys.Key("unix_path", values.some_text)}),
+    ),
+)
+PLUGINS: Final[Mapping[str, _Kind]] = {kind.config.name: kind for kind in _KINDS}
+"""By name."""
+
+
+def read(section: Section, proxy_type: str, report: Report) -> PluginConfig | None:
+    """Read the plugin of a proxy.
+
+    Args:
+        section: the proxy's, with a ``plugin``.
+        proxy_type: which must be one that the plugin can serve.
+        report: gets what is wrong.
+
+    Returns:
+        None if there is a problem.
+    """
+    entry = section.entries["plugin"]
+    kind = PLUGINS.get(entry.value)
+    if kind is None:
+        report.problem(_unknown(entry.value), entry)
+        return None
+    if proxy_type not in kind.config.types:
+        usable = " or ".join(kind.config.types)
+        report.problem(f"can't serve a proxy of type {proxy_type}; only {usable}", entry)
+    parameters = _parameters(section, kind, report)
+    given = kind.table.read(parameters, report)
+    missing = [key for key in kind.missing(given) if key not in section.entries]
+    if missing:
+        report.problem(f"needs {' and '.join(missing)} as well", entry)
+    return None if kind.missing(given) else kind.config(**given)
+
+
+def _unknown(name: str) -> str:
+    known = f"one of {', '.join(PLUGINS)}"
+    if name in notyet.PLUGINS:
+        return f"is not supported yet ({known})"
+    meant = nearest(name, PLUGINS)
+    return f"not a plugin; did you mean {meant}?" if meant else f"not a plugin ({known})"
+
+
+def _parameters(section: Section, kind: _Kind, report: Report) -> Section:
+    """Give those that the plugin has; of any other, nobody would notice that it does nothing."""
+    own: dict[str, Any] = {}
+    for key, entry in section.entries.items():
+        if key in kind.table.keys or key.startswith(tuple(kind.table.prefixes)):
+            own[key] = entry
+        elif key.startswith(keys.PLUGIN_PARAMETERS):
+            meant = nearest(key, kind.table.keys) or ", ".join(kind.table.keys)
+            what = f"not a parameter of {kind.config.name}; did you mean {meant}?"
+            report.problem(what, entry)
+    return Section(section.name, section.line, own)
