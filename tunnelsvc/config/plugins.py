@@ -12,10 +12,13 @@ from attrs import NOTHING, fields, frozen
 
 from tunnelsvc.config import keys, notyet, values
 from tunnelsvc.config.report import Report, Section, nearest
-from tunnelsvc.config.schema import PluginConfig
+from tunnelsvc.config.schema import PluginConfig, secret
 
 ANY_STREAM: Final = ("tcp", "http", "https")
 """Types of proxies whose users are byte streams, whatever is in them."""
+
+# RFC 1929 section 2: a length is one byte.
+_MAX_SOCKS_BYTES: Final = 255
 
 
 @frozen(kw_only=True)
@@ -25,6 +28,23 @@ class UnixDomainSocketConfig(PluginConfig):
     name: ClassVar[str] = "unix_domain_socket"
     types: ClassVar[tuple[str, ...]] = ANY_STREAM
     unix_path: str
+
+
+@frozen(kw_only=True)
+class Socks5Config(PluginConfig):
+    """``plugin = socks5``: users reach whatever this machine reaches, by SOCKS 5."""
+
+    name: ClassVar[str] = "socks5"
+    types: ClassVar[tuple[str, ...]] = ("tcp",)
+    user: str = ""
+    """With an empty password too: everybody may."""
+    password: str = secret()
+
+
+def _socks_credential(value: str) -> str:
+    if len(value.encode()) > _MAX_SOCKS_BYTES:
+        raise values.BadValueError(f"longer than the {_MAX_SOCKS_BYTES} bytes that SOCKS 5 allows")
+    return value
 
 
 @frozen
@@ -49,6 +69,15 @@ _KINDS: Final = (
     _Kind(
         UnixDomainSocketConfig,
         keys.Table({"plugin_unix_path": keys.Key("unix_path", values.some_text)}),
+    ),
+    _Kind(
+        Socks5Config,
+        keys.Table(
+            {
+                "plugin_user": keys.Key("user", _socks_credential),
+                "plugin_passwd": keys.Key("password", _socks_credential),
+            }
+        ),
     ),
 )
 PLUGINS: Final[Mapping[str, _Kind]] = {kind.config.name: kind for kind in _KINDS}
