@@ -41,10 +41,38 @@ class Socks5Config(PluginConfig):
     password: str = secret()
 
 
+@frozen(kw_only=True)
+class StaticFileConfig(PluginConfig):
+    """``plugin = static_file``: users read the files below a directory."""
+
+    name: ClassVar[str] = "static_file"
+    types: ClassVar[tuple[str, ...]] = ("tcp", "http")
+    local_path: str
+    strip_prefix: str = ""
+    """Path of URLs below which the files are; without slashes around it."""
+    http_user: str = ""
+    """With an empty password too: everybody may."""
+    http_password: str = secret()
+
+
 def _socks_credential(value: str) -> str:
     if len(value.encode()) > _MAX_SOCKS_BYTES:
         raise values.BadValueError(f"longer than the {_MAX_SOCKS_BYTES} bytes that SOCKS 5 allows")
     return value
+
+
+def _prefix(value: str) -> str:
+    """Take a path of URLs; a slash at either end, or none, are the same."""
+    stripped = value.strip("/")
+    if stripped and {"", ".", ".."}.intersection(stripped.split("/")):
+        raise values.BadValueError("not a path such as a/b, without empty parts, . and ..")
+    return stripped
+
+
+_HTTP_USER: Final = {
+    "plugin_http_user": keys.Key("http_user", values.user_name),
+    "plugin_http_passwd": keys.Key("http_password"),
+}
 
 
 @frozen
@@ -76,6 +104,16 @@ _KINDS: Final = (
             {
                 "plugin_user": keys.Key("user", _socks_credential),
                 "plugin_passwd": keys.Key("password", _socks_credential),
+            }
+        ),
+    ),
+    _Kind(
+        StaticFileConfig,
+        keys.Table(
+            {
+                "plugin_local_path": keys.Key("local_path", values.some_text),
+                "plugin_strip_prefix": keys.Key("strip_prefix", _prefix),
+                **_HTTP_USER,
             }
         ),
     ),

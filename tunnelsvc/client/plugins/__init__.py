@@ -21,6 +21,7 @@ from tunnelsvc.wire.messages import StartWorkConn
 _HERE: Final = "tunnelsvc.client.plugins"
 _PLUGINS: Final[Mapping[str, str]] = {
     "socks5": f"{_HERE}.socks5.Socks5Plugin",
+    "static_file": f"{_HERE}.staticfile.StaticFilePlugin",
     "unix_domain_socket": f"{_HERE}.unixsocket.UnixDomainSocket",
 }
 """By ``plugin``: the class, which is called with a `Place`."""
