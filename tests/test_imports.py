@@ -115,6 +115,15 @@ class ImportTests(SynchronousTestCase):
             self.modules("server", SERVER_FILE.format(port=free_port())), NOBODY | NOT_THE_SERVER
         )
 
+    def test_plugin(self) -> None:
+        """One that needs neither HTTP nor TLS brings neither."""
+        plugin = "plugin = unix_domain_socket\nplugin_unix_path = app.sock\n"
+        content = CLIENT_FILE.format(tls="false").replace("local_port = 80\n", plugin)
+        names = self.modules("client", content)
+        self.assertIn("tunnelsvc.client.plugins.unixsocket", names)
+        unwanted = {"OpenSSL": "no TLS", "tunnelsvc.gateway": "no HTTP"}
+        self.check(names, NOBODY | unwanted)
+
     def test_client(self) -> None:
         for tls in ("true", "false"):
             names = self.modules("client", CLIENT_FILE.format(tls=tls))

@@ -1,5 +1,6 @@
 """Tests of `tunnelsvc.config.load`: whole files."""
 
+import re
 from pathlib import Path
 
 from hypothesis import given
@@ -111,6 +112,16 @@ class ExampleTests(ConfigTestCase):
         self.assertHasAll(path, "web", keys.PROXIES["http"], but="plugin")
         for name, kind in plugins.PLUGINS.items():
             self.assertHasAll(path, name, kind.table)
+
+    def test_plugins(self) -> None:
+        """What the documentation shows can be loaded."""
+        text = (EXAMPLES.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
+        shown = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
+        self.assertGreater(len(shown), 3)
+        for section in shown:
+            if "type = https" in section and "https" not in keys.PROXIES:
+                continue
+            self.assertEqual(self.client_says(f"[common]\ntoken = x\n{section}"), (), section)
 
     def assertHasAll(self, path: Path, section: str, table: keys.Table, but: str = "") -> None:
         _, _, after = path.read_text().partition(f"[{section}]\n")

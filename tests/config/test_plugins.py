@@ -1,12 +1,24 @@
 """Tests of `tunnelsvc.config.plugins`."""
 
+from typing import Any
+
 from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.config.files import STEADY, ConfigTestCase
 from tunnelsvc.config import keys
-from tunnelsvc.config.plugins import PLUGINS, UnixDomainSocketConfig
+from tunnelsvc.config.plugins import (
+    PLUGINS,
+    GatewayConfig,
+    HTTPSToHTTPConfig,
+    HTTPSToHTTPSConfig,
+    HTTPToHTTPConfig,
+    HTTPToHTTPSConfig,
+    Socks5Config,
+    StaticFileConfig,
+    UnixDomainSocketConfig,
+)
 from tunnelsvc.config.schema import PluginConfig
 
 UNIX = "plugin = unix_domain_socket\nplugin_unix_path = /run/app.sock\n"
@@ -70,10 +82,12 @@ class ReadTests(PluginTestCase):
 
     def test_parameter_of_another(self) -> None:
         """A parameter that does nothing is one that somebody relies on."""
-        what = "not a parameter of unix_domain_socket; did you mean plugin_unix_path?"
-        for key in "plugin_unix_pth", "plugin_local_addr":
-            self.assertSays(f"{UNIX}{key} = a\n", f"5: [x] {key} = a: {what}")
-        problem = f"5: [x] plugin_http_passwd = ***: {what}"
+        what = "not a parameter of unix_domain_socket"
+        meant = "; did you mean plugin_unix_path?"
+        self.assertSays(
+            f"{UNIX}plugin_unix_pth = a\n", f"5: [x] plugin_unix_pth = a: {what}{meant}"
+        )
+        problem = f"5: [x] plugin_http_passwd = ***: {what} (plugin_unix_path)"
         self.assertSays(f"{UNIX}plugin_http_passwd = s3cret\n", problem)
 
     def test_parameter_of_none(self) -> None:
@@ -104,6 +118,130 @@ class ReadTests(PluginTestCase):
         text = "".join(f"{key} = {value}\n" for key, value in entries)
         content = f"[common]\n[x]\ntype = tcp\nplugin = {name}\n{text}"
         self.client_says(content.encode(errors="replace"))
+
+
+class GatewayTests(PluginTestCase):
+    """https2http and its kin."""
+
+    def test_all_of_it(self) -> None:
+        text = (
+            "plugin_local_addr = 127.0.0.1:8080\nplugin_host_header_rewrite = localhost\n"
+            "plugin_header_X-From-Where = frp\nplugin_header_Authorization = s3cret\n"
+        )
+        certificate = "plugin_crt_path = a.crt\nplugin_key_path = a.key\n"
+        values: dict[str, Any] = {
+            "local_addr": ("127.0.0.1", 8080),
+            "host_header_rewrite": "localhost",
+            "headers": {"X-From-Where": "frp", "Authorization": "s3cret"},
+        }
+        for kind in HTTPToHTTPConfig, HTTPToHTTPSConfig:
+            config = self.plugin(f"plugin = {kind.name}\n{text}")
+            self.assertEqual(config, kind(**values))
+            self.assertNotIn("s3cret", repr(config))
+        for secured in HTTPSToHTTPConfig, HTTPSToHTTPSConfig:
+            config = self.plugin(f"plugin = {secured.name}\n{text}{certificate}")
+            self.assertEqual(config, secured(**values, crt_path="a.crt", key_path="a.key"))
+
+    def test_default_ports(self) -> None:
+        """As a URL's: frp lets the port out as well."""
+        for name, port in (("https2http", 80), ("https2https", 443), ("http2https", 443)):
+            config = self.plugin(f"plugin = {name}\nplugin_local_addr = ::1\n")
+            assert isinstance(config, GatewayConfig)
+            self.assertEqual(config.local_addr, ("::1", port))
+
+    def test_missing(self) -> None:
+        for name in "http2http", "http2https", "https2http", "https2https", "tls2raw":
+            what = "needs plugin_local_addr as well"
+            self.assertSays(f"plugin = {name}\n", f"3: [x] plugin = {name}: {what}")
+
+    def test_half_a_certificate(self) -> None:
+        start = "plugin = https2http\nplugin_local_addr = a:1\n"
+        what = "needs plugin_key_path as well"
+        self.assertSays(
+            f"{start}plugin_crt_path = a.crt\n", f"5: [x] plugin_crt_path = a.crt: {what}"
+        )
+        what = "needs plugin_crt_path as well"
+        self.assertSays(
+            f"{start}plugin_key_path = a.key\nplugin_crt_path =\n",
+            f"5: [x] plugin_key_path = a.key: {what}",
+        )
+        self.assertSays(f"{start}plugin_crt_path =\nplugin_key_path =\n")
+
+    def test_certificate_of_nobody(self) -> None:
+        """Where no TLS ends a certificate would do nothing."""
+        (problem,) = self.client_says(
+            "[common]\n[x]\nplugin = http2https\nplugin_local_addr = a:1\nplugin_crt_path = a\n"
+        )
+        self.assertIn("plugin_crt_path = a: not a parameter of http2https", problem)
+
+    def test_types(self) -> None:
+        """TLS has to come as users sent it, or not at all."""
+        address = "plugin_local_addr = a:1\n"
+        http = "type = http\nsubdomain = x\n"
+        for name in "https2http", "https2https", "tls2raw":
+            what = "can't serve a proxy of type http; only tcp or https"
+            self.assertSays(f"{http}plugin = {name}\n{address}", f"5: [x] plugin = {name}: {what}")
+        for name in "http2http", "http2https":
+            self.assertSays(f"{http}plugin = {name}\n{address}")
+        for name, kind in PLUGINS.items():
+            if "local_addr" in {each.name for each in fields(kind.config)}:
+                self.assertEqual("https" in kind.config.types, not name.startswith("http2"))
+
+    def test_header_name(self) -> None:
+        (problem,) = self.client_says(
+            "[common]\n[x]\nplugin = http2http\nplugin_local_addr = a:1\nplugin_header_X Y = s\n"
+        )
+        self.assertIn("plugin_header_X Y = ***: what follows header_ is not", problem)
+
+
+class Socks5Tests(PluginTestCase):
+    def test_all(self) -> None:
+        text = "plugin = socks5\nplugin_user = a:b\nplugin_passwd = s3cret\n"
+        plugin = self.plugin(text)
+        self.assertEqual(plugin, Socks5Config(user="a:b", password="s3cret"))
+        self.assertNotIn("s3cret", repr(plugin))
+        self.assertEqual(self.plugin("plugin = socks5\n"), Socks5Config())
+
+    def test_longer_than_the_wire_allows(self) -> None:
+        what = "longer than the 255 bytes that SOCKS 5 allows"
+        for key in "plugin_user", "plugin_passwd":
+            (problem,) = self.client_says(f"[common]\n[x]\nplugin = socks5\n{key} = {'ä' * 128}\n")
+            self.assertIn(what, problem)
+            self.plugin(f"plugin = socks5\n{key} = {'ä' * 127}\n")
+
+    def test_types(self) -> None:
+        """Nobody speaks it through a port for web sites."""
+        what = "can't serve a proxy of type http; only tcp"
+        text = "type = http\nsubdomain = x\nplugin = socks5\n"
+        self.assertSays(text, f"5: [x] plugin = socks5: {what}")
+
+
+class StaticFileTests(PluginTestCase):
+    def test_all(self) -> None:
+        text = (
+            "plugin = static_file\nplugin_local_path = /srv/a\nplugin_strip_prefix = /x/y/\n"
+            "plugin_http_user = alice\nplugin_http_passwd = s3cret\n"
+        )
+        plugin = self.plugin(text)
+        self.assertEqual(
+            plugin,
+            StaticFileConfig(
+                local_path="/srv/a", strip_prefix="x/y", http_user="alice", http_password="s3cret"
+            ),
+        )
+        self.assertNotIn("s3cret", repr(plugin))
+
+    def test_prefixes(self) -> None:
+        text = "plugin = static_file\nplugin_local_path = /srv\nplugin_strip_prefix = "
+        for prefix in "", "/", "//":
+            self.assertEqual(self.plugin(f"{text}{prefix}\n"), StaticFileConfig(local_path="/srv"))
+        for prefix in "a//b", "..", "a/../b", "./a":
+            (problem,) = self.client_says(f"[common]\n[x]\n{text}{prefix}\n")
+            self.assertIn("not a path such as a/b", problem)
+
+    def test_user(self) -> None:
+        text = "plugin = static_file\nplugin_local_path = /srv\nplugin_http_user = a:b\n"
+        self.assertSays(text, '5: [x] plugin_http_user = a:b: can\'t hold a ":"')
 
 
 class TableTests(PluginTestCase):

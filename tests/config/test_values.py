@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import STEADY
-from tunnelsvc.config import keys, values
+from tunnelsvc.config import keys, plugins, values
 from tunnelsvc.config.values import BadValueError, Parser
 
 
@@ -170,6 +170,33 @@ class HostTests(ValueTestCase):
         refused = ("a.b", "*", "a" * 64, "a b", "网")
         self.assertRefused(values.subdomain, "not a single name", refused)
 
+    def test_host_and_port(self) -> None:
+        taken = {
+            "127.0.0.1:8080": ("127.0.0.1", 8080),
+            "app_1.internal:80": ("app_1.internal", 80),
+            "[::1]:443": ("::1", 443),
+        }
+        self.assertTaken(values.host_and_port(), taken)
+        self.assertTaken(values.host_and_port(80), taken)
+        what = "not a host name or IP address with a port"
+        never = (
+            "",
+            ":80",
+            "a:",
+            "a:0",
+            "a:65536",
+            "http://a:1",
+            "a:1/x",
+            "a b:1",
+            "[::1]:x",
+            "::g",
+        )
+        self.assertRefused(values.host_and_port(), what, never)
+        self.assertRefused(values.host_and_port(80), what, never)
+        without = {"localhost": ("localhost", 80), "::1": ("::1", 80), "[::1]": ("::1", 80)}
+        self.assertTaken(values.host_and_port(80), without)
+        self.assertRefused(values.host_and_port(), what, without)
+
     def test_host_header(self) -> None:
         same = ("", "localhost", "Example.com:8080", "[::1]:80", "[::1]", "127.0.0.1")
         self.assertTaken(values.host_header, {host: host for host in same})
@@ -196,7 +223,12 @@ class ListTests(ValueTestCase):
 class EveryParserTests(SynchronousTestCase):
     """All parsers that a table names."""
 
-    tables = (keys.SERVER, keys.CLIENT, *keys.PROXIES.values())
+    tables = (
+        keys.SERVER,
+        keys.CLIENT,
+        *keys.PROXIES.values(),
+        *(kind.table for kind in plugins.PLUGINS.values()),
+    )
     parsers = st.sampled_from([key.parse for table in tables for key in table.keys.values()])
 
     @STEADY

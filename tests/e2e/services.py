@@ -38,9 +38,17 @@ class LocalService:
     def __init__(self, handler: Handler) -> None:
         self.live: set[socket.socket] = set()
         self._handler = handler
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = self._listen()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def _listen(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0), backlog=512)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._listener.getsockname()[1]
+        return port
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -18,7 +18,9 @@ from tunnelsvc.gateway.protocol import (
     LINGER_SECONDS,
     MAX_UNREAD_BYTES,
     STALL_SECONDS,
+    VhostProtocol,
 )
+from tunnelsvc.gateway.rewrite import Origin
 from tunnelsvc.handover import park
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
 
@@ -45,6 +47,18 @@ class ServeTests(VhostCase):
         self.answer()
         self.assertEqual(self.shown(), OK)
         self.assertFalse(self.at_user.finished)
+
+    def test_origin(self) -> None:
+        """Who the user is may be known from elsewhere than the connection."""
+        self.connect()
+        origin = Origin(b"198.51.100.1", b"https")
+        protocol = VhostProtocol(self.factory._site, origin=origin)
+        self.near.unregisterProducer()
+        park(self.near)
+        protocol.take_over(self.near, GET)
+        self.pump()
+        self.assertIn(b"X-Forwarded-For: 198.51.100.1\r\n", self.service.received())
+        self.assertIn(b"X-Forwarded-Proto: https\r\n", self.service.received())
 
     def test_keep_alive(self) -> None:
         """Both connections are used again."""

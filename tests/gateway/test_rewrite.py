@@ -94,6 +94,16 @@ class RequestTests(SynchronousTestCase):
         self.assertIn(b"TE: trailers", lines)
         self.assertIn(b"Connection: TE", lines)
 
+    def test_passed_on(self) -> None:
+        """Behind a gateway of ours, what that one said of the user stays, and nothing comes."""
+        given = [b"X-Forwarded-For: 10.0.0.1", b"X-Real-IP: 10.0.0.1", b"Forwarded: for=a"]
+        head = request(b"Keep-Alive: 5", *given)
+        for rules, kept in (Rules(), given), (make_rules(headers={"Forwarded": "b"}), given[:2]):
+            made = request_for_backend(head, rules, Origin(b"", passed_on=True))
+            lines = made.split(b"\r\n")[:-2]
+            added = [b"%b: %b" % header for header in rules.headers]
+            self.assertEqual(lines, [b"GET /x?y HTTP/1.1", b"Host: a", *kept, *added])
+
     def test_forwarded(self) -> None:
         head = request(
             b"X-Forwarded-For: 10.0.0.1",

@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from tests.link.test_tlsengine import CLIENT, SERVER
 from tests.link.tlspair import BULK, HANDSHAKE_SECONDS, STEADY, PairTestCase, Reader
-from tests.streams import MemoryStream, pair, recorded
+from tests.streams import MemoryStream, Producer, pair, recorded
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import CHUNK_BYTES
 from tunnelsvc.link.tlstransport import LINGER_SECONDS, TLSTransport
@@ -150,6 +150,17 @@ class EstablishedTests(PairTestCase):
         self.client.write(b"first ")
         self.start()
         self.assertEqual(self.server_reader.received, b"first second")
+
+    def test_takes_a_producer(self) -> None:
+        """Who waits for the handshake may produce; whoever did before is unregistered."""
+        producer = Producer()
+
+        def produce(_: object) -> None:
+            self.client.registerProducer(producer, True)
+
+        self.client.when_established().addCallback(produce)
+        self.start()
+        self.assertIs(self.low_client.producer, producer)
 
     def test_peer_resets(self) -> None:
         waiting = self.server.when_established()

@@ -12,10 +12,19 @@ from attrs import NOTHING, fields, frozen
 
 from tunnelsvc.config import keys, notyet, values
 from tunnelsvc.config.report import Report, Section, nearest
-from tunnelsvc.config.schema import PluginConfig, secret
+from tunnelsvc.config.schema import PluginConfig, secret, secrets
 
 ANY_STREAM: Final = ("tcp", "http", "https")
 """Types of proxies whose users are byte streams, whatever is in them."""
+
+OF_TLS: Final = ("tcp", "https")
+"""Types of proxies through which TLS comes as users sent it."""
+
+OF_HTTP: Final = ("tcp", "http")
+"""Types of proxies through which HTTP may come without TLS."""
+
+HTTP_PORT: Final = 80
+HTTPS_PORT: Final = 443
 
 # RFC 1929 section 2: a length is one byte.
 _MAX_SOCKS_BYTES: Final = 255
@@ -28,6 +37,71 @@ class UnixDomainSocketConfig(PluginConfig):
     name: ClassVar[str] = "unix_domain_socket"
     types: ClassVar[tuple[str, ...]] = ANY_STREAM
     unix_path: str
+
+
+@frozen(kw_only=True)
+class GatewayConfig(PluginConfig):
+    """What the plugins have that are a web server before a local one."""
+
+    tls_out: ClassVar[bool] = False
+    """Whether the local service is asked in TLS."""
+    local_addr: tuple[str, int]
+    """Host and port of the local service."""
+    host_header_rewrite: str = ""
+    headers: Mapping[str, str] = secrets()
+
+
+@frozen(kw_only=True)
+class HTTPToHTTPConfig(GatewayConfig):
+    """``plugin = http2http``."""
+
+    name: ClassVar[str] = "http2http"
+    types: ClassVar[tuple[str, ...]] = OF_HTTP
+
+
+@frozen(kw_only=True)
+class HTTPToHTTPSConfig(GatewayConfig):
+    """``plugin = http2https``."""
+
+    name: ClassVar[str] = "http2https"
+    types: ClassVar[tuple[str, ...]] = OF_HTTP
+    tls_out: ClassVar[bool] = True
+
+
+@frozen(kw_only=True)
+class SecuredGatewayConfig(GatewayConfig):
+    """What those have besides in which users' TLS ends."""
+
+    types: ClassVar[tuple[str, ...]] = OF_TLS
+    crt_path: str = ""
+    """The certificate; empty, as `key_path` then is, too: one that nobody signed is made."""
+    key_path: str = ""
+
+
+@frozen(kw_only=True)
+class HTTPSToHTTPConfig(SecuredGatewayConfig):
+    """``plugin = https2http``."""
+
+    name: ClassVar[str] = "https2http"
+
+
+@frozen(kw_only=True)
+class HTTPSToHTTPSConfig(SecuredGatewayConfig):
+    """``plugin = https2https``."""
+
+    name: ClassVar[str] = "https2https"
+    tls_out: ClassVar[bool] = True
+
+
+@frozen(kw_only=True)
+class TLSToRawConfig(PluginConfig):
+    """``plugin = tls2raw``: users' TLS ends here, whatever is in it."""
+
+    name: ClassVar[str] = "tls2raw"
+    types: ClassVar[tuple[str, ...]] = OF_TLS
+    local_addr: tuple[str, int]
+    crt_path: str = ""
+    key_path: str = ""
 
 
 @frozen(kw_only=True)
@@ -55,6 +129,26 @@ class StaticFileConfig(PluginConfig):
     http_password: str = secret()
 
 
+@frozen
+class _Kind:
+    """How one plugin is read.
+
+    Attributes:
+        config: what it becomes.
+        table: its parameters, with ``plugin_``.
+        together: of these, all are given or none.
+    """
+
+    config: type[PluginConfig]
+    table: keys.Table
+    together: tuple[str, ...] = ()
+
+    def missing(self, given: Mapping[str, Any]) -> list[str]:
+        """Give the parameters that have no default and aren't among the given fields."""
+        needed = {each.name for each in fields(self.config) if each.default is NOTHING}
+        return [name for name, key in self.table.keys.items() if key.field in needed - given.keys()]
+
+
 def _socks_credential(value: str) -> str:
     if len(value.encode()) > _MAX_SOCKS_BYTES:
         raise values.BadValueError(f"longer than the {_MAX_SOCKS_BYTES} bytes that SOCKS 5 allows")
@@ -73,50 +167,50 @@ _HTTP_USER: Final = {
     "plugin_http_user": keys.Key("http_user", values.user_name),
     "plugin_http_passwd": keys.Key("http_password"),
 }
+_STATIC_FILE: Final = keys.Table(
+    {
+        "plugin_local_path": keys.Key("local_path", values.some_text),
+        "plugin_strip_prefix": keys.Key("strip_prefix", _prefix),
+        **_HTTP_USER,
+    }
+)
+_SOCKS5: Final = keys.Table(
+    {
+        "plugin_user": keys.Key("user", _socks_credential),
+        "plugin_passwd": keys.Key("password", _socks_credential),
+    }
+)
+_CERTIFICATE: Final = {
+    "plugin_crt_path": keys.Key("crt_path"),
+    "plugin_key_path": keys.Key("key_path"),
+}
+_UNIX: Final = keys.Table({"plugin_unix_path": keys.Key("unix_path", values.some_text)})
+_RAW: Final = keys.Table(
+    {"plugin_local_addr": keys.Key("local_addr", values.host_and_port()), **_CERTIFICATE}
+)
 
 
-@frozen
-class _Kind:
-    """How one plugin is read.
-
-    Attributes:
-        config: what it becomes.
-        table: its parameters, with ``plugin_``.
-    """
-
-    config: type[PluginConfig]
-    table: keys.Table
-
-    def missing(self, given: Mapping[str, Any]) -> list[str]:
-        """Give the parameters that have no default and aren't among the given fields."""
-        needed = {each.name for each in fields(self.config) if each.default is NOTHING}
-        return [name for name, key in self.table.keys.items() if key.field in needed - given.keys()]
+def _gateway(config: type[GatewayConfig]) -> _Kind:
+    default_port = HTTPS_PORT if config.tls_out else HTTP_PORT
+    certificate = _CERTIFICATE if issubclass(config, SecuredGatewayConfig) else {}
+    parameters = {
+        "plugin_local_addr": keys.Key("local_addr", values.host_and_port(default_port)),
+        "plugin_host_header_rewrite": keys.Key("host_header_rewrite", values.host_header),
+        **certificate,
+    }
+    headers = {"plugin_header_": keys.Prefix("headers", values.header_name)}
+    return _Kind(config, keys.Table(parameters, headers), together=tuple(certificate))
 
 
 _KINDS: Final = (
-    _Kind(
-        UnixDomainSocketConfig,
-        keys.Table({"plugin_unix_path": keys.Key("unix_path", values.some_text)}),
-    ),
-    _Kind(
-        Socks5Config,
-        keys.Table(
-            {
-                "plugin_user": keys.Key("user", _socks_credential),
-                "plugin_passwd": keys.Key("password", _socks_credential),
-            }
-        ),
-    ),
-    _Kind(
-        StaticFileConfig,
-        keys.Table(
-            {
-                "plugin_local_path": keys.Key("local_path", values.some_text),
-                "plugin_strip_prefix": keys.Key("strip_prefix", _prefix),
-                **_HTTP_USER,
-            }
-        ),
-    ),
+    _gateway(HTTPToHTTPConfig),
+    _gateway(HTTPToHTTPSConfig),
+    _gateway(HTTPSToHTTPConfig),
+    _gateway(HTTPSToHTTPSConfig),
+    _Kind(Socks5Config, _SOCKS5),
+    _Kind(StaticFileConfig, _STATIC_FILE),
+    _Kind(TLSToRawConfig, _RAW, together=tuple(_CERTIFICATE)),
+    _Kind(UnixDomainSocketConfig, _UNIX),
 )
 PLUGINS: Final[Mapping[str, _Kind]] = {kind.config.name: kind for kind in _KINDS}
 """By name."""
@@ -146,7 +240,15 @@ def read(section: Section, proxy_type: str, report: Report) -> PluginConfig | No
     missing = [key for key in kind.missing(given) if key not in section.entries]
     if missing:
         report.problem(f"needs {' and '.join(missing)} as well", entry)
+    _check_together(section, kind, report)
     return None if kind.missing(given) else kind.config(**given)
+
+
+def _check_together(section: Section, kind: _Kind, report: Report) -> None:
+    given = [key for key in kind.together if key in section.entries and section.entries[key].value]
+    absent = [key for key in kind.together if key not in given]
+    if given and absent:
+        report.problem(f"needs {' and '.join(absent)} as well", section.entries[given[0]])
 
 
 def _unknown(name: str) -> str:
@@ -164,7 +266,7 @@ def _parameters(section: Section, kind: _Kind, report: Report) -> Section:
         if key in kind.table.keys or key.startswith(tuple(kind.table.prefixes)):
             own[key] = entry
         elif key.startswith(keys.PLUGIN_PARAMETERS):
-            meant = nearest(key, kind.table.keys) or ", ".join(kind.table.keys)
-            what = f"not a parameter of {kind.config.name}; did you mean {meant}?"
-            report.problem(what, entry)
+            meant = nearest(key, kind.table.keys)
+            hint = f"; did you mean {meant}?" if meant else f" ({', '.join(kind.table.keys)})"
+            report.problem(f"not a parameter of {kind.config.name}{hint}", entry)
     return Section(section.name, section.line, own)

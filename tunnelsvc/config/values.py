@@ -222,6 +222,27 @@ def header_name(value: str) -> str:
     return value
 
 
+def host_and_port(default: int = 0) -> Callable[[str], tuple[str, int]]:
+    """Make a parser of a host with a port; an IPv6 address in brackets.
+
+    Args:
+        default: the port if there is none in the text; 0: there must be one.
+    """
+
+    def parse(value: str) -> tuple[str, int]:
+        name, colon, number = value.rpartition(":")
+        has_port = bool(colon) and not value.endswith("]") and not _is_address(value)
+        try:
+            if default and not has_port:
+                return host(value), default
+            return host(name), port(number)
+        except BadValueError:
+            what = "not a host name or IP address with a port, such as 127.0.0.1:8080"
+            raise BadValueError(what) from None
+
+    return parse
+
+
 def port_ranges(value: str) -> tuple[range, ...]:
     """Take port numbers and ranges of them, such as ``2000-3000,3001``."""
     return tuple(_port_range(item) for item in items(value))

@@ -28,7 +28,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.errors import WorkConnectionUnavailable
+from tunnelsvc.errors import LocalServiceUnavailable, WorkConnectionUnavailable
 from tunnelsvc.gateway.body import Body, EndlessBody, body_of
 from tunnelsvc.gateway.rewrite import (
     agrees_to_upgrade,
@@ -112,6 +112,9 @@ class Exchange:
             stream = await pool.fresh(self._user.stream.getPeer())
         except WorkConnectionUnavailable:
             self._fail(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
+        except LocalServiceUnavailable:
+            self._fail(HTTPStatus.BAD_GATEWAY)
             return
         if self._over:
             pool.keep(stream)

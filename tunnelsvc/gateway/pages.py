@@ -20,6 +20,7 @@ _TEXTS: Final = {
         "The page you requested was not found. Maybe the site is not connected at the moment."
     ),
     HTTPStatus.REQUEST_TIMEOUT: "The request didn't arrive in time.",
+    HTTPStatus.MISDIRECTED_REQUEST: "This site has to be asked on a connection of its own.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers of the request are too long.",
     HTTPStatus.NOT_IMPLEMENTED: "This server doesn't serve requests of this kind.",
     HTTPStatus.BAD_GATEWAY: (

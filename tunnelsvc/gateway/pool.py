@@ -30,7 +30,7 @@ CLOSE_SECONDS: Final = 10.0
 Opener = Callable[[IAddress], Awaitable[Stream]]
 """Opens a work connection for a user's address, paused, ready for plain bytes.
 
-Raises `WorkConnectionUnavailable`."""
+Raises `WorkConnectionUnavailable`, or `LocalServiceUnavailable` where it knows."""
 
 
 class BackendPool:

@@ -50,8 +50,15 @@ class VhostProtocol(Protocol):
     stream: Stream
     origin: Origin
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, origin: Origin | None = None) -> None:
+        """Begin.
+
+        Args:
+            site: what all connections share.
+            origin: who the user is; None: the connection tells.
+        """
         self._site = site
+        self._origin = origin
         self._reader = HeadReader()
         self._unread = b""
         self._exchange: Exchange | None = None
@@ -79,10 +86,13 @@ class VhostProtocol(Protocol):
 
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
-        address = getattr(stream.getPeer(), "host", "")
-        self.origin = Origin(address.encode(), self._site.scheme)
+        self.origin = self._origin or self._find_origin(stream)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
+
+    def _find_origin(self, stream: Stream) -> Origin:
+        address = getattr(stream.getPeer(), "host", "")
+        return Origin(address.encode(), self._site.scheme)
 
     # Reading.
 

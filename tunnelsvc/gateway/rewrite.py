@@ -43,10 +43,12 @@ class Origin:
     Attributes:
         address: the user's IP address; empty if there is none.
         scheme: ``http`` or ``https``, as the user sees it.
+        passed_on: whether a gateway of ours before us has made those headers; they stay.
     """
 
     address: bytes
     scheme: bytes = b"http"
+    passed_on: bool = False
 
 
 def wanted_upgrade(head: RequestHead) -> bytes:
@@ -87,6 +89,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     """
     chunked = head.length is Length.CHUNKED
     dropped = _and_named(head, _IN_REQUESTS if chunked else _IN_REQUESTS_WITHOUT_CHUNKS)
+    if origin.passed_on:
+        dropped -= _FORWARDED
     if rules.names:
         dropped |= rules.names
     host = rules.host or head.host
@@ -97,7 +101,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
         if lowered not in dropped
     ]
     headers += _for_next(head)
-    headers += _forwarded(head, rules, origin)
+    if not origin.passed_on:
+        headers += _forwarded(head, rules, origin)
     headers += rules.headers
     return _assemble(b"%b %b HTTP/1.1" % (head.method, head.path), headers)
 

@@ -7,6 +7,7 @@ The files are read once, when a factory is made; a handshake does no input or ou
 import datetime
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,8 +32,11 @@ __all__ = [
     "TLSError",
     "client_context",
     "describe",
+    "load_identity",
+    "names_of",
     "self_signed",
     "server_context",
+    "site_context",
 ]
 
 MAX_FILE_BYTES = MiB
@@ -53,6 +57,9 @@ CIPHERS = (
 )
 """Twisted's: with forward secrecy first, then those that old peers may need. For TLS 1.2; those of
 TLS 1.3 are OpenSSL's choice."""
+
+SITE_CIPHERS = b"ECDH+AESGCM:ECDH+CHACHA20:!aNULL"
+"""For browsers, which all have these: with forward secrecy and authenticated (RFC 9325)."""
 
 _OPTIONS = (
     SSL.OP_NO_COMPRESSION
@@ -115,17 +122,36 @@ def server_context(tls: TLSConfig) -> ConnectionFactory:
     identity = _identity(tls, problems)
     roots = _roots(tls, problems)
     _raise_any(problems)
-    context = _context(identity or self_signed(), roots, None)
-
-    def connection() -> SSL.Connection:
-        made = SSL.Connection(context, None)
-        made.set_accept_state()
-        return made
-
-    return connection
+    return partial(_accepting, _context(identity or self_signed(), roots, None))
 
 
-def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
+def site_context(identity: Identity, protocols: Sequence[bytes]) -> ConnectionFactory:
+    """Make what begins TLS connections of users to web sites.
+
+    Args:
+        identity: what to show to them.
+        protocols: what can be spoken inside, the best first (RFC 7301). Who offers none of them
+            gets none.
+    """
+    context = _context(identity, (), None, SITE_CIPHERS)
+
+    def select(_: SSL.Connection, offered: Sequence[bytes]) -> Any:
+        chosen = (protocol for protocol in protocols if protocol in offered)
+        return next(chosen, SSL.NO_OVERLAPPING_PROTOCOLS)
+
+    context.set_alpn_select_callback(select)
+    return partial(_accepting, context)
+
+
+def _accepting(context: SSL.Context) -> SSL.Connection:
+    made = SSL.Connection(context, None)
+    made.set_accept_state()
+    return made
+
+
+def client_context(
+    tls: TLSConfig, server_addr: str, protocols: Sequence[bytes] = ()
+) -> ConnectionFactory:
     """Make what begins the client's side of TLS connections.
 
     With `trusted_ca_file` the server's certificate and its name are verified. Without, whatever
@@ -135,6 +161,8 @@ def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
         tls: the settings.
         server_addr: name or address of the server, which its certificate must have unless
             `tls.server_name` says otherwise.
+        protocols: what can be spoken inside, the best first (RFC 7301); empty: the server isn't
+            asked.
 
     Raises:
         ConfigError: a file can't be used, or the name can't be verified.
@@ -149,6 +177,8 @@ def client_context(tls: TLSConfig, server_addr: str) -> ConnectionFactory:
         problems.append(f"{key} = {value}: not a host name or address that a certificate can have")
     _raise_any(problems)
     context = _context(identity, roots, name)
+    if protocols:
+        context.set_alpn_protos(list(protocols))
 
     def connection() -> SSL.Connection:
         made = SSL.Connection(context, None)
@@ -192,8 +222,8 @@ def _certificates(key: str, path: str, problems: list[str]) -> tuple[x509.Certif
         return ()
 
 
-def _private_key(path: str, problems: list[str]) -> PrivateKeyTypes | None:
-    data = _read("tls_key_file", path, problems)
+def _private_key(key: str, path: str, problems: list[str]) -> PrivateKeyTypes | None:
+    data = _read(key, path, problems)
     if not data:
         return None
     try:
@@ -202,7 +232,7 @@ def _private_key(path: str, problems: list[str]) -> PrivateKeyTypes | None:
         wrong = "the key is encrypted; store it without a pass phrase"
     except (ValueError, UnsupportedAlgorithm):
         wrong = "not a private key in PEM form (-----BEGIN PRIVATE KEY…)"
-    problems.append(f"tls_key_file = {path}: {wrong}")
+    problems.append(f"{key} = {path}: {wrong}")
     return None
 
 
@@ -216,15 +246,51 @@ def _identity(tls: TLSConfig, problems: list[str]) -> Identity | None:
     if not tls.cert_file:
         problems.append(f"tls_key_file = {tls.key_file}: needs tls_cert_file as well")
         return None
-    certificates = _certificates("tls_cert_file", tls.cert_file, problems)
-    key = _private_key(tls.key_file, problems)
+    return load_identity(tls.cert_file, tls.key_file, problems, "tls_")
+
+
+def load_identity(
+    cert_file: str,
+    key_file: str,
+    problems: list[str],
+    prefix: str,
+    names: tuple[str, str] = ("cert_file", "key_file"),
+) -> Identity | None:
+    """Load certificate and key; None, with a problem noted, if they can't be used.
+
+    Args:
+        cert_file: the certificate, and those that signed it, in PEM form.
+        key_file: its key, likewise.
+        problems: are added to.
+        prefix: in front of `names` where the configuration has the names of the files.
+        names: what it calls the two.
+    """
+    cert_key, key_key = (f"{prefix}{name}" for name in names)
+    certificates = _certificates(cert_key, cert_file, problems)
+    key = _private_key(key_key, key_file, problems)
     if not certificates or key is None:
         return None
     identity = Identity(key, certificates[0], certificates[1:])
-    wrong = _unusable(identity, tls.cert_file)
+    wrong = _unusable(identity, cert_file)
     if wrong:
-        problems.append(f"tls_key_file = {tls.key_file}: {wrong}")
+        problems.append(f"{key_key} = {key_file}: {wrong}")
+        return None
     return identity
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the hosts that a certificate is for: names, wildcards, addresses.
+
+    Those in its common name, where nobody looks any more (RFC 9525 section 2), don't count.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    hosts = names.get_values_for_type(x509.DNSName)
+    addresses = names.get_values_for_type(x509.IPAddress)
+    found = [*(host.lower().rstrip(".") for host in hosts), *map(str, addresses)]
+    return tuple(dict.fromkeys(found))
 
 
 def _unusable(identity: Identity, cert_file: str) -> str:
@@ -247,7 +313,10 @@ def _roots(tls: TLSConfig, problems: list[str]) -> tuple[x509.Certificate, ...]:
 
 
 def _context(
-    identity: Identity | None, roots: Sequence[x509.Certificate], name: PeerName | None
+    identity: Identity | None,
+    roots: Sequence[x509.Certificate],
+    name: PeerName | None,
+    ciphers: bytes = CIPHERS,
 ) -> SSL.Context:
     """Build what all connections of one side share.
 
@@ -257,12 +326,13 @@ def _context(
         identity: what to show to the peer, if anything.
         roots: verify the peer's certificate against these; empty: don't.
         name: verify the name in the peer's certificate as well.
+        ciphers: for TLS 1.2.
     """
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(_OPTIONS)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_cipher_list(CIPHERS)
+    context.set_cipher_list(ciphers)
     # Tickets resume sessions, no cache does. Without an id, clients with certificates can't.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(os.urandom(SESSION_ID_BYTES))

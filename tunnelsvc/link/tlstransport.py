@@ -259,8 +259,8 @@ class TLSTransport:
         elif finish:
             self._finish_writing()
         self._adjust_below()
-        self._answer_waiting(None)
         self._writer.release()
+        self._answer_waiting(None)
 
     def _answer_waiting(self, answer: Failure | None) -> None:
         waiting, self._waiting = self._waiting, []

@@ -13,34 +13,18 @@ from typing import Any
 
 from twisted.internet import error
 from twisted.internet.address import UNIXAddress
-from twisted.internet.interfaces import (
-    IConsumer,
-    IHalfCloseableDescriptor,
-    IPushProducer,
-    IReadWriteDescriptor,
-    ISystemHandle,
-    ITransport,
-)
+from twisted.internet.interfaces import ITCPTransport, ITransport
 from twisted.internet.task import deferLater
-from zope.interface import implementer_only
+from zope.interface import implementedBy, implementer_only
 
 from tunnelsvc.handover import Parked
-from tunnelsvc.interfaces import ISocketStream
 from tunnelsvc.link.tcp import TCPStream
 
 RETRY_SECONDS = 0.05
 """Between two attempts while more wait to be accepted than may."""
 
 
-@implementer_only(
-    ITransport,
-    IConsumer,
-    IPushProducer,
-    IReadWriteDescriptor,
-    IHalfCloseableDescriptor,
-    ISystemHandle,
-    ISocketStream,
-)
+@implementer_only(ITransport, implementedBy(TCPStream) - ITCPTransport)
 class UnixStream(TCPStream):
     """A connection to a socket in the file system; see `tunnelsvc.interfaces.SocketStream`."""
 

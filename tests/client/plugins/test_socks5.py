@@ -5,7 +5,7 @@ import errno
 from twisted.internet import error
 from twisted.internet.defer import Deferred
 
-from tests.client.plugins.support import PluginCase
+from tests.client.plugins.usersupport import ProxyCase
 from tests.streams import recorded
 from tunnelsvc.client.plugins.farewell import LINGER_SECONDS
 from tunnelsvc.client.plugins.reach import REACH_SECONDS
@@ -25,7 +25,7 @@ SUCCEEDED = bytes.fromhex("050000017f0000011b58")  # from 127.0.0.1:7000, as mem
 LOGIN = b"\x05\x01\x02\x01\x05alice\x06s3cret"
 
 
-class Socks5Tests(PluginCase):
+class Socks5Tests(ProxyCase):
     """Users of a client with this plugin."""
 
     def test_a_user_reaches_a_target(self) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.client.plugins.support import PluginCase
+from tests.client.plugins.usersupport import ProxyCase
 from tunnelsvc.config.plugins import StaticFileConfig
 from tunnelsvc.config.schema import TCPProxyConfig
 
@@ -15,7 +15,7 @@ def sharing(path: Path) -> TCPProxyConfig:
     return TCPProxyConfig(name="files", type="tcp", plugin=config)
 
 
-class StaticFileTests(PluginCase):
+class StaticFileTests(ProxyCase):
     """Users of a client with this plugin."""
 
     def test_a_file(self) -> None:

@@ -156,8 +156,7 @@ class WebStreamTests(SiteCase):
         visitor.end.pauseProducing()
         visitor.ask(GET)
         self.clock.advance(STALL_SECONDS)
-        closed = self.assertEnded(visitor, Reason.NEAR_LOST)
-        self.assertEqual(closed.detail, "the user takes nothing")
+        self.assertEnded(visitor, Reason.NEAR_LOST)
 
     def test_who_takes_it_late(self) -> None:
         body = b"x" * 2 * HIGH_WATER_BYTES

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
@@ -28,7 +27,8 @@ from zope.interface import implementer
 from tunnelsvc.client.plugins.farewell import LINGER_SECONDS
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.relay import Closed, Reason
+from tunnelsvc.relay import Closed
+from tunnelsvc.relay.accounted import Accounted
 from tunnelsvc.timing import Limit, limit
 from tunnelsvc.units import MINUTE
 
@@ -109,10 +109,10 @@ class StreamSite(Site):
         Returns:
             Fires with the account, in which near is the site, and never fails.
         """
+        user = Accounted(stream, unread, clock=self._clock, far_half_closes=far_half_closes)
         channel = cast("HTTPChannel", self.buildProtocol(stream.getPeer()))
-        web = WebStream(stream, channel, self._clock, far_half_closes=far_half_closes)
-        web.start(unread)
-        return web.closed
+        WebStream(user, channel, self._clock).start(unread)
+        return user.closed
 
 
 @implementer(ITransport, IConsumer, IPushProducer, IHalfCloseableProtocol)
@@ -120,26 +120,17 @@ class WebStream:
     """To the channel its transport, to the stream its reader.
 
     Attributes:
-        closed: fires when the stream is gone.
         full: the user doesn't take what was written.
     """
 
     disconnecting = False
 
-    def __init__(
-        self, stream: Stream, channel: HTTPChannel, clock: IReactorTime, *, far_half_closes: bool
-    ) -> None:
-        self.closed: Deferred[Closed] = Deferred()
+    def __init__(self, stream: Stream, channel: HTTPChannel, clock: IReactorTime) -> None:
         self._stream = stream
         self._channel = channel
         self._clock = clock
-        self._far_half_closes = far_half_closes
         self.full = False
-        self._started = clock.seconds()
-        self._up_bytes = self._down_bytes = 0
-        self._finished = False
-        self._reason: Reason | None = None
-        self._detail = ""
+        self._finished = self._lost = False
         self._limit: Limit | None = None
 
     def start(self, unread: bytes) -> None:
@@ -155,20 +146,16 @@ class WebStream:
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of requests."""
-        self._down_bytes += len(data)
         if not self.disconnecting:
             self._channel.dataReceived(data)
 
     def readConnectionLost(self) -> None:
         """Take the user's end of file: requests that are complete are still answered."""
         self._finished = True
-        self._because(Reason.FAR_CLOSED)
         if self.disconnecting:
             self._stream.loseConnection()
         elif not self._channel.requests:
             self._channel.loseConnection()
-        elif not self._far_half_closes:
-            self.abortConnection()
 
     def answered(self, *, idle: bool) -> None:
         """Take note of a complete response; see `_Channel`."""
@@ -177,31 +164,20 @@ class WebStream:
 
     def writeConnectionLost(self) -> None:
         """Our last words are on their way; the user may say a few more."""
-        if self.disconnecting:
+        if self.disconnecting and not self._lost:
             self._set_limit(LINGER_SECONDS, self._stop_listening)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Tell the channel, and give the account."""
+        """Tell the channel, and who produces for it."""
+        self.disconnecting = self._lost = True
         self._forget_limit()
-        if not reason.check(ConnectionDone):
-            self._because(Reason.FAR_LOST)
         self._channel.stopProducing()
         self._channel.connectionLost(reason)
-        self.closed.callback(
-            Closed(
-                reason=self._reason or Reason.FAR_CLOSED,
-                up_bytes=self._up_bytes,
-                down_bytes=self._down_bytes,
-                seconds=self._clock.seconds() - self._started,
-                detail=self._detail,
-            )
-        )
 
     # The channel's transport.
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        self._up_bytes += len(data)
         self._stream.write(data)
 
     def writeSequence(self, data: Any) -> None:
@@ -235,7 +211,6 @@ class WebStream:
         if self.disconnecting:
             return
         self.disconnecting = True
-        self._because(Reason.NEAR_CLOSED)
         self._set_limit(STALL_SECONDS, self.abortConnection)
         if self._finished:
             self._stream.loseConnection()
@@ -246,7 +221,6 @@ class WebStream:
     def abortConnection(self) -> None:
         """Reset: what was said isn't complete."""
         self.disconnecting = True
-        self._because(Reason.NEAR_LOST)
         self._stream.abortConnection()
         self._stream.unregisterProducer()
 
@@ -264,21 +238,14 @@ class WebStream:
         """Take note whether the user takes what is written."""
         self.full = full
         if full:
-            self._set_limit(STALL_SECONDS, self._stalled)
+            self._set_limit(STALL_SECONDS, self.abortConnection)
         else:
             self._forget_limit()
-
-    def _stalled(self) -> None:
-        self._detail = "the user takes nothing"
-        self.abortConnection()
 
     def _stop_listening(self) -> None:
         """Let the kernel deliver what it has: a reset would take that along."""
         self._set_limit(STALL_SECONDS, self.abortConnection)
         self._stream.loseConnection()
-
-    def _because(self, reason: Reason) -> None:
-        self._reason = self._reason or reason
 
     def _set_limit(self, seconds: float, call: Callable[[], None]) -> None:
         self._forget_limit()

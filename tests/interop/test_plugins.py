@@ -1,0 +1,118 @@
+# -*- test-case-name: tests.interop.test_plugins -*-
+"""Our client's plugins behind every real frps below ``FRP_BIN_DIR``."""
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.trial.unittest import SkipTest
+
+from tests.e2e.services import (
+    Answer,
+    digest_of,
+    pattern,
+    request,
+    websocket,
+    websocket_echo,
+)
+from tests.e2e.tlsusers import ask, secured, session, upgrade
+from tests.e2e.tunnel import Options, TunnelTestCase
+from tests.link.authority import Authority, write_certificates, write_key
+from tests.programs import FrpBinaries, Peer, free_port
+from tunnelsvc.config import keys
+from tunnelsvc.units import MiB
+
+BINARIES: Final = FrpBinaries.find()
+NAME: Final = "web.test"
+SIZE: Final = 8 * MiB
+
+
+class FrpsTests(TunnelTestCase):
+    """A real frps, our client with a plugin, and a web site."""
+
+    def start(self, server: Peer, plugin: str, options: Options) -> None:
+        """Start all of it."""
+        self.server_peer = server
+        self.https_port = free_port()
+        self.start_server({"vhost_https_port": self.https_port})
+        address = f"127.0.0.1:{self.local_site('site')}"
+        proxy = {"plugin": plugin, "plugin_local_addr": address, **options}
+        self.start_client({"web": proxy})
+
+    def check_tcp(self, server: Peer) -> None:
+        """``https2http`` through a port."""
+        port = free_port()
+        self.start(server, "https2http", {"type": "tcp", "remote_port": port})
+        self.use_https(port)
+
+    def check_https(self, server: Peer) -> None:
+        """``https2http`` through the port of https, with a certificate."""
+        if "https" not in keys.PROXIES:
+            raise SkipTest("our client has no https proxies yet")
+        identity = Authority().issue(NAME)
+        base = str(self.directory / "web")
+        files = {
+            "plugin_crt_path": write_certificates(f"{base}.crt", identity.certificate),
+            "plugin_key_path": write_key(f"{base}.key", identity),
+        }
+        self.start(server, "https2http", {"type": "https", "custom_domains": NAME, **files})
+        self.use_https(self.https_port)
+
+    def check_http(self, server: Peer) -> None:
+        """``http2http`` through the port of http, where frps keeps work connections."""
+        self.start(server, "http2http", {"type": "http", "custom_domains": NAME})
+        for way in "10.1.1.1", "10.1.1.2":
+            headers = {"X-Forwarded-For": way}
+            seen = self.headers_seen(request(self.vhost_port, "/x", host=NAME, headers=headers))
+            self.assertEqual(seen["x-forwarded-for"].split(", ")[-1], "127.0.0.1")
+            self.assertEqual(seen["x-forwarded-for"].count("127.0.0.1"), 1)
+        with websocket(self.vhost_port, NAME) as user:
+            self.assertEqual(websocket_echo(user, b"hello"), b"hello")
+
+    def use_https(self, port: int) -> None:
+        """Ask several times on one connection, then go over to another protocol."""
+        digest = digest_of(pattern(SIZE))
+        with session(port, NAME) as user:
+            seen = self.headers_seen(ask(user, "/x"))
+            self.assertEqual(seen["x-forwarded-proto"], "https")
+            self.assertEqual(seen["x-forwarded-for"], "127.0.0.1")
+            answer = ask(user, f"/bytes/{SIZE}")
+            self.assertEqual(digest_of(iter([answer.body])), digest)
+            answer = ask(user, "/post", method="POST", body=pattern(SIZE))
+            self.assertEqual(answer.json()["sha256"], digest)
+            self.assertEqual(ask(user, "/x", host="other.test").status, 421)
+        with secured(port, NAME) as user:
+            self.assertIn(b"HTTP/1.1 101 ", upgrade(user, NAME))
+            self.assertEqual(websocket_echo(user, b"hello"), b"hello")
+
+    def headers_seen(self, answer: Answer) -> dict[str, str]:
+        """Give the headers that the site got."""
+        seen = answer.json()["headers"]
+        assert isinstance(seen, dict)
+        return seen
+
+
+def _test(server: Peer, check: Callable[[FrpsTests, Peer], None]) -> object:
+    def test(self: FrpsTests) -> None:
+        check(self, server)
+
+    return test
+
+
+def _skip(self: FrpsTests) -> None:
+    raise SkipTest("FRP_BIN_DIR names no directory with real frp programs")
+
+
+def _add_tests() -> None:
+    checks = {
+        "tcp": FrpsTests.check_tcp,
+        "http": FrpsTests.check_http,
+        "https": FrpsTests.check_https,
+    }
+    for peer in BINARIES.servers:
+        for name, check in checks.items():
+            setattr(FrpsTests, f"test_{peer.label}_{name}", _test(peer, check))
+    if not BINARIES.servers:
+        setattr(FrpsTests, "test_none", _skip)  # noqa: B010 - the type has no such attribute
+
+
+_add_tests()
