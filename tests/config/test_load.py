@@ -390,6 +390,7 @@ class ProxyTests(ConfigTestCase):
         proxy = self.proxy(
             "type = http\nlocal_port = 80\ncustom_domains = A.com, *.b.com\nsubdomain = web\n"
             "locations = /, /x\nhttp_user = u\nhttp_pwd = p\nhost_header_rewrite = c.com\n"
+            "route_by_http_user = r\nresponse_header_X-To = all\n"
             "header_X-From = frp\nmeta_y = 1\nuse_compression = true\n"
         )
         self.assertEqual(
@@ -406,7 +407,9 @@ class ProxyTests(ConfigTestCase):
                 http_user="u",
                 http_password="p",
                 host_header_rewrite="c.com",
+                route_by_http_user="r",
                 headers={"X-From": "frp"},
+                response_headers={"X-To": "all"},
             ),
         )
 

@@ -57,7 +57,6 @@ PROXY = {
     "bandwidth_limit": "1MB",
     "bandwidth_limit_mode": "server",
     "proxy_protocol_version": "v2",
-    "route_by_http_user": "x",
 }
 OFF = {
     "server": "authentication_method=token\noidc_issuer=\nkcp_bind_port=0\nquic_bind_port=0\n"

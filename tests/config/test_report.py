@@ -35,6 +35,7 @@ class SecretTests(SynchronousTestCase):
             "http_proxy",
             "meta_token",
             "header_Authorization",
+            "response_header_Set-Cookie",
             "plugin_header_X",
         ):
             self.assertTrue(is_secret(key), key)

@@ -48,6 +48,15 @@ class ServerTests(ConfigTestCase):
         )
         self.assertSays("vhost_http_port = 8080\nproxy_bind_addr = 10.0.0.1\n")
 
+    def test_trusted_proxies(self) -> None:
+        what = "everybody is trusted: users can say that they are somebody else"
+        for everybody in ("0.0.0.0/0", "10.0.0.1,::/0"):
+            self.assertSays(
+                f"trusted_proxies = {everybody}\n",
+                f"3: [common] trusted_proxies: {what}",
+            )
+        self.assertSays("trusted_proxies = loopback\n")
+
     def test_dashboard_port(self) -> None:
         """The dashboard has a port of its own."""
         password = "dashboard_pwd = y\n"

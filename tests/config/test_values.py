@@ -1,6 +1,7 @@
 """Tests of `tunnelsvc.config.values`."""
 
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from hypothesis import given
@@ -209,6 +210,23 @@ class ListTests(ValueTestCase):
         self.assertTaken(
             values.items, {"": (), "ssh": ("ssh",), " a, b c ,,d,": ("a", "b c", "d"), ",": ()}
         )
+
+    def test_networks(self) -> None:
+        self.assertTaken(
+            values.networks,
+            {
+                "": (),
+                "10.0.0.1": (IPv4Network("10.0.0.1/32"),),
+                "10.0.0.0/8, 2001:db8::/32,[::1]": (
+                    IPv4Network("10.0.0.0/8"),
+                    IPv6Network("2001:db8::/32"),
+                    IPv6Network("::1/128"),
+                ),
+                "Loopback": (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+            },
+        )
+        refused = ("proxy.example.com", "10.0.0.0/33", "10.1.0.0/8", "10.0.0.1:80", "10.0.0.1 ::1")
+        self.assertRefused(values.networks, "not a list of IP addresses and networks", refused)
 
     def test_locations(self) -> None:
         self.assertTaken(values.locations, {"": (), "/": ("/",), "/a, /b/": ("/a", "/b/")})

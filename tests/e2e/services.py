@@ -320,17 +320,20 @@ def unmask(data: bytes, mask: bytes) -> bytes:
 
 
 @contextmanager
-def websocket(port: int, host: str, path: str = "/ws") -> Iterator[socket.socket]:
+def websocket(
+    port: int, host: str, path: str = "/ws", headers: Mapping[str, str] = NO_HEADERS
+) -> Iterator[socket.socket]:
     """Open a WebSocket as a browser does.
 
     Raises:
         AssertionError: the server did not switch protocols.
     """
     key = base64.b64encode(os.urandom(16))
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     with connected(port) as user:
         user.sendall(
             f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key.decode()}\r\n\r\n".encode()
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key.decode()}\r\n{more}\r\n".encode()
         )
         head = b""
         while not head.endswith(b"\r\n\r\n") and (byte := user.recv(1)):

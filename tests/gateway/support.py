@@ -113,7 +113,7 @@ class VhostCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.router: Router[Route] = Router()
+        self.router: Router[Route] = Router(self.clock.seconds)
         self.routes: list[FakeRoute] = []
         self.route = self.add_site("a.example")
         self.service = self.route.service

@@ -9,7 +9,8 @@ from zope.interface.verify import verifyObject
 from tests.gateway.support import OK, RESPONSE_TIMEOUT_SECONDS, VhostCase
 from tests.streams import HIGH_WATER_BYTES
 from tunnelsvc.gateway import BackendPool, Route
-from tunnelsvc.gateway.exchange import HALF_CLOSED_IDLE_SECONDS, REQUEST_IDLE_SECONDS
+from tunnelsvc.gateway.exchange import HALF_CLOSED_IDLE_SECONDS
+from tunnelsvc.gateway.sending import REQUEST_IDLE_SECONDS
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import KiB
 
@@ -321,6 +322,14 @@ class FailureTests(VhostCase):
             self.pump()
             self.assert_page(502)
 
+    def test_closed_with_all_of_the_proxy(self) -> None:
+        """The client is gone: it's not the service that is to blame."""
+        self.get()
+        self.service.pool.close()
+        self.service.ends[-1].abortConnection()
+        self.pump()
+        self.assert_page(503)
+
     def test_lost_before_it_was_used(self) -> None:
         self.service.delayed = []
         self.get()
@@ -479,6 +488,23 @@ class UpgradeTests(VhostCase):
             self.pump()
             self.assertTrue(self.at_user.finished)
             self.assertIs(self.near.lost, not half_closes)
+
+    def test_request_with_a_body(self) -> None:
+        """Docker sends one with the question for a raw connection."""
+        post = b"POST /exec HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\n"
+        post += b"Upgrade: tcp\r\nContent-Length: 2\r\n\r\n"
+        switching = SWITCHING.replace(b"websocket", b"tcp")
+        for late in (False, True):
+            self.connect()
+            self.ask(post + b"{")
+            if not late:
+                self.ask(b"}")
+            self.answer(switching)
+            self.ask(b"}raw" if late else b"raw")
+            self.answer(b"data")
+            self.assertIn(b"\r\nUpgrade: tcp\r\n", self.service.received())
+            self.assertEqual(self.service.body(), b"{}raw")
+            self.assertTrue(self.shown().endswith(b"\r\n\r\ndata"))
 
     def test_refused(self) -> None:
         self.get(b"/ws", *UPGRADE)

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.gateway.test_pages -*-
 """Tests of `tunnelsvc.gateway.pages`."""
 
+import json
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -8,13 +9,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from tunnelsvc.gateway.pages import MAX_PAGE_BYTES, Pages
 from tunnelsvc.wire.httphead import parse_response_head, values_of
 
+STATUSES = (400, 401, 404, 407, 408, 502, 503, 504, 505)
+
 
 class PageCase(SynchronousTestCase):
     """Makes responses."""
 
-    def response(self, pages: Pages, status: int, *, body: bool = True) -> tuple[bytes, bytes]:
+    def response(
+        self, pages: Pages, status: int, *, body: bool = True, as_json: bool = False
+    ) -> tuple[bytes, bytes]:
         """Make a response; return head and content, after a look at the length."""
-        whole = pages.response(status, body=body, connection=b"close", now=784111777.0)
+        whole = pages.response(
+            status, body=body, connection=b"close", now=784111777.0, as_json=as_json
+        )
         raw, _, content = whole.partition(b"\r\n\r\n")
         head = parse_response_head(raw + b"\r\n\r\n")
         self.assertEqual(head.status, status)
@@ -25,11 +32,38 @@ class PageCase(SynchronousTestCase):
 
 class PageTests(PageCase):
     def test_all_of_them(self) -> None:
-        for status in (400, 401, 404, 408, 431, 501, 502, 503, 504, 505):
-            raw, content = self.response(Pages(), status)
-            self.assertTrue(content)
-            for name in (b"tunnelsvc", b"frp", b"Twisted"):
-                self.assertNotIn(name, raw + content)
+        for status in STATUSES:
+            for as_json in (False, True):
+                raw, content = self.response(Pages(), status, as_json=as_json)
+                self.assertTrue(content)
+                for name in (b"tunnelsvc", b"frp", b"Twisted", b"python"):
+                    self.assertNotIn(name, (raw + content).lower())
+
+    def test_nothing_a_content_policy_could_forbid(self) -> None:
+        for status in STATUSES:
+            _, content = self.response(Pages(), status)
+            for word in (b"<script", b"<style", b"style=", b"<img", b"<link", b" on", b"http:"):
+                self.assertNotIn(word, content.replace(b" on the ", b""))
+
+    def test_which_of_the_two(self) -> None:
+        """The tunnel, or the service."""
+        offline, down = (self.response(Pages(), status)[1] for status in (503, 502))
+        self.assertIn(b"<title>This site is offline</title>", offline)
+        self.assertIn(b"isn&#x27;t connected", offline)
+        self.assertIn(b"The computer that serves this site is connected, but the program", down)
+
+    def test_json(self) -> None:
+        codes = set()
+        for status in STATUSES:
+            raw, content = self.response(Pages(), status, as_json=True)
+            self.assertIn(b"\r\nContent-Type: application/json\r\n", raw)
+            shape = json.loads(content)
+            self.assertEqual(list(shape), ["error", "status", "message"])
+            self.assertEqual(shape["status"], status)
+            self.assertTrue(shape["message"].endswith("."))
+            codes.add(shape["error"])
+        self.assertEqual(len(codes), len(STATUSES))
+        self.assertLess({"site_offline", "service_down", "service_timeout"}, codes)
 
     def test_head(self) -> None:
         raw, _ = self.response(Pages(), 404)
@@ -56,6 +90,10 @@ class PageTests(PageCase):
         raw, content = self.response(Pages(), 401)
         self.assertIn(b'WWW-Authenticate: Basic realm="Restricted"', raw)
         self.assertEqual(content, b"Unauthorized\n")
+        raw, content = self.response(Pages(), 407)
+        self.assertIn(b'\r\nProxy-Authenticate: Basic realm="Restricted"', raw)
+        self.assertNotIn(b"WWW-", raw)
+        self.assertEqual(content, b"Unauthorized\n")
         self.assertNotIn(b"WWW-Authenticate", self.response(Pages(), 404)[0])
 
 
@@ -71,6 +109,7 @@ class CustomTests(PageCase):
             self.path.write_bytes(content)
             self.assertEqual(self.response(pages, 404)[1], content)
         self.assertNotIn(b"mine", self.response(pages, 502)[1])
+        self.assertIn(b'"site_not_found"', self.response(pages, 404, as_json=True)[1])
 
     def test_file_is_missing(self) -> None:
         _, content = self.response(Pages(str(self.path)), 404)

@@ -12,6 +12,7 @@ from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import HIGH_WATER_BYTES, Recorder, recorded
 from tests.wire.test_httphead import REFUSED
 from tunnelsvc.gateway import make_rules
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.protocol import (
     HEAD_SECONDS,
     KEEPALIVE_SECONDS,
@@ -20,7 +21,6 @@ from tunnelsvc.gateway.protocol import (
     STALL_SECONDS,
     VhostProtocol,
 )
-from tunnelsvc.gateway.rewrite import Origin
 from tunnelsvc.handover import park
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
 
@@ -136,6 +136,16 @@ class ServeTests(VhostCase):
         self.assertIn(b"\r\nConnection: close\r\n", self.shown())
         self.assertTrue(self.at_user.finished)
 
+    def test_old_clients_without_host(self) -> None:
+        """They are served by whoever serves all hosts."""
+        star = self.add_site("*")
+        self.ask(b"GET /x HTTP/1.0\r\n\r\n")
+        self.assertTrue(star.service.received().startswith(b"GET /x HTTP/1.1\r\nHost: \r\n"))
+        star.service.ends[0].write(OK)
+        self.pump()
+        self.assertTrue(self.shown().endswith(b"\r\n\r\nok"))
+        self.assertTrue(self.at_user.finished)
+
     def test_many_answers_of_ours_in_one_go(self) -> None:
         """No recursion, and each has its answer."""
         count = 2000
@@ -201,6 +211,15 @@ class RefusalTests(VhostCase):
             self.assertIn(b"The page you requested was not found.", self.shown())
             self.assert_page(404)
 
+    def test_host_that_was_there(self) -> None:
+        self.router.remove("a.example", "")
+        self.get()
+        self.assertIn(b"<title>This site is offline</title>", self.shown())
+        self.assert_page(503)
+        self.router.add("a.example", "", self.route)
+        self.get()
+        self.assertEqual(len(self.service.ends), 1)
+
     def test_head_has_no_body(self) -> None:
         self.ask(b"HEAD / HTTP/1.1\r\nHost: b.example\r\n\r\n")
         self.assertTrue(self.shown().endswith(b"\r\n\r\n"))
@@ -229,9 +248,15 @@ class RefusalTests(VhostCase):
         self.ask(request + b"Authorization: Basic dTpw\r\n\r\n")
         self.assertEqual(guarded.service.received().count(b"GET"), 1)
 
-    def test_connect(self) -> None:
-        self.ask(b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\n")
-        self.assert_refused(501)
+    def test_as_json(self) -> None:
+        """For programs; what can't be read is answered as a page."""
+        self.ask(b"GET / HTTP/1.1\r\nHost: b.example\r\nAccept: application/json\r\n\r\n")
+        self.assertIn(b"\r\nContent-Type: application/json\r\n", self.shown())
+        self.assertIn(b'{"error": "site_not_found", "status": 404, ', self.shown())
+        self.assert_page(404)
+        self.ask(b"GET / HTTP/1.1\r\nHost: b.example\r\nAccept: text/html, */*\r\n\r\n")
+        self.assertIn(b"\r\nContent-Type: text/html; charset=utf-8\r\n", self.shown())
+        self.assert_page(404)
 
     def test_smuggling(self) -> None:
         """Every ambiguous head is answered with 400, and the bytes behind it are nobody's."""
@@ -254,7 +279,7 @@ class RefusalTests(VhostCase):
 
     def test_too_large(self) -> None:
         self.ask(b"GET / HTTP/1.1\r\nX: " + b"y" * MAX_HEAD_BYTES)
-        self.assert_refused(431)
+        self.assert_refused(400)
 
     def test_another_version(self) -> None:
         self.ask(b"GET / HTTP/3.0\r\nHost: a.example\r\n\r\n")

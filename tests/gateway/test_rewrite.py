@@ -3,8 +3,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.rewrite import (
-    Origin,
     agrees_to_upgrade,
     connection_header,
     keeps_alive,
@@ -48,10 +48,17 @@ def sent(
 
 
 def shown(
-    head: ResponseHead, *, switching: bool = False, connection: bytes = b"", framed: bool = True
+    head: ResponseHead,
+    rules: Rules | None = None,
+    *,
+    switching: bool = False,
+    connection: bytes = b"",
+    framed: bool = True,
 ) -> list[bytes]:
     """Give the lines that the user gets, checked for their end."""
-    made = response_for_user(head, switching=switching, connection=connection, framed=framed)
+    made = response_for_user(
+        head, rules or Rules(), switching=switching, connection=connection, framed=framed
+    )
     lines = made.split(b"\r\n")
     assert lines[-2:] == [b"", b""]
     return lines[:-2]
@@ -112,6 +119,10 @@ class RequestTests(SynchronousTestCase):
             b"X-Forwarded-Proto: https",
             b"X-Forwarded-Host: evil",
             b"X-Real-IP: 10.0.0.5",
+            b"X_Real_IP: 10.0.0.5",
+            b"X-Real_IP: 10.0.0.5",
+            b"x_forwarded_for: 10.0.0.5",
+            b"X_Forwarded-Proto: https",
         )
         way = b"X-Forwarded-For: 10.0.0.1, 10.0.0.2, 10.0.0.3, 192.0.2.7"
         self.assertEqual(sent(head)[2:], [way, *ADDED[1:]])
@@ -143,6 +154,13 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(lines[:3], [b"GET / HTTP/1.1", b"Host: ", b"Accept: x"])
         self.assertNotIn(b"X-Forwarded-Host: ", lines)
 
+    def test_expectations(self) -> None:
+        """They're for the service, unless the user couldn't hear its answer."""
+        expect = b"Expect: 100-continue"
+        self.assertIn(expect, sent(request(expect, b"Content-Length: 1")))
+        old = request(expect, b"Content-Length: 1", first=b"POST / HTTP/1.0")
+        self.assertNotIn(expect, sent(old))
+
     def test_upgrade(self) -> None:
         head = request(b"connection: keep-alive, upgrade", b"upgrade: websocket", b"Sec-X: 1")
         lines = sent(head)
@@ -156,10 +174,10 @@ class UpgradeTests(SynchronousTestCase):
     def test_wanted(self) -> None:
         both = (b"Connection: Upgrade", b"Upgrade: websocket")
         self.assertEqual(wanted_upgrade(request(*both)), b"websocket")
+        self.assertEqual(wanted_upgrade(request(*both, b"Content-Length: 2")), b"websocket")
         for lines in (
             (b"Upgrade: websocket",),
             (b"Connection: upgrade",),
-            (*both, b"Content-Length: 2"),
             (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c"),
             (*both, b"Upgrade: H2C"),
         ):
@@ -217,6 +235,21 @@ class ResponseTests(SynchronousTestCase):
         )
         self.assertEqual(
             shown(head, connection=b"close"), [b"HTTP/1.1 200 Fine", b"Connection: close"]
+        )
+
+    def test_headers_set(self) -> None:
+        rules = make_rules(response_headers={"X-Frame-Options": "DENY", "x-new": "1"})
+        lines = (b"A: b", b"x-frame-options: no", b"X-FRAME-OPTIONS: never")
+        added = [b"A: b", b"X-Frame-Options: DENY", b"x-new: 1"]
+        self.assertEqual(shown(response(*lines), rules), [b"HTTP/1.1 200 OK", *added])
+        self.assertEqual(
+            shown(response(*lines, first=b"HTTP/1.1 103 x"), rules),
+            [b"HTTP/1.1 103 x", *lines],
+        )
+        switch = response(*lines, b"Upgrade: y", first=b"HTTP/1.1 101 x")
+        self.assertEqual(
+            shown(switch, rules, switching=True),
+            [b"HTTP/1.1 101 x", *added, b"Connection: Upgrade", b"Upgrade: y"],
         )
 
     def test_no_length_where_there_can_not_be_one(self) -> None:

@@ -3,10 +3,12 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.errors import ProxyRefused
-from tunnelsvc.gateway.router import Router, normalise
+from tunnelsvc.gateway import router as router_module
+from tunnelsvc.gateway.router import MISSED_SECONDS, Router, normalise
 
 STEADY = settings(derandomize=True, deadline=None)
 
@@ -91,6 +93,80 @@ class LocationTests(SynchronousTestCase):
         routes = router(*(("a", location) for location in sorted(locations)))
         prefixes = [path[:end] for end in range(len(path) + 1) if path[:end] in locations]
         self.assertEqual(routes.find("a", path), "a" + prefixes[-1] if prefixes else None)
+
+
+class UserTests(SynchronousTestCase):
+    """Routes for one user; more in `tests.gateway.test_admission`."""
+
+    def test_same_place(self) -> None:
+        routes = router(("a", ""))
+        for user in ("alice", "bob"):
+            routes.add("a", "", user, user=user)
+        for user, target in (("alice", "alice"), ("bob", "bob"), ("", "a"), ("eve", "a")):
+            self.assertEqual(routes.find("a", "/", user), target)
+        self.assertRaises(ProxyRefused, routes.add, "A", "", "x", user="bob")
+
+    def test_whether_it_matters(self) -> None:
+        routes = router(("a", ""))
+        self.assertFalse(routes.by_user)
+        routes.add("a", "", "x", user="x")
+        routes.add("b", "", "y", user="y")
+        for domain, user, matters in (("a", "x", True), ("b", "z", True), ("b", "y", False)):
+            routes.remove(domain, "", user=user)
+            self.assertIs(routes.by_user, matters)
+        self.assertEqual(routes.find("a", "/", "x"), "a")
+
+
+class MissedTests(SynchronousTestCase):
+    """What was served until a moment ago."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1e6)
+        self.routes: Router[str] = Router(self.clock.seconds)
+
+    def serve(self, domain: str, user: str = "") -> None:
+        """Serve a domain for a moment."""
+        self.routes.add(domain, "", "x", user=user)
+        self.routes.remove(domain, "", user=user)
+
+    def test_missed(self) -> None:
+        self.assertFalse(self.routes.misses("a.example.com"))
+        self.serve("A.example.com")
+        self.serve("*.b.example.com", "me")
+        for host in ("a.example.com:80", "c.d.b.example.com"):
+            self.assertTrue(self.routes.misses(host))
+        for host in ("b.example.com", "x.a.example.com", ""):
+            self.assertFalse(self.routes.misses(host))
+
+    def test_not_what_was_never_there(self) -> None:
+        self.routes.remove("a", "")
+        self.assertFalse(self.routes.misses("a"))
+
+    def test_back_again(self) -> None:
+        self.serve("a")
+        self.routes.add("a", "", "x")
+        self.assertFalse(self.routes.misses("a"))
+
+    def test_not_for_ever(self) -> None:
+        self.serve("a")
+        self.clock.advance(MISSED_SECONDS - 1)
+        self.assertTrue(self.routes.misses("a"))
+        self.serve("a")
+        self.clock.advance(MISSED_SECONDS)
+        self.assertFalse(self.routes.misses("a"))
+
+    def test_not_too_many(self) -> None:
+        self.patch(router_module, "MOST_MISSED", 2)
+        for domain in ("a", "b", "a", "c"):
+            self.serve(domain)
+        for domain, missed in (("a", True), ("b", False), ("c", True)):
+            self.assertIs(self.routes.misses(domain), missed)
+
+    def test_without_a_clock(self) -> None:
+        routes = router(("a", ""))
+        routes.remove("a", "")
+        self.assertFalse(routes.misses("a"))
 
 
 class ChangeTests(SynchronousTestCase):

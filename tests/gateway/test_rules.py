@@ -80,6 +80,13 @@ class MakeTests(SynchronousTestCase):
         self.assertEqual(rules.host, b"local.example:81")
         self.assertEqual(rules.headers, ((b"X-From-Where", b"frp"),))
 
+    def test_response_headers(self) -> None:
+        rules = make_rules(response_headers={"X-A": "b", "Transfer-Encoding": "x", "x-c": ""})
+        self.assertEqual(rules.response_headers, ((b"X-A", b"b"), (b"x-c", b"")))
+        self.assertEqual(rules.response_names, {b"x-a", b"x-c"})
+        self.assertEqual(rules.headers, ())
+        self.assertRaises(ProxyRefused, make_rules, response_headers={"X": "a\r\nY: b"})
+
     def test_what_would_be_two_headers(self) -> None:
         for headers in ({"X": "a\r\nY: b"}, {"X": "a\n"}, {"X\r": "a"}, {"": "a"}, {"X Y": "a"}):
             error = self.assertRaises(ProxyRefused, make_rules, headers=headers)

@@ -165,9 +165,7 @@ class ProxyTests(SynchronousTestCase):
         """A site for one user must not become a site for all."""
         client = FakeClient(make_registry())
         for fields in (
-            {"route_by_http_user": "me"},
             {"group": "g", "group_key": "k"},
-            {"response_headers": {"X": "y"}},
             {"bandwidth_limit": "1MB", "bandwidth_limit_mode": "server"},
         ):
             options: Any = fields

@@ -110,6 +110,14 @@ REFUSED = {
     "no host in the target": request(first=b"GET http:///x HTTP/1.1"),
     "a user in the target": request(first=b"GET http://u@a/x HTTP/1.1"),
     "CONNECT to a path in a host": request(first=b"CONNECT a:1x HTTP/1.1"),
+    "CONNECT with a body": request(b"Content-Length: 5", first=b"CONNECT a:1 HTTP/1.1"),
+    "CONNECT with chunks": request(b"Transfer-Encoding: chunked", first=b"CONNECT a:1 HTTP/1.1"),
+    "CONNECT to a path": request(first=b"CONNECT /x HTTP/1.1"),
+    "CONNECT to a URL": request(first=b"CONNECT http://a:1/ HTTP/1.1"),
+    "CONNECT to no port": request(first=b"CONNECT a HTTP/1.1"),
+    "CONNECT to an empty port": request(first=b"CONNECT a: HTTP/1.1"),
+    "CONNECT to no host": request(first=b"CONNECT :1 HTTP/1.1"),
+    "CONNECT to an address without port": request(first=b"CONNECT [::1] HTTP/1.1"),
     "an HTTP/2 preface": b"PRI * HTTP/1.1\r\n\r\n",
 }
 """What must never reach a service."""
@@ -160,17 +168,18 @@ class RequestTests(SynchronousTestCase):
             (b"GET http://b?y", b"b", b"/?y"),
             (b"OPTIONS *", b"a", b"*"),
             (b"OPTIONS http://b", b"b", b"*"),
-            (b"CONNECT b:443", b"b:443", b"b:443"),
+            (b"CONNECT b:443", b"b:443", b""),
         ):
             head = parse_request_head(request(first=first + b" HTTP/1.1"))
             self.assertEqual((head.host, head.path), (host, path), first)
+            self.assertIs(head.is_for_proxy, not first.split()[1].startswith((b"/", b"*")), first)
 
     def test_too_many_lines(self) -> None:
         parse_request_head(request(*[b"X: y"] * (MAX_HEADERS - 1)))
         error = self.assertRaises(
             HeadTooLargeError, parse_request_head, request(*[b"X: y"] * MAX_HEADERS)
         )
-        self.assertEqual(error.status, 431)
+        self.assertEqual(error.status, 400)
 
     def test_bytes_above_ascii(self) -> None:
         """Values and targets may have them; people's browsers send them."""

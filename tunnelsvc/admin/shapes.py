@@ -44,6 +44,7 @@ OLD_CONF_NAMES: Final = {
     "customDomains": "custom_domains",
     "subdomain": "sub_domain",
     "hostHeaderRewrite": "host_header_rewrite",
+    "routeByHTTPUser": "route_by_http_user",
     "metadatas": "metas",
 }
 """The same for a proxy's ``conf``."""

@@ -41,8 +41,10 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
                 locations=proxy.locations,
                 http_user=proxy.http_user,
                 http_pwd=proxy.http_password,
+                route_by_http_user=proxy.route_by_http_user,
                 host_header_rewrite=proxy.host_header_rewrite,
                 headers=proxy.headers,
+                response_headers=proxy.response_headers,
             )
     return message
 

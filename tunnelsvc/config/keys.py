@@ -130,6 +130,7 @@ _SERVER: Final = {
     "vhost_http_timeout": Key("vhost_http_timeout_seconds", values.seconds(1)),
     "subdomain_host": Key("subdomain_host", values.domain),
     "custom_404_page": Key("custom_404_page"),
+    "trusted_proxies": Key("trusted_proxies", values.networks),
     "detailed_errors_to_client": Key("detailed_errors_to_client", values.boolean),
     "allow_ports": Key("allow_ports", values.port_ranges),
     "max_ports_per_client": Key("max_ports_per_client", values.count),
@@ -182,11 +183,15 @@ _HTTP: Final = {
     "locations": Key("locations", values.locations),
     "http_user": Key("http_user", values.user_name),
     "http_pwd": Key("http_password"),
+    "route_by_http_user": Key("route_by_http_user", values.user_name),
     "host_header_rewrite": Key("host_header_rewrite", values.host_header),
 }
 
 _METAS: Final = {"meta_": Prefix("metas")}
-_HEADERS: Final = {"header_": Prefix("headers", values.header_name)}
+_HEADERS: Final = {
+    "header_": Prefix("headers", values.header_name),
+    "response_header_": Prefix("response_headers", values.header_name),
+}
 
 SERVER: Final = Table(
     {**_BOTH, **_SERVER},

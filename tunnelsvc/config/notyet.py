@@ -66,7 +66,6 @@ PROXY: Final[NotYet] = {
     "bandwidth_limit": _OFF,
     "bandwidth_limit_mode": _off_or("client"),
     "proxy_protocol_version": _OFF,
-    "route_by_http_user": _OFF,
 }
 
 PROXY_TYPES: Final = ("udp", "https", "tcpmux", "stcp", "xtcp", "sudp")

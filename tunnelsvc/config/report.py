@@ -20,7 +20,7 @@ MAX_SHOWN_CHARACTERS: Final = 80
 _ALIKE: Final = 0.7
 
 _SECRET_PARTS: Final = ("token", "pwd", "passw", "secret", "group_key", "http_proxy")
-_SECRET_PREFIXES: Final = ("meta_", "header_", "plugin_header_", "sk")
+_SECRET_PREFIXES: Final = ("meta_", "header_", "response_header_", "plugin_header_", "sk")
 """Metadata is what server plugins take passwords from; headers may be `Authorization`."""
 
 

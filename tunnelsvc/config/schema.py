@@ -2,6 +2,7 @@
 """The values that a configuration file is turned into. Frozen; secrets are masked in ``repr``."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar, Final
 
 from attrs import field, frozen
@@ -91,6 +92,8 @@ class ServerConfig:
     vhost_http_timeout_seconds: float = 60.0
     subdomain_host: str = ""
     custom_404_page: str = ""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Proxies before the server, whose X-Forwarded headers are believed."""
     token: str = secret()
     authenticate_heartbeats: bool = False
     authenticate_new_work_conns: bool = False
@@ -157,8 +160,11 @@ class HTTPProxyConfig(ProxyConfig):
     locations: tuple[str, ...] = ()
     http_user: str = ""
     http_password: str = secret()
+    route_by_http_user: str = ""
+    """Only requests of this user of HTTP's Basic scheme; empty: all."""
     host_header_rewrite: str = ""
     headers: Mapping[str, str] = secrets()
+    response_headers: Mapping[str, str] = secrets()
 
 
 @frozen(kw_only=True)

@@ -10,6 +10,11 @@ def server(config: ServerConfig, common: Section, report: Report) -> None:
     certificate_has_key(common, "tls", report)
     _vhost_port(config, common, report)
     _dashboard_port(config, common, report)
+    if any(network.prefixlen == 0 for network in config.trusted_proxies):
+        report.warn(
+            "everybody is trusted: users can say that they are somebody else",
+            common.find("trusted_proxies"),
+        )
     if not config.token:
         report.warn(
             f"NO TOKEN: whoever reaches port {config.bind_port} can use this server; set token "

@@ -7,7 +7,7 @@ would be right. The error never repeats the text, which may be secret.
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from tunnelsvc.errors import TunnelError
@@ -148,6 +148,22 @@ def _is_address(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Take a list of IP addresses and networks; ``loopback`` is this machine."""
+    return tuple(network for item in items(value) for network in _networks(item))
+
+
+def _networks(item: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    if item.lower() == "loopback":
+        return ip_network("127.0.0.0/8"), ip_network("::1/128")
+    try:
+        return (ip_network(item.removeprefix("[").removesuffix("]")),)
+    except ValueError:
+        raise BadValueError(
+            "not a list of IP addresses and networks such as 10.0.0.0/8,2001:db8::/32,loopback"
+        ) from None
 
 
 def _is_host_name(value: str) -> bool:

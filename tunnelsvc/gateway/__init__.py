@@ -2,8 +2,8 @@
 
 It knows nothing of the tunnel: where connections to a service come from is for `Route` to say.
 
-`protocol` reads requests off a user's connection, `exchange` carries one to its service and the
-response back, `pool` keeps connections to a service, `rewrite` has the headers.
+`protocol` reads requests off a user's connection, `sending` carries one to its service, `exchange`
+the response back, `pool` keeps connections to a service, `rewrite` has the headers.
 """
 
 from tunnelsvc.gateway.factory import VhostFactory

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.test_exchange -*-
-"""Hop 8 of an HTTP request: the request goes to the service, the response to the user.
+"""Hop 8 of an HTTP request: the response goes to the user; the request's half is `sending`.
 
 Both bodies stream, independently of each other: a service may answer before it has read all.
 Neither side's bytes are kept: when one doesn't take them, the other isn't read.
@@ -21,26 +21,22 @@ How an exchange ends
 from http import HTTPStatus
 from typing import Final
 
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.errors import LocalServiceUnavailable, WorkConnectionUnavailable
 from tunnelsvc.gateway.body import Body, EndlessBody, body_of
 from tunnelsvc.gateway.rewrite import (
     agrees_to_upgrade,
     connection_header,
     keeps_alive,
-    request_for_backend,
     response_for_user,
 )
 from tunnelsvc.gateway.route import Route, Site, UserSide
-from tunnelsvc.handover import attach, park
+from tunnelsvc.gateway.sending import Sending
+from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.relay import Meter
 from tunnelsvc.units import MINUTE
 from tunnelsvc.wire.httphead import (
     HeadError,
@@ -51,142 +47,24 @@ from tunnelsvc.wire.httphead import (
     parse_response_head,
 )
 
-REQUEST_IDLE_SECONDS: Final = 1 * MINUTE
-"""How long nothing may move of an incomplete request; nginx's ``client_body_timeout``."""
-
 HALF_CLOSED_IDLE_SECONDS: Final = 1 * MINUTE
 """How long nothing may move of a response to a user who finished his direction. Most who did are
 gone, and only a write tells."""
 
-_REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-"""Idempotent methods (RFC 9110 section 9.2.2)."""
-
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
-class Exchange:
-    """One request and its response. Reads the service's connection.
+class Exchange(Sending):
+    """One request and its response. Reads the service's connection."""
 
-    Attributes:
-        head: the request's.
-    """
-
-    log = Logger(namespace="vhost")
+    _switching = frozenset({HTTPStatus.SWITCHING_PROTOCOLS})
+    """Statuses after which both sides go over to another protocol."""
 
     def __init__(self, user: UserSide, head: RequestHead, route: Route, site: Site) -> None:
-        self._user = user
-        self.head = head
-        self._route = route
-        self._site = site
-        self._meter = Meter()
-        self._request_body: Body = body_of(head.length)
-        self._held_head = b""
-        self._service: Stream | None = None
-        self._repeatable = False
-        self._throttled = False
+        super().__init__(user, head, route, site)
         self._reader = HeadReader()
-        self._response: ResponseHead | None = None
         self._response_body: Body | None = None
         self._keep_user = False
         self._watched_bytes = 0
-        self._over = False
-
-    # The way to the service.
-
-    def start(self) -> None:
-        """Send the request on its way."""
-        self._route.exchange_started(self._meter)
-        kept = self._route.backend.kept()
-        if kept is None:
-            self._open()
-        else:
-            self._repeatable = self.head.length == 0 and self.head.method in _REPEATABLE
-            self._use(kept)
-
-    def _open(self) -> None:
-        self._repeatable = False
-        ensureDeferred(self._use_fresh()).addErrback(self._trouble)
-
-    async def _use_fresh(self) -> None:
-        pool = self._route.backend
-        try:
-            stream = await pool.fresh(self._user.stream.getPeer())
-        except WorkConnectionUnavailable:
-            self._fail(HTTPStatus.SERVICE_UNAVAILABLE)
-            return
-        except LocalServiceUnavailable:
-            self._fail(HTTPStatus.BAD_GATEWAY)
-            return
-        if self._over:
-            pool.keep(stream)
-        else:
-            self._use(stream)
-
-    def _trouble(self, failure: Failure) -> None:
-        self.log.failure("no connection to the service", failure)
-        self._fail(HTTPStatus.BAD_GATEWAY)
-
-    def _use(self, stream: Stream) -> None:
-        self._service = stream
-        stream.registerProducer(self, True)
-        head = request_for_backend(self.head, self._route.rules, self._user.origin)
-        if self._request_body.done:
-            self._send(head)
-        else:
-            self._held_head = head
-        self._wait()
-        attach(stream, self)
-        if self._service is stream:
-            if not self._user.full:
-                stream.resumeProducing()
-            self._user.advance()
-
-    def _send(self, data: bytes) -> None:
-        assert self._service is not None
-        data, self._held_head = self._held_head + data, b""
-        self._meter.up_bytes += len(data)
-        self._service.write(data)
-
-    # The request's body. Called by the user's side.
-
-    @property
-    def request_complete(self) -> bool:
-        """Whether all of the request was passed on."""
-        return self._request_body.done
-
-    @property
-    def wants_body(self) -> bool:
-        """Whether `take_body` may be called."""
-        return self._service is not None and not self._request_body.done
-
-    def take_body(self, data: bytes) -> bytes:
-        """Pass on a piece of the body; return what is behind its end."""
-        try:
-            passed, rest = self._request_body.feed(data)
-        except HeadError as error:
-            self._fail(error.status)
-            return b""
-        if passed:
-            self._send(passed)
-        self._wait()
-        return rest
-
-    def flush(self) -> None:
-        """Send the head, which waited for the first of the body to go in one piece with it."""
-        if self._held_head and self._service is not None:
-            self._send(b"")
-
-    def pauseProducing(self) -> None:
-        """Let the user wait: the service doesn't take more of the body."""
-        self._throttled = True
-        self._user.throttle(on=True)
-
-    def resumeProducing(self) -> None:
-        """Let the user go on."""
-        self._throttled = False
-        self._user.throttle(on=False)
-
-    def stopProducing(self) -> None:
-        """Nothing to do: `connectionLost` follows."""
 
     # The user's other news.
 
@@ -216,7 +94,8 @@ class Exchange:
             try:
                 head, data = self._read_heads(data)
             except HeadError as error:
-                self.log.debug("response refused: {error}", error=error)
+                host = self.head.host.decode()
+                self.log.info("response for [{host}] refused: {error}", host=host, error=error)
                 self._fail(HTTPStatus.BAD_GATEWAY)
             if self._response_body is None:
                 return
@@ -230,13 +109,13 @@ class Exchange:
                 break
             raw, data = found
             head = parse_response_head(raw)
-            if head.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            if head.status in self._switching:
                 self._switch(head, data)
                 break
             if head.status >= HTTPStatus.OK:
                 return self._begin(head), data
             if self.head.minor:  # RFC 9110 section 15.2: not for HTTP/1.0
-                self._write(response_for_user(head))
+                self._write(response_for_user(head, self._route.rules))
         return b"", b""
 
     def _begin(self, head: ResponseHead) -> bytes:
@@ -252,7 +131,7 @@ class Exchange:
             and (framed or body_length == 0)
         )
         connection = connection_header(self.head, keep=self._keep_user)
-        return response_for_user(head, connection=connection, framed=framed)
+        return response_for_user(head, self._route.rules, connection=connection, framed=framed)
 
     def _write(self, data: bytes) -> None:
         self._meter.down_bytes += len(data)
@@ -302,7 +181,7 @@ class Exchange:
             self._user.deadline.unset()
             self._open()
         else:
-            self._fail(HTTPStatus.BAD_GATEWAY)
+            self._service_failed()
 
     # Ends.
 
@@ -358,10 +237,14 @@ class Exchange:
         """Join both sides: they go over to another protocol (RFC 9110 section 7.8)."""
         if self._user.finished_writing or not agrees_to_upgrade(self.head, head):
             raise HeadError("101 that nobody asked for")
+        self._join(response_for_user(head, self._route.rules, switching=True), rest)
+
+    def _join(self, head: bytes, rest: bytes) -> None:
+        """Send the last head, and let go."""
         service = self._release()
         assert service is not None
         self._over = True
-        self._write(response_for_user(head, switching=True))
+        self._write(head)
         self._site.join(
             self._user.stream,
             service,
@@ -372,20 +255,7 @@ class Exchange:
             meter=self._meter,
         ).addCallback(lambda _: self._route.exchange_finished(self._meter))
 
-    # Time limits. One at a time: for the request while it comes, then for the head of the response,
-    # then for a user who can't be heard leaving.
-
-    def _wait(self) -> None:
-        """Start the timer anew after something moved of the request."""
-        if self._response is not None or self._over:
-            return
-        complete = self._request_body.done
-        seconds = self._site.response_timeout_seconds if complete else REQUEST_IDLE_SECONDS
-        self._user.deadline.set(seconds, self._timed_out)
-
-    def _timed_out(self) -> None:
-        users_fault = not self._request_body.done and not self._throttled
-        self._fail(HTTPStatus.REQUEST_TIMEOUT if users_fault else HTTPStatus.GATEWAY_TIMEOUT)
+    # A user who can't be heard leaving; the time limits before are the request's.
 
     def _watch_half_closed(self, moved_bytes: int) -> None:
         """See later whether more than that was written."""

@@ -1,9 +1,12 @@
 # -*- test-case-name: tests.gateway.test_factory -*-
 """Where users' HTTP connections come from: a port of their own, or the bind port."""
 
+from collections.abc import Sequence
+
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
 
+from tunnelsvc.gateway.forwarded import Network, Trust
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.gateway.route import Joiner, Route, Site
@@ -26,6 +29,7 @@ class VhostFactory(ServerFactory):
         custom_404_page: str,
         join: Joiner,
         connections: Connections | None = None,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         """Begin.
 
@@ -36,6 +40,7 @@ class VhostFactory(ServerFactory):
             custom_404_page: path of a file that is shown when there is no proxy; may be empty.
             join: `tunnelsvc.relay.join`, for connections that are upgraded.
             connections: takes note of those to the port of our own.
+            trusted_proxies: whom to believe who a request is from; empty: as frp does it.
         """
         self._connections = connections or Connections()
         self._site = Site(
@@ -44,6 +49,7 @@ class VhostFactory(ServerFactory):
             response_timeout_seconds=response_timeout,
             pages=Pages(custom_404_page),
             join=join,
+            trust=Trust(trusted_proxies) if trusted_proxies else None,
         )
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002

@@ -38,6 +38,7 @@ class BackendPool:
 
     Attributes:
         half_closes: whether the client's end goes on reading after its end of file.
+        closed: whether the proxy is gone.
     """
 
     def __init__(self, opener: Opener, clock: IReactorTime, *, half_closes: bool = True) -> None:
@@ -46,7 +47,7 @@ class BackendPool:
         self._clock = clock
         self._idle: list[_Idle] = []  # the one that was used last at the end
         self._expiry = Deadline(clock)  # of the first
-        self._closed = False
+        self.closed = False
 
     async def fresh(self, user: IAddress) -> Stream:
         """Open a connection.
@@ -73,7 +74,7 @@ class BackendPool:
 
     def keep(self, stream: Stream) -> None:
         """Take a connection back, between two requests and with nobody reading it."""
-        if self._closed or len(self._idle) >= MOST_IDLE:
+        if self.closed or len(self._idle) >= MOST_IDLE:
             self.drop(stream)
             return
         idle = _Idle(stream, self._clock, self._forget)
@@ -90,7 +91,7 @@ class BackendPool:
 
     def close(self) -> None:
         """Close what is idle now and what comes back later; no request is cut short."""
-        self._closed = True
+        self.closed = True
         for idle in self._idle[:]:
             idle.drop()
 

@@ -8,17 +8,20 @@ noticed that the user left.
 
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.gateway.admission import absence, find_route, refusal
+from tunnelsvc.gateway.connect import ConnectExchange
 from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.exchange import Exchange
-from tunnelsvc.gateway.rewrite import Origin, connection_header, keeps_alive
-from tunnelsvc.gateway.route import Route, Site
+from tunnelsvc.gateway.forwarded import Origin, origin_of
+from tunnelsvc.gateway.negotiation import prefers_json
+from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
+from tunnelsvc.gateway.route import Site
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import MINUTE, KiB
@@ -86,13 +89,10 @@ class VhostProtocol(Protocol):
 
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
-        self.origin = self._origin or self._find_origin(stream)
+        peer = getattr(stream.getPeer(), "host", "")
+        self.origin = self._origin or origin_of(peer, self._site.scheme, self._site.trust)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
-
-    def _find_origin(self, stream: Stream) -> Origin:
-        address = getattr(stream.getPeer(), "host", "")
-        return Origin(address.encode(), self._site.scheme)
 
     # Reading.
 
@@ -159,23 +159,15 @@ class VhostProtocol(Protocol):
 
     def _serve(self, head: RequestHead) -> None:
         """Admit a request and start its exchange, or say why not."""
-        route = self._find(head)
-        empty = head.length == 0
-        if head.method == b"CONNECT":
-            self._refuse(head, HTTPStatus.NOT_IMPLEMENTED, complete=False)
-        elif route is None:
-            self._refuse(head, HTTPStatus.NOT_FOUND, complete=empty)
+        route = find_route(self._site.router, head)
+        if route is None:
+            self._refuse(head, absence(self._site.router, head), complete=head.length == 0)
         elif not route.rules.admit(head):
-            self._refuse(head, HTTPStatus.UNAUTHORIZED, complete=empty)
+            self._refuse(head, refusal(head), complete=head.length == 0)
         else:
-            self._exchange = Exchange(self, head, route, self._site)
+            make = ConnectExchange if head.method == b"CONNECT" else Exchange
+            self._exchange = make(self, head, route, self._site)
             self._exchange.start()
-
-    def _find(self, head: RequestHead) -> Route | None:
-        path = head.path.partition(b"?")[0]
-        if b"%" in path:
-            path = unquote_to_bytes(path)
-        return self._site.router.find(head.host.decode(), path.decode("utf-8", "surrogateescape"))
 
     def readConnectionLost(self) -> None:
         """Take the user's end of file."""
@@ -273,7 +265,8 @@ class VhostProtocol(Protocol):
         """Answer a request ourselves; if all of it was read, the next one may come."""
         keep = complete and keeps_alive(head)
         connection = connection_header(head, keep=keep)
-        self._respond(status, body=head.method != b"HEAD", connection=connection)
+        as_json = prefers_json(head.values(b"accept"))
+        self._respond(status, body=head.method != b"HEAD", connection=connection, as_json=as_json)
         self.finished(keep=keep)
 
     def _refuse_unread(self, status: int) -> None:
@@ -281,10 +274,13 @@ class VhostProtocol(Protocol):
         self._respond(status, body=True, connection=b"close")
         self._end()
 
-    def _respond(self, status: int, *, body: bool, connection: bytes) -> None:
+    def _respond(
+        self, status: int, *, body: bool, connection: bytes, as_json: bool = False
+    ) -> None:
         now = self._site.clock.seconds()
+        pages = self._site.pages
         self.stream.write(
-            self._site.pages.response(status, body=body, connection=connection, now=now)
+            pages.response(status, body=body, connection=connection, now=now, as_json=as_json)
         )
 
     def _end(self) -> None:

@@ -7,9 +7,9 @@ What is left keeps its order and case (RFC 9110 section 7.6).
 from http import HTTPStatus
 from typing import Final
 
-from attrs import frozen
-
+from tunnelsvc.gateway.forwarded import FORWARDED, Origin, by_proxy
 from tunnelsvc.gateway.rules import Rules
+from tunnelsvc.gateway.sameorigin import behind_new_host
 from tunnelsvc.wire.httphead import Head, Header, Length, RequestHead, ResponseHead
 
 _OF_ONE_CONNECTION: Final = frozenset(
@@ -25,35 +25,19 @@ _OF_ONE_CONNECTION: Final = frozenset(
 )
 _NEVER_DROPPED: Final = frozenset({b"content-length", b"host", b"transfer-encoding"})
 """Whoever names one of these in Connection wants the message to be read differently behind us."""
-_FORWARDED: Final = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
-)
+_EXPECT: Final = frozenset({b"expect"})
+"""Nobody who speaks HTTP/1.0 can be told to go on (RFC 9110 section 10.1.1)."""
 _TRAILER: Final = frozenset({b"trailer"})
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
-_IN_REQUESTS: Final = _OF_ONE_CONNECTION | _FORWARDED
+_IN_REQUESTS: Final = _OF_ONE_CONNECTION | FORWARDED
 _IN_REQUESTS_WITHOUT_CHUNKS: Final = _IN_REQUESTS | _TRAILER
 _H2C: Final = b"h2c"
 """Upgrading to HTTP/2 would take later requests of the connection past the router."""
 
 
-@frozen
-class Origin:
-    """Where a request came from, for the X-Forwarded headers.
-
-    Attributes:
-        address: the user's IP address; empty if there is none.
-        scheme: ``http`` or ``https``, as the user sees it.
-        passed_on: whether a gateway of ours before us has made those headers; they stay.
-    """
-
-    address: bytes
-    scheme: bytes = b"http"
-    passed_on: bool = False
-
-
 def wanted_upgrade(head: RequestHead) -> bytes:
     """Give the protocols that a request wants to go over to; empty: none that is passed on."""
-    if b"upgrade" not in head.names or head.minor == 0 or head.length != 0:
+    if b"upgrade" not in head.names or head.minor == 0:
         return b""
     if _H2C in head.members(b"upgrade") or b"upgrade" not in head.options:
         return b""
@@ -90,7 +74,9 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     chunked = head.length is Length.CHUNKED
     dropped = _and_named(head, _IN_REQUESTS if chunked else _IN_REQUESTS_WITHOUT_CHUNKS)
     if origin.passed_on:
-        dropped -= _FORWARDED
+        dropped -= FORWARDED
+    if not head.minor:
+        dropped |= _EXPECT
     if rules.names:
         dropped |= rules.names
     host = rules.host or head.host
@@ -100,6 +86,8 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
         for lowered, (name, value) in zip(head.names, head.headers, strict=True)
         if lowered not in dropped
     ]
+    if rules.host:
+        headers = list(behind_new_host(headers, head.host, host))
     headers += _for_next(head)
     if not origin.passed_on:
         headers += _forwarded(head, rules, origin)
@@ -108,12 +96,18 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
 
 
 def response_for_user(
-    head: ResponseHead, *, switching: bool = False, connection: bytes = b"", framed: bool = True
+    head: ResponseHead,
+    rules: Rules,
+    *,
+    switching: bool = False,
+    connection: bytes = b"",
+    framed: bool = True,
 ) -> bytes:
     """Give the head that the user gets.
 
     Args:
         head: the local service's.
+        rules: the proxy's.
         switching: both go over to another protocol after it.
         connection: what we say about the user's connection; empty: nothing.
         framed: the body is passed on as it is framed. Else it ends with the connection.
@@ -123,17 +117,35 @@ def response_for_user(
         dropped |= _LENGTHS - {b"content-length"} | _TRAILER
     if head.status < HTTPStatus.OK or head.status == HTTPStatus.NO_CONTENT:
         dropped |= _LENGTHS  # RFC 9110 section 8.6
+    added = rules.response_headers
+    if added and (switching or head.status >= HTTPStatus.OK):
+        dropped |= rules.response_names
+    else:
+        added = ()
     headers = [
         header
         for lowered, header in zip(head.names, head.headers, strict=True)
         if lowered not in dropped
     ]
+    headers += added
     if switching:
         headers += [(b"Connection", b"Upgrade")]
         headers += [(b"Upgrade", value) for value in head.values(b"upgrade")]
     elif connection:
         headers += [(b"Connection", connection)]
     return _assemble(b"HTTP/1.1 %d %b" % (head.status, head.reason), headers)
+
+
+def as_it_came(first: bytes, head: Head, *, without: frozenset[bytes]) -> bytes:
+    """Give a head whose connection belongs to both ends, who are about to be joined.
+
+    Args:
+        first: its first line or lines, without the end.
+        head: has the headers.
+        without: names of headers that are left out, in lower case.
+    """
+    headers = zip(head.names, head.headers, strict=True)
+    return _assemble(first, [header for lowered, header in headers if lowered not in without])
 
 
 def _and_named(head: Head, dropped: frozenset[bytes]) -> frozenset[bytes]:
@@ -154,14 +166,17 @@ def _for_next(head: RequestHead) -> list[Header]:
 
 
 def _forwarded(head: RequestHead, rules: Rules, origin: Origin) -> list[Header]:
-    address = origin.address
-    way = head.values(b"x-forwarded-for") if address else []
-    headers = [
-        (b"X-Forwarded-For", b", ".join([*way, address])),
-        (b"X-Forwarded-Host", head.host),
-        (b"X-Forwarded-Proto", origin.scheme),
-        (b"X-Real-IP", address),
-    ]
+    if origin.trust is not None:
+        headers = by_proxy(head, origin)
+    else:
+        address = origin.address
+        way = head.values(b"x-forwarded-for") if address and origin.extends else []
+        headers = [
+            (b"X-Forwarded-For", b", ".join([*way, address])),
+            (b"X-Forwarded-Host", head.host),
+            (b"X-Forwarded-Proto", origin.scheme),
+            (b"X-Real-IP", address),
+        ]
     if rules.names:
         headers = [header for header in headers if header[0].lower() not in rules.names]
     return [header for header in headers if header[1]]

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.forwarded import Origin, Trust
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
-from tunnelsvc.gateway.rewrite import Origin
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
@@ -109,6 +109,7 @@ class Site:
         pages: makes error responses.
         join: joins the two sides of an upgraded connection.
         scheme: ``http`` or ``https``, as the users see it.
+        trust: whom to believe who a request is from (``trusted_proxies``); None: the key isn't set.
     """
 
     router: Router[Route]
@@ -117,3 +118,4 @@ class Site:
     pages: Pages
     join: Joiner
     scheme: bytes = b"http"
+    trust: Trust | None = None

@@ -46,24 +46,42 @@ class Rules:
         host: value of the Host header; empty: the user's.
         headers: set in requests, instead of any that the user sent.
         credentials: user and password, if either is asked for: ``user:password``.
+        response_headers: set in responses, instead of any that the service sent.
         names: those of `headers`, in lower case.
+        response_names: those of `response_headers`, likewise.
     """
 
     host: bytes = b""
     headers: tuple[Header, ...] = ()
     credentials: bytes = field(default=b"", repr=_shown)
+    response_headers: tuple[Header, ...] = ()
     names: frozenset[bytes] = field(init=False, repr=False)
+    response_names: frozenset[bytes] = field(init=False, repr=False)
 
     @names.default
     def _lower_names(self) -> frozenset[bytes]:
         return frozenset(name.lower() for name, _ in self.headers)
 
+    @response_names.default
+    def _lower_response_names(self) -> frozenset[bytes]:
+        return frozenset(name.lower() for name, _ in self.response_headers)
+
     def admit(self, head: RequestHead) -> bool:
         """Tell whether a request has the credentials (RFC 7617), in a time that tells nothing."""
         if not self.credentials:
             return True
-        given = head.values(b"authorization")
-        return hmac.compare_digest(_decoded(given[0]) if given else b"", self.credentials)
+        return hmac.compare_digest(credentials_of(head), self.credentials)
+
+
+def credentials_of(head: RequestHead) -> bytes:
+    """Give ``user:password`` of a request, which nobody has checked; empty: none.
+
+    One that is asked as one asks a proxy has them in Proxy-Authorization, as in frp; some programs
+    know only the other header.
+    """
+    given = head.values(b"proxy-authorization") if head.is_for_proxy else []
+    given = given or head.values(b"authorization")
+    return _decoded(given[0]) if given else b""
 
 
 def _decoded(authorization: bytes) -> bytes:
@@ -80,6 +98,7 @@ def make_rules(
     *,
     host_header_rewrite: str = "",
     headers: Mapping[str, str] | None = None,
+    response_headers: Mapping[str, str] | None = None,
     http_user: str = "",
     http_password: str = "",
 ) -> Rules:
@@ -88,20 +107,21 @@ def make_rules(
     Args:
         host_header_rewrite: the Host that the service sees; empty: the user's.
         headers: names and values to set in requests.
+        response_headers: names and values to set in responses.
         http_user: who may enter; with an empty password too, everybody.
         http_password: of that user.
 
     Raises:
         ProxyRefused: a value can't be sent in a header.
     """
-    lines = []
-    for name, value in (headers or {}).items():
-        header = _header(name, value)
-        if header[0].lower() not in NOT_TO_BE_SET:
-            lines.append(header)
     _, host = _header("Host", host_header_rewrite)
     credentials = f"{http_user}:{http_password}".encode() if http_user or http_password else b""
-    return Rules(host, tuple(lines), credentials)
+    return Rules(host, _to_set(headers or {}), credentials, _to_set(response_headers or {}))
+
+
+def _to_set(headers: Mapping[str, str]) -> tuple[Header, ...]:
+    lines = (_header(name, value) for name, value in headers.items())
+    return tuple(line for line in lines if line[0].lower() not in NOT_TO_BE_SET)
 
 
 def _header(name: str, value: str) -> Header:

@@ -316,9 +316,7 @@ async def _gone(client: Client) -> None:
 def _not_yet(request: NewProxy) -> dict[str, bool]:
     """Tell which keys a request has that we would drop, some to the danger of its owner."""
     return {
-        "route_by_http_user": bool(request.route_by_http_user),
         "group": bool(request.group),
-        "response_headers": bool(request.response_headers),
         "bandwidth_limit_mode = server": bool(
             request.bandwidth_limit and request.bandwidth_limit_mode == "server"
         ),

@@ -57,7 +57,7 @@ class TunnelServer(MultiService):
             reactor=reactor,
             config=config,
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
-            router=Router(),
+            router=Router(reactor.seconds),
             stats=self.stats,
         )
         self._registry = ClientRegistry(context, auth)
@@ -76,6 +76,7 @@ class TunnelServer(MultiService):
             custom_404_page=self.config.custom_404_page,
             join=join,
             connections=context.connections,
+            trusted_proxies=self.config.trusted_proxies,
         )
 
     def privilegedStartService(self) -> None:

@@ -144,13 +144,18 @@ class RequestHead(Head):
         target: as it came: a path with query, an absolute URL, ``*`` or a host and port.
         host: whom the request is for: name or address, with the port if there is one. Empty if
             the head doesn't say.
-        path: what of the target a server of its own would be asked for; `target` for CONNECT.
+        path: what of the target a server of its own would be asked for; empty for CONNECT.
     """
 
     method: bytes
     target: bytes
     host: bytes
     path: bytes
+
+    @property
+    def is_for_proxy(self) -> bool:
+        """Whether it is asked as one asks a proxy: in absolute form, or for a connection."""
+        return self.path != self.target
 
 
 @frozen
@@ -239,6 +244,8 @@ def _request(head: bytes) -> RequestHead:
     host, path = _whom_for(method, target, _host(headers, names, minor))
     if length is Length.UNTIL_CLOSE:
         length = 0
+    elif method == b"CONNECT" and length != 0:
+        raise HeadError("a body in front of a connection")  # RFC 9110 section 9.3.6
     options = members_of(values_in(headers, names, b"connection"))
     return RequestHead(minor, headers, names, options, length, method, target, host, path)
 
@@ -336,10 +343,13 @@ def _checked_host(host: bytes) -> bytes:
 
 def _whom_for(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     """Find host and path of a request; RFC 9112 section 3.2 has the four forms."""
+    if method == b"CONNECT":
+        name, _, port = _checked_host(target).rpartition(b":")
+        if not (name and port.isdigit()):
+            raise HeadError("a connection to no host or port")
+        return target, b""
     if target.startswith(b"/"):
         return host, target
-    if method == b"CONNECT":
-        return _checked_host(target), target
     if target == b"*" and method == b"OPTIONS":
         return host, target
     found = _ABSOLUTE.fullmatch(target)

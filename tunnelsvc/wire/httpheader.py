@@ -30,9 +30,11 @@ class HeadError(RemoteProtocolError):
 
 
 class HeadTooLargeError(HeadError):
-    """A head with too many bytes or lines."""
+    """A head with too many bytes or lines.
 
-    status = 431
+    RFC 6585 has a status of its own for it (431), RFC 9112 one for a long target (414); browsers
+    and scripts do nothing else for them, so it's one answer for all that can't be used.
+    """
 
 
 class VersionError(HeadError):

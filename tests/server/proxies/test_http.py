@@ -108,6 +108,23 @@ class HTTPProxyTests(SynchronousTestCase):
             self.open("third", custom_domains=("a.example.com",)), "a.example.com:8080"
         )
 
+    def test_one_user(self) -> None:
+        for user in ("alice", ""):
+            self.open(user or "all", custom_domains=("a.example.com",), route_by_http_user=user)
+        self.assertIs(self.router.find("a.example.com", "/", "alice"), self.proxy("alice"))
+        self.assertIs(self.router.find("a.example.com", "/", "bob"), self.proxy("all"))
+        again = {"custom_domains": ("a.example.com",), "route_by_http_user": "alice"}
+        self.assertEqual(self.open("again", **again), "router config conflict")
+        self.client.say(CloseProxy(proxy_name="alice"))
+        self.assertIs(self.router.find("a.example.com", "/", "alice"), self.proxy("all"))
+        self.assertEqual(self.open("again", **again), "a.example.com:8080")
+
+    def test_response_headers(self) -> None:
+        self.open(custom_domains=("a.example.com",), response_headers={"X-A": "b"})
+        self.assertEqual(self.proxy().rules.response_headers, ((b"X-A", b"b"),))
+        refusal = self.open("b", custom_domains=("b.com",), response_headers={"X": "a\nb"})
+        self.assertIn("header [X] can't be set", refusal)
+
     def test_close(self) -> None:
         self.open(custom_domains=("a.example.com",))
         self.client.say(CloseProxy(proxy_name="web"))

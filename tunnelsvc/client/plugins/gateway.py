@@ -27,10 +27,10 @@ from tunnelsvc.client.plugins.termination import Termination, failure_of
 from tunnelsvc.config.plugins import GatewayConfig, SecuredGatewayConfig
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.errors import ConfigError, LocalServiceUnavailable, ProxyRefused
+from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.protocol import VhostProtocol
-from tunnelsvc.gateway.rewrite import Origin
 from tunnelsvc.gateway.route import Route, Site
 from tunnelsvc.gateway.router import Router, normalise
 from tunnelsvc.gateway.rules import Rules, make_rules

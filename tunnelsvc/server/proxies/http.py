@@ -47,6 +47,7 @@ class HTTPProxy(Proxy):
         self.rules = make_rules(
             host_header_rewrite=request.host_header_rewrite,
             headers=request.headers,
+            response_headers=request.response_headers,
             http_user=request.http_user,
             http_password=request.http_pwd,
         )
@@ -70,7 +71,7 @@ class HTTPProxy(Proxy):
         added: list[tuple[str, str]] = []
         try:
             for route in self._routes:
-                self.context.router.add(*route, self)
+                self.context.router.add(*route, self, user=self.request.route_by_http_user)
                 added.append(route)
         except ProxyRefused:
             self._remove(added)
@@ -86,7 +87,7 @@ class HTTPProxy(Proxy):
 
     def _remove(self, routes: list[tuple[str, str]]) -> None:
         for route in routes:
-            self.context.router.remove(*route)
+            self.context.router.remove(*route, user=self.request.route_by_http_user)
 
     def exchange_started(self, meter: Meter) -> None:
         """Count a request; see `Route`."""
@@ -103,6 +104,7 @@ class HTTPProxy(Proxy):
             "customDomains": list(request.custom_domains),
             "subdomain": request.subdomain,
             "locations": list(request.locations),
+            "routeByHTTPUser": request.route_by_http_user,
             "hostHeaderRewrite": request.host_header_rewrite,
         }
 
