@@ -11,6 +11,7 @@ from tunnelsvc.config import keys
 from tunnelsvc.config.plugins import (
     PLUGINS,
     GatewayConfig,
+    HTTPProxyPluginConfig,
     HTTPSToHTTPConfig,
     HTTPSToHTTPSConfig,
     HTTPToHTTPConfig,
@@ -214,6 +215,18 @@ class Socks5Tests(PluginTestCase):
         what = "can't serve a proxy of type http; only tcp"
         text = "type = http\nsubdomain = x\nplugin = socks5\n"
         self.assertSays(text, f"5: [x] plugin = socks5: {what}")
+
+
+class HTTPProxyTests(PluginTestCase):
+    def test_all(self) -> None:
+        text = "plugin = http_proxy\nplugin_http_user = alice\nplugin_http_passwd = s3cret\n"
+        plugin = self.plugin(text)
+        self.assertEqual(plugin, HTTPProxyPluginConfig(http_user="alice", http_password="s3cret"))
+        self.assertNotIn("s3cret", repr(plugin))
+
+    def test_user(self) -> None:
+        text = "plugin = http_proxy\nplugin_http_user = a:b\n"
+        self.assertSays(text, '4: [x] plugin_http_user = a:b: can\'t hold a ":"')
 
 
 class StaticFileTests(PluginTestCase):

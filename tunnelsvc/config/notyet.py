@@ -70,7 +70,7 @@ PROXY: Final[NotYet] = {
 
 PROXY_TYPES: Final = ("udp", "https", "tcpmux", "stcp", "xtcp", "sudp")
 
-PLUGINS: Final = ("http_proxy", "virtual_net")
+PLUGINS: Final = ("virtual_net",)
 
 SERVER_SECTIONS: Final = "plugin."
 """How the names of the server's webhooks begin."""

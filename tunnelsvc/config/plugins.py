@@ -116,6 +116,17 @@ class Socks5Config(PluginConfig):
 
 
 @frozen(kw_only=True)
+class HTTPProxyPluginConfig(PluginConfig):
+    """``plugin = http_proxy``: users reach whatever this machine reaches, by an HTTP proxy."""
+
+    name: ClassVar[str] = "http_proxy"
+    types: ClassVar[tuple[str, ...]] = ("tcp",)
+    http_user: str = ""
+    """With an empty password too: everybody may."""
+    http_password: str = secret()
+
+
+@frozen(kw_only=True)
 class StaticFileConfig(PluginConfig):
     """``plugin = static_file``: users read the files below a directory."""
 
@@ -207,6 +218,7 @@ _KINDS: Final = (
     _gateway(HTTPToHTTPSConfig),
     _gateway(HTTPSToHTTPConfig),
     _gateway(HTTPSToHTTPSConfig),
+    _Kind(HTTPProxyPluginConfig, keys.Table(_HTTP_USER)),
     _Kind(Socks5Config, _SOCKS5),
     _Kind(StaticFileConfig, _STATIC_FILE),
     _Kind(TLSToRawConfig, _RAW, together=tuple(_CERTIFICATE)),

@@ -22,6 +22,7 @@ _HERE: Final = "tunnelsvc.client.plugins"
 _PLUGINS: Final[Mapping[str, str]] = {
     "http2http": f"{_HERE}.gateway.Gateway",
     "http2https": f"{_HERE}.gateway.Gateway",
+    "http_proxy": f"{_HERE}.httpproxy.HTTPProxyPlugin",
     "https2http": f"{_HERE}.gateway.Gateway",
     "https2https": f"{_HERE}.gateway.Gateway",
     "socks5": f"{_HERE}.socks5.Socks5Plugin",
