@@ -15,7 +15,7 @@ from tunnelsvc.client.plugins.sharedfiles import LEAST_COMPRESSED_BYTES, READ_BY
 
 STEADY = settings(derandomize=True, deadline=None)
 TEXT = b"line\n" * LEAST_COMPRESSED_BYTES
-NOISE = bytes(range(256)) * 1024
+NOISE = bytes(range(256)) * (3 * READ_BYTES // 256)
 SECRET = b"not for you"
 PARTS = [
     *b".. . %2e%2e %2f / // sub up out %00 outside.txt shared-not ? # ; http://x % \\".split(),

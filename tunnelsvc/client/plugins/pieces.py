@@ -12,8 +12,8 @@ from zope.interface import implementer
 from tunnelsvc.timing import soon
 
 Pieces = Iterator[bytes]
-"""Gives pieces of some 64 KiB; each is made in a turn of the reactor of its own, so it mustn't take
-long. An empty one says that there was work to do."""
+"""Gives pieces of 256 KiB at most; each is made in a turn of the reactor of its own, so it mustn't
+take long. An empty one says that there was work to do."""
 
 
 @implementer(IPushProducer)

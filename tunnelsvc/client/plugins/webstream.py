@@ -36,7 +36,7 @@ IDLE_SECONDS: Final = 75.0
 """How long a connection may be silent while a request is waited for; nginx's. Longer than a server
 of ours keeps one that it doesn't use, so that none is closed while a request is on its way."""
 STALL_SECONDS: Final = 5 * MINUTE
-"""How long a user may take for what is in the send buffer, about 128 KiB."""
+"""How long a user may take for what is in the send buffer, some 300 KiB."""
 
 
 class BodilessRequest(Request):
