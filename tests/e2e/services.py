@@ -33,22 +33,15 @@ NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class LocalService:
-    """A TCP server on loopback that runs ``handler`` in a thread for every connection."""
+    """Runs ``handler`` in a thread for every connection: by TCP on loopback, or as it is told."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, listener: socket.socket | None = None) -> None:
         self.live: set[socket.socket] = set()
         self._handler = handler
-        self._listener = self._listen()
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
+        address = self._listener.getsockname()
+        self.port: int = address[1] if isinstance(address, tuple) else 0
         threading.Thread(target=self._accept, daemon=True).start()
-
-    def _listen(self) -> socket.socket:
-        return socket.create_server(("127.0.0.1", 0), backlog=512)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        port: int = self._listener.getsockname()[1]
-        return port
 
     def _accept(self) -> None:
         with suppress(OSError):

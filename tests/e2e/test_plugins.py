@@ -55,18 +55,12 @@ LARGE_BYTES: Final = 64 * MiB
 MEMORY_LIMIT_BYTES: Final = 100 * MiB
 
 
-class UnixService(LocalService):
-    """A service on a socket in the file system."""
-
-    def __init__(self, path: Path, handler: Handler) -> None:
-        self._path = path
-        super().__init__(handler)
-
-    def _listen(self) -> socket.socket:
-        port = socket.socket(socket.AF_UNIX)
-        port.bind(str(self._path))
-        port.listen()
-        return port
+def unix_service(path: Path, handler: Handler) -> LocalService:
+    """Start a service on a socket in the file system."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    return LocalService(handler, listener)
 
 
 class UnixDomainSocketTests(TunnelTestCase):
@@ -86,7 +80,7 @@ class UnixDomainSocketTests(TunnelTestCase):
         self.addCleanup(place.cleanup)
         path = Path(place.name) / name
         if handler is not None:
-            service = UnixService(path, handler)
+            service = unix_service(path, handler)
             self.addCleanup(service.close)
         plugin = {"plugin": "unix_domain_socket", "plugin_unix_path": path}
         proxy = {"type": "tcp", "remote_port": self.port, **plugin}
@@ -151,6 +145,13 @@ class GatewayTestCase(TunnelTestCase):
                 self.assertEqual(answer.json()["sha256"], digest)
         self.assertLess(client.status.peak_memory_bytes(), MEMORY_LIMIT_BYTES)
 
+    def check_websocket(self) -> None:
+        """An upgraded connection carries frames both ways."""
+        with secured(self.port, NAME) as user:
+            self.assertIn(b"HTTP/1.1 101 ", upgrade(user, NAME))
+            for message in b"hello", b"again":
+                self.assertEqual(websocket_echo(user, message), message)
+
     def check_forwarded(self, seen: Mapping[str, str], way: Mapping[str, str], scheme: str) -> None:
         """The site learns who the user is, how he came, and on which way before that."""
         expected = ", ".join([*way.values(), "127.0.0.1"])
@@ -203,10 +204,7 @@ class HTTPSToHTTPTests(GatewayTestCase):
     def test_websocket(self) -> None:
         """What a Jupyter kernel needs."""
         self.start_plugin()
-        with secured(self.port, NAME) as user:
-            self.assertIn(b"HTTP/1.1 101 ", upgrade(user, NAME))
-            for message in b"hello", b"again":
-                self.assertEqual(websocket_echo(user, message), message)
+        self.check_websocket()
 
     def test_service_down(self) -> None:
         """A page says so, and the service may come back."""
@@ -360,9 +358,7 @@ class HTTPSToHTTPSTests(HTTPSServiceTestCase):
 
     def test_websocket(self) -> None:
         self.start_plugin()
-        with secured(self.port, NAME) as user:
-            self.assertIn(b"HTTP/1.1 101 ", upgrade(user, NAME))
-            self.assertEqual(websocket_echo(user, b"hello"), b"hello")
+        self.check_websocket()
 
 
 class HTTPToHTTPSTests(HTTPSServiceTestCase):
