@@ -11,10 +11,13 @@ from tunnelsvc.config import keys
 from tunnelsvc.config.plugins import (
     PLUGINS,
     GatewayConfig,
+    HTTPProxyPluginConfig,
     HTTPSToHTTPConfig,
     HTTPSToHTTPSConfig,
     HTTPToHTTPConfig,
     HTTPToHTTPSConfig,
+    Socks5Config,
+    StaticFileConfig,
     UnixDomainSocketConfig,
 )
 from tunnelsvc.config.schema import PluginConfig
@@ -182,13 +185,76 @@ class GatewayTests(PluginTestCase):
         for name in "http2http", "http2https":
             self.assertSays(f"{http}plugin = {name}\n{address}")
         for name, kind in PLUGINS.items():
-            self.assertEqual("https" in kind.config.types, not name.startswith("http2"))
+            if "local_addr" in {each.name for each in fields(kind.config)}:
+                self.assertEqual("https" in kind.config.types, not name.startswith("http2"))
 
     def test_header_name(self) -> None:
         (problem,) = self.client_says(
             "[common]\n[x]\nplugin = http2http\nplugin_local_addr = a:1\nplugin_header_X Y = s\n"
         )
         self.assertIn("plugin_header_X Y = ***: what follows header_ is not", problem)
+
+
+class Socks5Tests(PluginTestCase):
+    def test_all(self) -> None:
+        text = "plugin = socks5\nplugin_user = a:b\nplugin_passwd = s3cret\n"
+        plugin = self.plugin(text)
+        self.assertEqual(plugin, Socks5Config(user="a:b", password="s3cret"))
+        self.assertNotIn("s3cret", repr(plugin))
+        self.assertEqual(self.plugin("plugin = socks5\n"), Socks5Config())
+
+    def test_longer_than_the_wire_allows(self) -> None:
+        what = "longer than the 255 bytes that SOCKS 5 allows"
+        for key in "plugin_user", "plugin_passwd":
+            (problem,) = self.client_says(f"[common]\n[x]\nplugin = socks5\n{key} = {'ä' * 128}\n")
+            self.assertIn(what, problem)
+            self.plugin(f"plugin = socks5\n{key} = {'ä' * 127}\n")
+
+    def test_types(self) -> None:
+        """Nobody speaks it through a port for web sites."""
+        what = "can't serve a proxy of type http; only tcp"
+        text = "type = http\nsubdomain = x\nplugin = socks5\n"
+        self.assertSays(text, f"5: [x] plugin = socks5: {what}")
+
+
+class HTTPProxyTests(PluginTestCase):
+    def test_all(self) -> None:
+        text = "plugin = http_proxy\nplugin_http_user = alice\nplugin_http_passwd = s3cret\n"
+        plugin = self.plugin(text)
+        self.assertEqual(plugin, HTTPProxyPluginConfig(http_user="alice", http_password="s3cret"))
+        self.assertNotIn("s3cret", repr(plugin))
+
+    def test_user(self) -> None:
+        text = "plugin = http_proxy\nplugin_http_user = a:b\n"
+        self.assertSays(text, '4: [x] plugin_http_user = a:b: can\'t hold a ":"')
+
+
+class StaticFileTests(PluginTestCase):
+    def test_all(self) -> None:
+        text = (
+            "plugin = static_file\nplugin_local_path = /srv/a\nplugin_strip_prefix = /x/y/\n"
+            "plugin_http_user = alice\nplugin_http_passwd = s3cret\n"
+        )
+        plugin = self.plugin(text)
+        self.assertEqual(
+            plugin,
+            StaticFileConfig(
+                local_path="/srv/a", strip_prefix="x/y", http_user="alice", http_password="s3cret"
+            ),
+        )
+        self.assertNotIn("s3cret", repr(plugin))
+
+    def test_prefixes(self) -> None:
+        text = "plugin = static_file\nplugin_local_path = /srv\nplugin_strip_prefix = "
+        for prefix in "", "/", "//":
+            self.assertEqual(self.plugin(f"{text}{prefix}\n"), StaticFileConfig(local_path="/srv"))
+        for prefix in "a//b", "..", "a/../b", "./a":
+            (problem,) = self.client_says(f"[common]\n[x]\n{text}{prefix}\n")
+            self.assertIn("not a path such as a/b", problem)
+
+    def test_user(self) -> None:
+        text = "plugin = static_file\nplugin_local_path = /srv\nplugin_http_user = a:b\n"
+        self.assertSays(text, '5: [x] plugin_http_user = a:b: can\'t hold a ":"')
 
 
 class TableTests(PluginTestCase):

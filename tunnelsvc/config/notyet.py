@@ -66,7 +66,7 @@ PROXY: Final[NotYet] = {
 
 PROXY_TYPES: Final = ("udp", "tcpmux", "stcp", "xtcp", "sudp")
 
-PLUGINS: Final = ("http_proxy", "socks5", "static_file", "virtual_net")
+PLUGINS: Final = ("virtual_net",)
 
 SERVER_SECTIONS: Final = "plugin."
 """How the names of the server's webhooks begin."""

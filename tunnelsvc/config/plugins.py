@@ -12,7 +12,7 @@ from attrs import NOTHING, fields, frozen
 
 from tunnelsvc.config import keys, notyet, values
 from tunnelsvc.config.report import Report, Section, nearest
-from tunnelsvc.config.schema import PluginConfig, secrets
+from tunnelsvc.config.schema import PluginConfig, secret, secrets
 
 ANY_STREAM: Final = ("tcp", "http", "https")
 """Types of proxies whose users are byte streams, whatever is in them."""
@@ -25,6 +25,9 @@ OF_HTTP: Final = ("tcp", "http")
 
 HTTP_PORT: Final = 80
 HTTPS_PORT: Final = 443
+
+# RFC 1929 section 2: a length is one byte.
+_MAX_SOCKS_BYTES: Final = 255
 
 
 @frozen(kw_only=True)
@@ -101,6 +104,42 @@ class TLSToRawConfig(PluginConfig):
     key_path: str = ""
 
 
+@frozen(kw_only=True)
+class Socks5Config(PluginConfig):
+    """``plugin = socks5``: users reach whatever this machine reaches, by SOCKS 5."""
+
+    name: ClassVar[str] = "socks5"
+    types: ClassVar[tuple[str, ...]] = ("tcp",)
+    user: str = ""
+    """With an empty password too: everybody may."""
+    password: str = secret()
+
+
+@frozen(kw_only=True)
+class HTTPProxyPluginConfig(PluginConfig):
+    """``plugin = http_proxy``: users reach whatever this machine reaches, by an HTTP proxy."""
+
+    name: ClassVar[str] = "http_proxy"
+    types: ClassVar[tuple[str, ...]] = ("tcp",)
+    http_user: str = ""
+    """With an empty password too: everybody may."""
+    http_password: str = secret()
+
+
+@frozen(kw_only=True)
+class StaticFileConfig(PluginConfig):
+    """``plugin = static_file``: users read the files below a directory."""
+
+    name: ClassVar[str] = "static_file"
+    types: ClassVar[tuple[str, ...]] = ("tcp", "http")
+    local_path: str
+    strip_prefix: str = ""
+    """Path of URLs below which the files are; without slashes around it."""
+    http_user: str = ""
+    """With an empty password too: everybody may."""
+    http_password: str = secret()
+
+
 @frozen
 class _Kind:
     """How one plugin is read.
@@ -121,6 +160,37 @@ class _Kind:
         return [name for name, key in self.table.keys.items() if key.field in needed - given.keys()]
 
 
+def _socks_credential(value: str) -> str:
+    if len(value.encode()) > _MAX_SOCKS_BYTES:
+        raise values.BadValueError(f"longer than the {_MAX_SOCKS_BYTES} bytes that SOCKS 5 allows")
+    return value
+
+
+def _prefix(value: str) -> str:
+    """Take a path of URLs; a slash at either end, or none, are the same."""
+    stripped = value.strip("/")
+    if stripped and {"", ".", ".."}.intersection(stripped.split("/")):
+        raise values.BadValueError("not a path such as a/b, without empty parts, . and ..")
+    return stripped
+
+
+_HTTP_USER: Final = {
+    "plugin_http_user": keys.Key("http_user", values.user_name),
+    "plugin_http_passwd": keys.Key("http_password"),
+}
+_STATIC_FILE: Final = keys.Table(
+    {
+        "plugin_local_path": keys.Key("local_path", values.some_text),
+        "plugin_strip_prefix": keys.Key("strip_prefix", _prefix),
+        **_HTTP_USER,
+    }
+)
+_SOCKS5: Final = keys.Table(
+    {
+        "plugin_user": keys.Key("user", _socks_credential),
+        "plugin_passwd": keys.Key("password", _socks_credential),
+    }
+)
 _CERTIFICATE: Final = {
     "plugin_crt_path": keys.Key("crt_path"),
     "plugin_key_path": keys.Key("key_path"),
@@ -148,6 +218,9 @@ _KINDS: Final = (
     _gateway(HTTPToHTTPSConfig),
     _gateway(HTTPSToHTTPConfig),
     _gateway(HTTPSToHTTPSConfig),
+    _Kind(HTTPProxyPluginConfig, keys.Table(_HTTP_USER)),
+    _Kind(Socks5Config, _SOCKS5),
+    _Kind(StaticFileConfig, _STATIC_FILE),
     _Kind(TLSToRawConfig, _RAW, together=tuple(_CERTIFICATE)),
     _Kind(UnixDomainSocketConfig, _UNIX),
 )

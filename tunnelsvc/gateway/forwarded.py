@@ -91,7 +91,7 @@ class Origin:
         scheme: ``http`` or ``https``, as the peer sees it.
         trust: whose word is believed, if the peer's is.
         extends: whether X-Forwarded-For is continued rather than begun.
-        passed_on: whether a gateway of ours before us has made those headers; they stay.
+        passed_on: whether what a request says of its way goes on as it came, and nothing else.
     """
 
     address: bytes

@@ -98,13 +98,10 @@ class VhostProtocol(Protocol):
 
     def _begin(self, stream: Stream) -> None:
         self.stream = stream
-        self.origin = self._origin or self._find_origin(stream)
+        peer = getattr(stream.getPeer(), "host", "")
+        self.origin = self._origin or origin_of(peer, self._scheme, self._site.trust)
         stream.registerProducer(self, True)
         self._wait(HEAD_SECONDS)
-
-    def _find_origin(self, stream: Stream) -> Origin:
-        peer = getattr(stream.getPeer(), "host", "")
-        return origin_of(peer, self._scheme, self._site.trust)
 
     # Reading.
 
@@ -187,9 +184,9 @@ class VhostProtocol(Protocol):
             self._refuse(head, refusal(head), complete=head.length == 0)
         else:
             self._tried = ()
-            self._start(head, route)
+            self._exchange_with(head, route)
 
-    def _start(self, head: RequestHead, route: Route) -> None:
+    def _exchange_with(self, head: RequestHead, route: Route) -> None:
         make = ConnectExchange if head.method == b"CONNECT" else Exchange
         self._exchange = make(self, head, route, self._site)
         self._exchange.start()
@@ -284,7 +281,7 @@ class VhostProtocol(Protocol):
             return False
         if self.record is not None:
             self.record.proxy = route.name
-        self._start(head, route)
+        self._exchange_with(head, route)
         return True
 
     def broken(self) -> None:

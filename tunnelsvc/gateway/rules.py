@@ -81,10 +81,11 @@ def credentials_of(head: RequestHead) -> bytes:
     """
     given = head.values(b"proxy-authorization") if head.is_for_proxy else []
     given = given or head.values(b"authorization")
-    return _decoded(given[0]) if given else b""
+    return credentials_in(given[0]) if given else b""
 
 
-def _decoded(authorization: bytes) -> bytes:
+def credentials_in(authorization: bytes) -> bytes:
+    """Give ``user:password`` of such a header; empty: it hasn't any of HTTP's Basic scheme."""
     scheme, _, encoded = authorization.partition(b" ")
     if scheme.lower() != b"basic":
         return b""

@@ -168,6 +168,11 @@ class StartWorkConn(Message):
     dst_port: Port = 0
     error: str = ""
 
+    @property
+    def user(self) -> str:
+        """Who the user is, for the log."""
+        return f"{self.src_addr}:{self.src_port}" if self.src_addr else "(not told)"
+
 
 @frozen(kw_only=True)
 class NewVisitorConn(Message):

@@ -22,8 +22,11 @@ _HERE: Final = "tunnelsvc.client.plugins"
 _PLUGINS: Final[Mapping[str, str]] = {
     "http2http": f"{_HERE}.gateway.Gateway",
     "http2https": f"{_HERE}.gateway.Gateway",
+    "http_proxy": f"{_HERE}.httpproxy.HTTPProxyPlugin",
     "https2http": f"{_HERE}.gateway.Gateway",
     "https2https": f"{_HERE}.gateway.Gateway",
+    "socks5": f"{_HERE}.socks5.Socks5Plugin",
+    "static_file": f"{_HERE}.staticfile.StaticFilePlugin",
     "tls2raw": f"{_HERE}.tls2raw.TLSToRaw",
     "unix_domain_socket": f"{_HERE}.unixsocket.UnixDomainSocket",
 }

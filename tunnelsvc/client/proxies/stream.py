@@ -85,7 +85,7 @@ class StreamProxy:
         _log.info(
             "[{proxy}] user {user}: {reason}, {up} bytes in, {down} bytes out, {seconds:.1f} s",
             proxy=self.config.name,
-            user=f"{start.src_addr}:{start.src_port}" if start.src_addr else "(not told)",
+            user=start.user,
             reason=closed.because(near=self._near, far="the server"),
             up=closed.down_bytes,
             down=closed.up_bytes,

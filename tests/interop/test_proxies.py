@@ -1,0 +1,109 @@
+# -*- test-case-name: tests.interop.test_proxies -*-
+"""Our client's ``http_proxy``, ``socks5`` and ``static_file`` behind every real frps."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from typing import Final
+
+from twisted.trial.unittest import SkipTest
+
+from tests.e2e.services import digest_of, pattern, request
+from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
+from tests.programs import PATIENCE, FrpBinaries, Peer, free_port, require_program
+from tunnelsvc.units import MiB
+
+BINARIES: Final = FrpBinaries.find()
+SIZE: Final = 8 * MiB
+SECURED: Final = {"use_encryption": True, "use_compression": True}
+
+
+class FrpsTests(TunnelTestCase):
+    """A real frps, our client with a plugin, and curl."""
+
+    def start(self, server: Peer, plugin: Options, http: Options = NO_OPTIONS) -> list[int]:
+        """Start all of it; return the ports, of which the second is encrypted and compressed."""
+        self.server_peer = server
+        self.start_server()
+        ports = [free_port(), free_port()]
+        proxies = {
+            f"tcp{port}": {"type": "tcp", "remote_port": port, **plugin, **options}
+            for port, options in zip(ports, (NO_OPTIONS, SECURED), strict=True)
+        }
+        if http:
+            proxies["http"] = {"type": "http", **plugin, **http}
+        self.start_client(proxies)
+        return ports
+
+    def curl(self, *arguments: str) -> bytes:
+        """Run curl; return what it printed."""
+        done = subprocess.run(
+            [require_program("curl"), "-q", "-sS", "--fail", "--noproxy", "", *arguments],
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE * 3,
+            env={"PATH": os.environ["PATH"]},
+        )
+        self.assertEqual(done.returncode, 0, f"{done.stderr!r}\n{self.show_outputs()}")
+        return done.stdout
+
+    def check_download(self, *arguments: str) -> None:
+        """What curl gets is the pattern."""
+        page = self.curl(*arguments)
+        self.assertEqual(digest_of(iter([page])), digest_of(pattern(SIZE)))
+
+    def check_socks5(self, server: Peer) -> None:
+        """By name, with a login."""
+        site = self.local_site("site")
+        login = {"plugin_user": "alice", "plugin_passwd": "s3cret"}
+        for port in self.start(server, {"plugin": "socks5", **login}):
+            via = ("--socks5-hostname", f"127.0.0.1:{port}", "--proxy-user", "alice:s3cret")
+            self.check_download(*via, f"http://localhost:{site}/bytes/{SIZE}")
+
+    def check_http_proxy(self, server: Peer) -> None:
+        """Requests and connections, with a login."""
+        site = self.local_site("site")
+        login = {"plugin_http_user": "alice", "plugin_http_passwd": "s3cret"}
+        for port in self.start(server, {"plugin": "http_proxy", **login}):
+            via = ("-x", f"http://alice:s3cret@127.0.0.1:{port}")
+            url = f"http://127.0.0.1:{site}/bytes/{SIZE}"
+            self.check_download(*via, url)
+            self.check_download(*via, "-p", url)
+
+    def check_static_file(self, server: Peer) -> None:
+        """Whole files and parts, through both types of proxies."""
+        shared = self.directory / "shared"
+        shared.mkdir()
+        content = b"".join(pattern(SIZE))
+        (shared / "large").write_bytes(content)
+        plugin = {"plugin": "static_file", "plugin_local_path": shared}
+        ports = self.start(server, plugin, {"custom_domains": "files.test"})
+        for port in *ports, self.vhost_port:
+            answer = request(port, "/large", host="files.test")
+            self.assertEqual((answer.status, answer.body == content), (200, True))
+            part = request(port, "/large", host="files.test", headers={"Range": "bytes=5-9"})
+            self.assertEqual((part.status, part.body), (206, content[5:10]))
+            self.assertEqual(request(port, "/nope", host="files.test").status, 404)
+
+
+def _test(server: Peer, check: Callable[[FrpsTests, Peer], None]) -> object:
+    def test(self: FrpsTests) -> None:
+        check(self, server)
+
+    return test
+
+
+def _skip(self: FrpsTests) -> None:
+    raise SkipTest("FRP_BIN_DIR names no directory with real frp programs")
+
+
+def _add_tests() -> None:
+    for peer in BINARIES.servers:
+        for name in "socks5", "http_proxy", "static_file":
+            check = getattr(FrpsTests, f"check_{name}")
+            setattr(FrpsTests, f"test_{peer.label}_{name}", _test(peer, check))
+    if not BINARIES.servers:
+        setattr(FrpsTests, "test_none", _skip)  # noqa: B010 - the type has no such attribute
+
+
+_add_tests()
