@@ -114,14 +114,19 @@ class JupyterUser:
         return self.ask("POST", "/login", form, kind)
 
     @contextmanager
-    def websocket(self, path: str) -> Iterator[websocket.WebSocket]:
-        """Open a WebSocket."""
+    def websocket(self, path: str, origin: str = "") -> Iterator[websocket.WebSocket]:
+        """Open a WebSocket.
+
+        Args:
+            path: of the request.
+            origin: of the page that asks; empty: the site's own.
+        """
         with connected(self.port) as stream:
             opened = websocket.create_connection(
                 f"ws://{self.host}{path}",
                 socket=stream,
                 cookie=self.cookie,
-                origin=self.origin,
+                origin=origin or self.origin,
                 timeout=PATIENCE,
             )
             try:

@@ -3,6 +3,8 @@
 
 import json
 
+from websocket import WebSocketBadStatusException
+
 from tests.e2e.jupyter import PASSWORD, JupyterUser, run_cell, start_jupyter, until
 from tests.e2e.nginx import start_nginx
 from tests.e2e.tunnel import Options, TunnelTestCase, http_proxy
@@ -77,3 +79,20 @@ class JupyterTests(TunnelTestCase):
         port = free_port()
         start_nginx(self, port, self.vhost_port)
         self.check_all(JupyterUser(port, f"jupyter.tunnel.test:{port}"))
+
+    def test_renamed(self) -> None:
+        """By a Host of its own machine: no option is needed, and other sites stay others."""
+        self.start_tunnel(
+            {"custom_domains": "jupyter.test", "host_header_rewrite": "localhost"}, remote=False
+        )
+        user = JupyterUser(self.vhost_port, f"jupyter.test:{self.vhost_port}")
+        self.check_all(user)
+        started = user.ask("POST", "/api/kernels", "{}", user.proof)
+        path = f"/api/kernels/{started.json()['id']}/channels"
+        for stranger in ("http://evil.test", "http://localhost"):
+            with (
+                self.assertRaises(WebSocketBadStatusException) as refused,
+                user.websocket(path, origin=stranger),
+            ):
+                pass
+            self.assertEqual(refused.exception.status_code, 403)
