@@ -197,11 +197,18 @@ class ProcessStatus:
         """Number of descriptors it has open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def memory_bytes(self) -> int:
+        """Resident memory it has."""
+        return self._memory_bytes("VmRSS:")
+
     def peak_memory_bytes(self) -> int:
         """The most resident memory it ever had."""
+        return self._memory_bytes("VmHWM:")
+
+    def _memory_bytes(self, name: str) -> int:
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
-        peak = next(line for line in lines if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) * 1024
+        line = next(line for line in lines if line.startswith(name))
+        return int(line.split()[1]) * 1024
 
     def is_running(self) -> bool:
         """Whether it is there and not a zombie."""
