@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -112,11 +113,26 @@ def require_program(name: str) -> str:
     """
     search = os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_PATHS))
     path = shutil.which(name, path=search)
-    if path is not None:
-        return path
+    if path is None:
+        raise _missing(name)
+    return path
+
+
+def require_module(name: str) -> None:
+    """Look for a Python package that has a program.
+
+    Raises:
+        SkipTest: it isn't installed.
+        AssertionError: it isn't installed and ``TUNNELSVC_TEST_STRICT=1`` says that it must be.
+    """
+    if find_spec(name) is None:
+        raise _missing(name)
+
+
+def _missing(name: str) -> Exception:
     if os.environ.get("TUNNELSVC_TEST_STRICT") == "1":
-        raise AssertionError(f"{name} is not installed, and TUNNELSVC_TEST_STRICT=1 wants it")
-    raise SkipTest(f"{name} is not installed")
+        return AssertionError(f"{name} is not installed, and TUNNELSVC_TEST_STRICT=1 wants it")
+    return SkipTest(f"{name} is not installed")
 
 
 def _is_free(port: int) -> bool:
@@ -181,11 +197,18 @@ class ProcessStatus:
         """Number of descriptors it has open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def memory_bytes(self) -> int:
+        """Resident memory it has."""
+        return self._memory_bytes("VmRSS:")
+
     def peak_memory_bytes(self) -> int:
         """The most resident memory it ever had."""
+        return self._memory_bytes("VmHWM:")
+
+    def _memory_bytes(self, name: str) -> int:
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
-        peak = next(line for line in lines if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) * 1024
+        line = next(line for line in lines if line.startswith(name))
+        return int(line.split()[1]) * 1024
 
     def is_running(self) -> bool:
         """Whether it is there and not a zombie."""

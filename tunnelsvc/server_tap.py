@@ -50,7 +50,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     with config_errors_exit():
         server = TunnelServer(config, reactor)
         server.setServiceParent(program)
-        program.on_hangup.append(server.reopen_logs)
+        program.on_hangup += [server.reopen_logs, server.reload_certificates]
         if config.dashboard.port:
             # Half of the start-up time of a server that has no dashboard.
             from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415

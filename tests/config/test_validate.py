@@ -135,7 +135,8 @@ class ServerTests(ConfigTestCase):
         )
         self.assertSays(
             "access_log = a.log\n",
-            "3: [common] access_log: stays empty: without vhost_http_port there are no requests",
+            "3: [common] access_log: stays empty: without vhost_http_port, or vhost_https_port "
+            "with a certificate, there are no requests",
         )
         self.assertSays(
             f"{vhost}access_log_format = json\n",

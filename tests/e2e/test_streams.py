@@ -16,11 +16,10 @@ from tests.e2e.services import (
     echo_bulk,
     pattern,
     receive,
-    request,
     send_all,
     serves_echo,
 )
-from tests.e2e.tunnel import Options, TunnelTestCase, http_proxy, tcp_proxy
+from tests.e2e.tunnel import Options, TunnelTestCase, tcp_proxy
 from tests.programs import PATIENCE, Program, eventually, free_port
 from tunnelsvc.units import MiB
 
@@ -122,18 +121,6 @@ class LargeTests(TunnelTestCase):
     def test_plain(self) -> None:
         """With neither, where bytes may take another way through the programs."""
         self.check_transfer({"tcp_mux": False, "tls_enable": False})
-
-    def test_http(self) -> None:
-        """Bodies of requests and responses are streamed."""
-        site = self.local_site("large")
-        client = self.start_client({"web": http_proxy(site, {"custom_domains": "large.test"})})
-        answer = request(
-            self.vhost_port, "/x", method="POST", host="large.test", body=pattern(LARGE_BYTES)
-        )
-        self.assertEqual(answer.json()["sha256"], digest_of(pattern(LARGE_BYTES)))
-        answer = request(self.vhost_port, f"/bytes/{LARGE_BYTES}", host="large.test")
-        self.assertEqual(digest_of(iter([answer.body])), digest_of(pattern(LARGE_BYTES)))
-        self.check_memory(self.server, client)
 
     def test_slow_reader(self) -> None:
         """A user who doesn't read holds up his sender, nobody else, and loses nothing."""

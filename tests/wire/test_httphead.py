@@ -364,10 +364,14 @@ class ResponseTests(SynchronousTestCase):
         ):
             self.assertEqual(parse_response_head(response(*lines)).length, length)
 
-    def test_odd_line_ends_are_mended(self) -> None:
-        """Small servers end lines with LF or fold them."""
-        head = parse_response_head(b"HTTP/1.0 200 OK\nA: b\n c\r\nContent-Length: 1\n\n")
-        self.assertEqual(head.headers, [(b"A", b"b c"), (b"Content-Length", b"1")])
+    def test_odd_lines_are_mended(self) -> None:
+        """Small servers end lines with LF, fold them, put blanks before the colon."""
+        head = parse_response_head(
+            b"HTTP/1.0 200 O : K\nA: b\n c : d\r\nContent-Length \t: 1\nB : \n\n"
+        )
+        self.assertEqual(head.reason, b"O : K")
+        self.assertEqual(head.headers, [(b"A", b"b c : d"), (b"Content-Length", b"1"), (b"B", b"")])
+        self.assertEqual(head.length, 1)
 
     def test_refused(self) -> None:
         for head in (
@@ -379,7 +383,9 @@ class ResponseTests(SynchronousTestCase):
             response(b"Content-Length: 1", b"Content-Length: 2"),
             response(b"Content-Length: 1", b"Transfer-Encoding: chunked"),
             response(b"Transfer-Encoding: chunked", first=b"HTTP/1.0 200 OK"),
-            response(b"A : b"),
+            response(b": b"),
+            response(b"A B : b"),
+            response(b"Content-Length : 1", b"Content-Length: 2"),
             response(b"A: b\x00"),
             response(b"A: b\rc"),
         ):

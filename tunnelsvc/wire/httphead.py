@@ -11,8 +11,8 @@ time, but lets some of that through: several Hosts or none, a transfer coding in
 before chunked, blanks in the request line. It would have to be watched by half of what is here; the
 tests compare the two instead.
 
-Responses come from the proxy's own service. Odd line ends are mended there, as RFC 9112 sections
-2.2 and 5.2 allow, but their lengths have to be as unambiguous as those of requests.
+Responses come from the proxy's own service. Odd lines are mended there, as RFC 9112 sections 2.2,
+5.1 and 5.2 have it, but their lengths have to be as unambiguous as those of requests.
 
 Names and values stay bytes, in their order and case.
 
@@ -98,6 +98,7 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % _MAX_LENGTH_DIGITS)
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%\-]*)(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 _FOLD: Final = re.compile(rb"\r\n[ \t]+")
+_BLANK_BEFORE_COLON: Final = re.compile(rb"(?m)^(" + NAME + rb")[ \t]+:")
 
 
 class Length(Enum):
@@ -254,7 +255,7 @@ _known_request = lru_cache(MOST_REMEMBERED)(_request)
 
 
 def parse_response_head(head: bytes) -> ResponseHead:
-    """Parse the head of a response; odd line ends are mended.
+    """Parse the head of a response; odd lines are mended.
 
     Args:
         head: with its empty line, as `HeadReader` gives it.
@@ -291,10 +292,13 @@ def _headers(lines: bytes) -> tuple[list[Header], list[bytes]]:
 
 
 def _mended(head: bytes) -> bytes:
-    """Let all lines of a response end in CRLF, and unfold them."""
+    """Mend what RFC 9112 sections 2.2, 5.1 and 5.2 say of responses.
+
+    All lines end in CRLF, none is folded, no name has a blank behind it.
+    """
     if head.count(b"\n") != head.count(b"\r\n"):
         head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    return _FOLD.sub(b" ", head)
+    return _BLANK_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", head))
 
 
 def _why_refused(head: bytes) -> HeadError:
