@@ -213,7 +213,7 @@ class HTTPSToHTTPTests(GatewayTestCase):
         with session(self.port, NAME) as user:
             answer = ask(user)
             self.assertEqual(answer.status, 502)
-            self.assertIn(b"the service behind it", answer.body)
+            self.assertIn(b"The service behind this site", answer.body)
             self.assertNotIn(b"127.0.0.1", answer.body)
         client.wait_for(f"[web] connect to local service [127.0.0.1:{self.site_port}] error: ")
 
