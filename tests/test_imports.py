@@ -126,12 +126,15 @@ class ImportTests(SynchronousTestCase):
 
     def test_plugin(self) -> None:
         """One that needs neither HTTP nor TLS brings neither."""
-        plugin = "plugin = unix_domain_socket\nplugin_unix_path = app.sock\n"
-        content = CLIENT_FILE.format(tls="false").replace("local_port = 80\n", plugin)
-        names = self.modules("client", content)
-        self.assertIn("tunnelsvc.client.plugins.unixsocket", names)
+        unix = "plugin = unix_domain_socket\nplugin_unix_path = app.sock\n"
+        web = "type = http\nlocal_port = 80\ncustom_domains = web.example\n"
+        socks = "type = tcp\nplugin = socks5\nplugin_user = u\nplugin_passwd = p\n"
         unwanted = {"OpenSSL": "no TLS", "tunnelsvc.gateway": "no HTTP"}
-        self.check(names, NOBODY | unwanted)
+        for module, old, new in ("unixsocket", "local_port = 80\n", unix), ("socks5", web, socks):
+            content = CLIENT_FILE.format(tls="false").replace(old, new)
+            names = self.modules("client", content)
+            self.assertIn(f"tunnelsvc.client.plugins.{module}", names)
+            self.check(names, NOBODY | unwanted)
 
     def test_client(self) -> None:
         for tls in ("true", "false"):

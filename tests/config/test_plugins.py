@@ -203,6 +203,15 @@ class Socks5Tests(PluginTestCase):
         self.assertNotIn("s3cret", repr(plugin))
         self.assertEqual(self.plugin("plugin = socks5\n"), Socks5Config())
 
+    def test_open_to_all(self) -> None:
+        """As in frp; but nobody should do so unawares."""
+        for name, user in ("socks5", "plugin_user"), ("http_proxy", "plugin_http_user"):
+            text = f"plugin = {name}\n{user} =\n"
+            (warning,) = self.client_says(f"[common]\ntoken = x\n[x]\n{text}")
+            self.assertIn(f"without {user} and ", warning)
+            self.assertIn("whoever reaches the port is in your network", warning)
+            self.assertSays(f"{text.strip()} alice\n")
+
     def test_longer_than_the_wire_allows(self) -> None:
         what = "longer than the 255 bytes that SOCKS 5 allows"
         for key in "plugin_user", "plugin_passwd":

@@ -50,16 +50,6 @@ PROXY_REFUSED: Final = 97
 EMPTY_OR_FAILED: Final = (52, 56)
 
 
-class IPv6Service(LocalService):
-    """A service on the loopback address of IPv6."""
-
-    def _listen(self) -> socket.socket:
-        try:
-            return socket.create_server(("::1", 0), family=socket.AF_INET6)
-        except OSError as why:
-            raise SkipTest(f"no IPv6: {why}") from None
-
-
 class ProxyTestCase(TunnelTestCase):
     """A client whose plugin is a proxy, on `port`."""
 
@@ -95,7 +85,12 @@ class ProxyTestCase(TunnelTestCase):
         return ended.stdout
 
     def ipv6_service(self, handler: Handler) -> LocalService:
-        service = IPv6Service(handler)
+        """Start a service on the loopback address of IPv6."""
+        try:
+            listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        except OSError as why:
+            raise SkipTest(f"no IPv6: {why}") from None
+        service = LocalService(handler, listener)
         self.addCleanup(service.close)
         return service
 

@@ -1,7 +1,6 @@
 # -*- test-case-name: tests.interop.test_plugins -*-
 """Our client's plugins behind every real frps below ``FRP_BIN_DIR``."""
 
-from collections.abc import Callable
 from typing import Final
 
 from twisted.trial.unittest import SkipTest
@@ -16,12 +15,12 @@ from tests.e2e.services import (
 )
 from tests.e2e.tlsusers import ask, secured, session, upgrade
 from tests.e2e.tunnel import Options, TunnelTestCase
+from tests.interop.servers import add_tests
 from tests.link.authority import Authority, write_certificates, write_key
-from tests.programs import FrpBinaries, Peer, free_port
+from tests.programs import Peer, free_port
 from tunnelsvc.config import keys
 from tunnelsvc.units import MiB
 
-BINARIES: Final = FrpBinaries.find()
 NAME: Final = "web.test"
 SIZE: Final = 8 * MiB
 
@@ -91,28 +90,11 @@ class FrpsTests(TunnelTestCase):
         return seen
 
 
-def _test(server: Peer, check: Callable[[FrpsTests, Peer], None]) -> object:
-    def test(self: FrpsTests) -> None:
-        check(self, server)
-
-    return test
-
-
-def _skip(self: FrpsTests) -> None:
-    raise SkipTest("FRP_BIN_DIR names no directory with real frp programs")
-
-
-def _add_tests() -> None:
-    checks = {
+add_tests(
+    FrpsTests,
+    {
         "tcp": FrpsTests.check_tcp,
         "http": FrpsTests.check_http,
         "https": FrpsTests.check_https,
-    }
-    for peer in BINARIES.servers:
-        for name, check in checks.items():
-            setattr(FrpsTests, f"test_{peer.label}_{name}", _test(peer, check))
-    if not BINARIES.servers:
-        setattr(FrpsTests, "test_none", _skip)  # noqa: B010 - the type has no such attribute
-
-
-_add_tests()
+    },
+)

@@ -3,17 +3,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable
 from typing import Final
-
-from twisted.trial.unittest import SkipTest
 
 from tests.e2e.services import digest_of, pattern, request
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
-from tests.programs import PATIENCE, FrpBinaries, Peer, free_port, require_program
+from tests.interop.servers import add_tests
+from tests.programs import PATIENCE, Peer, free_port, require_program
 from tunnelsvc.units import MiB
 
-BINARIES: Final = FrpBinaries.find()
 SIZE: Final = 8 * MiB
 SECURED: Final = {"use_encryption": True, "use_compression": True}
 
@@ -86,24 +83,11 @@ class FrpsTests(TunnelTestCase):
             self.assertEqual(request(port, "/nope", host="files.test").status, 404)
 
 
-def _test(server: Peer, check: Callable[[FrpsTests, Peer], None]) -> object:
-    def test(self: FrpsTests) -> None:
-        check(self, server)
-
-    return test
-
-
-def _skip(self: FrpsTests) -> None:
-    raise SkipTest("FRP_BIN_DIR names no directory with real frp programs")
-
-
-def _add_tests() -> None:
-    for peer in BINARIES.servers:
-        for name in "socks5", "http_proxy", "static_file":
-            check = getattr(FrpsTests, f"check_{name}")
-            setattr(FrpsTests, f"test_{peer.label}_{name}", _test(peer, check))
-    if not BINARIES.servers:
-        setattr(FrpsTests, "test_none", _skip)  # noqa: B010 - the type has no such attribute
-
-
-_add_tests()
+add_tests(
+    FrpsTests,
+    {
+        "socks5": FrpsTests.check_socks5,
+        "http_proxy": FrpsTests.check_http_proxy,
+        "static_file": FrpsTests.check_static_file,
+    },
+)

@@ -148,11 +148,13 @@ class _Kind:
         config: what it becomes.
         table: its parameters, with ``plugin_``.
         together: of these, all are given or none.
+        credentials: without these, whoever reaches the port is in the client's network.
     """
 
     config: type[PluginConfig]
     table: keys.Table
     together: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
 
     def missing(self, given: Mapping[str, Any]) -> list[str]:
         """Give the parameters that have no default and aren't among the given fields."""
@@ -218,8 +220,8 @@ _KINDS: Final = (
     _gateway(HTTPToHTTPSConfig),
     _gateway(HTTPSToHTTPConfig),
     _gateway(HTTPSToHTTPSConfig),
-    _Kind(HTTPProxyPluginConfig, keys.Table(_HTTP_USER)),
-    _Kind(Socks5Config, _SOCKS5),
+    _Kind(HTTPProxyPluginConfig, keys.Table(_HTTP_USER), credentials=tuple(_HTTP_USER)),
+    _Kind(Socks5Config, _SOCKS5, credentials=tuple(_SOCKS5.keys)),
     _Kind(StaticFileConfig, _STATIC_FILE),
     _Kind(TLSToRawConfig, _RAW, together=tuple(_CERTIFICATE)),
     _Kind(UnixDomainSocketConfig, _UNIX),
@@ -253,14 +255,28 @@ def read(section: Section, proxy_type: str, report: Report) -> PluginConfig | No
     if missing:
         report.problem(f"needs {' and '.join(missing)} as well", entry)
     _check_together(section, kind, report)
+    _check_credentials(section, kind, report)
     return None if kind.missing(given) else kind.config(**given)
 
 
 def _check_together(section: Section, kind: _Kind, report: Report) -> None:
-    given = [key for key in kind.together if key in section.entries and section.entries[key].value]
+    given = _given(section, kind.together)
     absent = [key for key in kind.together if key not in given]
     if given and absent:
         report.problem(f"needs {' and '.join(absent)} as well", section.entries[given[0]])
+
+
+def _given(section: Section, names: tuple[str, ...]) -> list[str]:
+    """Say which of these keys have a value."""
+    return [key for key in names if key in section.entries and section.entries[key].value]
+
+
+def _check_credentials(section: Section, kind: _Kind, report: Report) -> None:
+    if kind.credentials and not _given(section, kind.credentials):
+        what = (
+            f"without {' and '.join(kind.credentials)} whoever reaches the port is in your network"
+        )
+        report.warn(what, section.entries["plugin"])
 
 
 def _unknown(name: str) -> str:

@@ -38,8 +38,7 @@ from tunnelsvc.units import KiB
 from tunnelsvc.wire.httpselect import Selection, Version, accepts_gzip, select
 
 READ_BYTES: Final = 256 * KiB
-"""Of a file in one turn of the reactor. A quarter of it costs more than twice the processor
-time."""
+"""Of a file in one turn of the reactor; a quarter of it costs twice the processor time."""
 SNIFF_BYTES: Final = 512
 """That are looked at to tell text from other files whose names don't tell."""
 LEAST_COMPRESSED_BYTES: Final = 1 * KiB
