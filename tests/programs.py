@@ -219,6 +219,16 @@ class ProcessStatus:
         return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+def heed_interrupts() -> None:
+    """Let programs that are started from now on notice SIGINT.
+
+    A shell has its background jobs ignore it, and whoever ignores a signal when a program is
+    started bequeaths that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @frozen(eq=False)
 class Program:
     """A running process whose output, both streams in one, goes to a file."""
@@ -312,6 +322,7 @@ class ProgramTestCase(SynchronousTestCase):
         """Start a program in the test's directory; it is stopped when the test ends."""
         name = name or Path(command[0]).name
         log = self.directory / f"{len(self.started)}-{name.replace(' ', '-')}.log"
+        heed_interrupts()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
