@@ -53,7 +53,7 @@ class Table:
         keys: by name.
         prefixes: by what the keys begin with.
         not_yet: keys that are refused.
-        elsewhere: keys of other sections, and where they belong.
+        elsewhere: keys of other sections, or what those begin with, and where they belong.
     """
 
     keys: Mapping[str, Key]
