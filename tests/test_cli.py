@@ -123,6 +123,7 @@ class RoleTests(SynchronousTestCase):
             "\t[common]\n\t[web]\n": "client",
             "\ufeff[common]\n; [web]\n# server_addr = x\n": "server",
             "[common]\r\n[plugin.manager]\r\naddr = 127.0.0.1:9000": "server",
+            "[ common ]\n[ certificate.a ]\ncert_file = a.pem\n": "server",
             "": "server",
         }.items():
             self.assertEqual(role_of(content.encode()), role, content)
@@ -144,6 +145,12 @@ class VerifyTests(CommandCase):
             self.assertEqual(
                 self.stdout.getvalue(), f"tunnelsvc: the configuration file {path} syntax is ok\n"
             )
+
+    def test_files_with_every_key(self) -> None:
+        """Whose they are is seen although they have every kind of section."""
+        for role in "server", "client":
+            path = Path(__file__).parents[1] / "conf" / f"frp{role[0]}_full.ini"
+            self.assertEqual(role_of(path.read_bytes()), role)
 
     def test_role_given(self) -> None:
         """What is said counts, whatever the file looks like."""

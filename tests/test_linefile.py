@@ -94,6 +94,18 @@ class WriteTests(LineFileCase):
         self.open()
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o640)
 
+    def test_mode_of_the_next(self) -> None:
+        """Who reads one file reads the next, whatever a daemon's umask is."""
+        self.addCleanup(os.umask, os.umask(0o022))
+        file = self.open()
+        os.umask(0o077)
+        for mode in 0o640, 0o644, 0o600:
+            self.path.chmod(mode)
+            file.reopen()
+            self.path.rename(self.path.with_suffix(f".{mode:o}"))
+            file.reopen()
+            self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), mode)
+
     def test_not_inherited(self) -> None:
         descriptor = self.open()._descriptor
         assert descriptor is not None

@@ -28,9 +28,10 @@ USAGE_STATUS: Final = 2
 READ_LIMIT_BYTES: Final = 1024 * 1024
 """What is read of a file to see whose it is: the longest that either program takes."""
 
-# A server's file has [common] only, and plugins. A client's has proxies, or at least a server.
+# A server's file has [common], certificates and plugins. A client's has proxies, or at least a
+# server.
 _CLIENT_SIGN: Final = re.compile(
-    rb"^\s*(\[(?!common\]|plugin\.)|server_(addr|port)\s*=)", re.MULTILINE
+    rb"^\s*(\[(?!\s*(common\s*\]|certificate\.|plugin\.))|server_(addr|port)\s*=)", re.MULTILINE
 )
 
 

@@ -6,6 +6,7 @@ lost, and once in a while the log says so.
 """
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -115,7 +116,7 @@ class LineFile:
             return
         self.flush()
         try:
-            opened = os.open(self.path, _FLAGS, MODE)
+            opened = _open_like(self._descriptor, self.path)
         except OSError as why:
             self.log.error(
                 "{key} = {path}: can't be opened anew: {why}; the old file is written on",
@@ -138,3 +139,16 @@ class LineFile:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _open_like(before: int, path: Path) -> int:
+    """Open a file to add to it; if it isn't there, it gets the mode of the one before.
+
+    A daemon has another umask than what started it, and the first file is older than the daemon.
+    """
+    try:
+        made = os.open(path, _FLAGS | os.O_EXCL, MODE)
+    except FileExistsError:
+        return os.open(path, _FLAGS, MODE)
+    os.fchmod(made, stat.S_IMODE(os.fstat(before).st_mode))
+    return made

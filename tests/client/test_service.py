@@ -18,6 +18,7 @@ from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.schema import (
     ClientConfig,
     HealthCheckConfig,
+    HTTPProxyConfig,
     ProxyConfig,
     TCPProxyConfig,
 )
@@ -100,6 +101,20 @@ class LoginTests(ClientCase):
         self.start(SSH)
         self.assertEqual(self.fatal, ["login to server failed: no [vps:7000]"])
         self.assertIn(self.fatal[0], self.lines)
+
+    def test_a_server_that_is_too_old(self) -> None:
+        """What it drops is told after each login, as it may be another one by then."""
+        proxy = HTTPProxyConfig(name="w", local_port=1, subdomain="w", route_by_http_user="alice")
+        self.server.answer = lambda _: LoginResp(run_id="r1", version="0.33.0")
+        self.start(proxy)
+        told = "[w] this server, frps 0.33.0, ignores route_by_http_user: users of all names are"
+        self.assertEqual(len([line for line in self.lines if line.startswith(told)]), 1)
+
+    def test_a_server_of_ours_is_never_too_old(self) -> None:
+        proxy = HTTPProxyConfig(name="w", local_port=1, subdomain="w", route_by_http_user="alice")
+        self.server.answer = lambda _: LoginResp(run_id="r1", version="0.33.0", tunnelsvc="1")
+        self.start(proxy)
+        self.assertFalse([line for line in self.lines if "ignores" in line])
 
     def test_announces_again_after_a_loss(self) -> None:
         client = self.start(SSH)

@@ -512,6 +512,14 @@ class ProxyTests(ConfigTestCase):
             (f"6: [x] http_pwd: {what}",),
         )
         self.assertEqual(
+            self.client_says(f"{start}type = https\nsubdomain = x\nresponse_header_X-A = y\n"),
+            (f"6: [x] response_header_X-A: {what}",),
+        )
+        self.assertEqual(
+            self.client_says(f"{start}header_X-A = y\n"),
+            ("4: [x] header_X-A: ignored: it belongs to proxies of type http",),
+        )
+        self.assertEqual(
             self.client_says(f"{start}type = http\nsubdomain = x\nremote_port = 1\n"),
             ("6: [x] remote_port: ignored: it belongs to proxies of type tcp",),
         )

@@ -213,6 +213,21 @@ class ProxyTests(ConfigTestCase):
         self.proxy_says("group = g\n")
         self.proxy_says("group_key = s3cret\n", "5: [x] group_key: ignored without group")
 
+    def test_headers(self) -> None:
+        """Those that aren't set are told, as it would be long in coming out."""
+        what = "ignored: nobody but the tunnel sets"
+        self.proxy_says(
+            "subdomain = a\nheader_Host = b\nresponse_header_Content-Length = 1\nheader_X-A = b\n",
+            f"6: [x] header_Host: {what} host; host_header_rewrite sets it",
+            f"7: [x] response_header_Content-Length: {what} content-length",
+            kind="http",
+        )
+        plugin = "plugin = http2https\nplugin_local_addr = a:1\n"
+        self.assertIn(
+            f"7: [x] plugin_header_TE: {what} te",
+            self.client_says(f"[common]\n[x]\ntype = tcp\n\n{plugin}plugin_header_TE = b\n"),
+        )
+
     def test_health_check(self) -> None:
         """What is checked must be there."""
         what = "needs health_check_url, the path to ask for"

@@ -188,6 +188,8 @@ class PassedThroughTests(HTTPSTestCase):
         moved = facts(proxy)["todayTrafficOut"]
         assert isinstance(moved, int)
         self.assertGreater(moved, MiB)
+        page = self.browse(f"http://admin:admin@dashboard.example:{port}/")
+        self.assertIn(f"https://a.example:{self.https_port}<", page)
 
 
 class EndsHereTests(HTTPSTestCase):

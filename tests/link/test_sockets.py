@@ -150,6 +150,11 @@ class ListenTests(SocketsTestCase):
         await self.check_accepted("127.0.0.1", "127.0.0.1", IPv4Address)
         await self.check_accepted("::1", "::1", IPv6Address)
 
+    async def test_ipv4_on_a_port_for_both(self) -> None:
+        """Services, logs and the dashboard are told the address that the user has."""
+        await self.check_accepted("::", "127.0.0.1", IPv4Address)
+        await self.check_accepted("::", "::1", IPv6Address)
+
     async def test_taken(self) -> None:
         number, _ = self.listen("127.0.0.1")
         self.assertRaises(error.CannotListenError, self.listen, "127.0.0.1", number)

@@ -164,6 +164,25 @@ class TLSVhostTests(TunnelCase):
         seen = await self.ask(secure, "a.example")
         self.assertEqual(seen.headers["Strict-Transport-Security"], "max-age=3600")
 
+    async def test_redirect_to_an_address(self) -> None:
+        """Only where it leads to the certificate of that address."""
+        other, own = self.certificate("other", "a.example"), self.certificate("own", LOOPBACK)
+        shared = free_port()
+        for certificates, port, bind, status in (
+            ((own, other), free_port(), 0, 301),
+            ((other, own), free_port(), 0, 404),
+            ((own, other), shared, shared, 404),
+        ):
+            server = self.serve(
+                bind_port=bind,
+                vhost_http_port=free_port(),
+                vhost_https_port=port,
+                vhost_https_redirect=True,
+                certificates=certificates,
+            )
+            seen = await deferToThread(self._ask_plain, server.ports["vhost_http"], LOOPBACK, "/")
+            self.assertEqual(seen.status, status)
+
     def _ask_plain(self, number: int, host: str, path: str) -> Seen:
         connection = http.client.HTTPConnection(LOOPBACK, number, timeout=PATIENCE_SECONDS)
         connection.request("GET", path, headers={"Host": host})

@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.logger import Logger
 
+from tunnelsvc.client.olderserver import ignored_by
 from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.client.registration import Registration
 from tunnelsvc.client.spares import Spares
@@ -159,12 +160,23 @@ class TunnelClient(Service):
         well = config.proxies
         if self._health is not None:
             well = tuple(filter(self._health.is_well, well))
+        if not session.server_is_ours:
+            self._warn_of_older(session.server_version)
         self._registration.announce(well)
         if session.server_is_ours:
             session.link.accept(lambda stream: self._opened(session, stream))
             self._keep_spares(session)
         if self.on_login is not None:
             self.on_login(session.run_id)
+
+    def _warn_of_older(self, version: str) -> None:
+        """Say what the server, a real frps, won't do because it is too old."""
+        for proxy in self.config.proxies:
+            for what in ignored_by(version, proxy):
+                self.log.warn(
+                    "[{proxy}] this server, frps {version}, {what}",
+                    proxy=proxy.name, version=version, what=what,
+                )  # fmt: skip
 
     def _health_changed(self, proxy: ProxyConfig, well: bool) -> None:
         """Announce a proxy whose service can take users, withdraw one whose can't."""

@@ -53,7 +53,7 @@ class Table:
         keys: by name.
         prefixes: by what the keys begin with.
         not_yet: keys that are refused.
-        elsewhere: keys of other sections, and where they belong.
+        elsewhere: keys of other sections, or prefixes of such, and where they belong.
     """
 
     keys: Mapping[str, Key]
@@ -91,8 +91,9 @@ class Table:
         return off is not None
 
     def _unknown(self, key: str) -> str:
-        if key in self.elsewhere:
-            return f"ignored: it belongs {self.elsewhere[key]}"
+        for other, place in self.elsewhere.items():
+            if key == other or (other.endswith("_") and key.startswith(other)):
+                return f"ignored: it belongs {place}"
         meant = nearest(key, [*self.keys, *self.elsewhere])
         return f"unknown key, ignored; did you mean {meant}?" if meant else "unknown key, ignored"
 
@@ -231,7 +232,9 @@ CLIENT: Final = Table(
     notyet.CLIENT,
     elsewhere={
         **dict.fromkeys(_SERVER, "in the server's file"),
-        **dict.fromkeys({**_PROXY, **_TCP, **_VHOST, **_HTTP}, "in the section of a proxy"),
+        **dict.fromkeys(
+            {**_PROXY, **_TCP, **_VHOST, **_HTTP, **_HEADERS}, "in the section of a proxy"
+        ),
     },
 )
 CERTIFICATE: Final = Table(
@@ -245,7 +248,7 @@ PROXIES: Final = {
         notyet.PROXY,
         elsewhere={
             **dict.fromkeys(_VHOST, "to proxies of type http or https"),
-            **dict.fromkeys(_HTTP, "to proxies of type http"),
+            **dict.fromkeys({**_HTTP, **_HEADERS}, "to proxies of type http"),
         },
     ),
     "http": Table(
@@ -260,7 +263,10 @@ PROXIES: Final = {
         notyet.PROXY,
         elsewhere={
             **dict.fromkeys(_TCP, "to proxies of type tcp"),
-            **dict.fromkeys(_HTTP, "to proxies of type http: TLS hides requests from the server"),
+            **dict.fromkeys(
+                {**_HTTP, **_HEADERS},
+                "to proxies of type http: TLS hides requests from the server",
+            ),
         },
     ),
 }

@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.config.test_validate -*-
 """Values that are right by themselves and must also fit one another."""
 
+from typing import Final
+
 from tunnelsvc.config.report import Report, Section
 from tunnelsvc.config.schema import (
     CertificateConfig,
@@ -10,6 +12,11 @@ from tunnelsvc.config.schema import (
     ServerConfig,
     VhostProxyConfig,
 )
+from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
+
+_SET_HEADERS: Final = ("header_", "response_header_", "plugin_header_")
+"""How keys begin that set headers."""
+_NOT_TO_BE_SET: Final = frozenset(name.decode() for name in NOT_TO_BE_SET)
 
 
 def server(config: ServerConfig, common: Section, report: Report) -> None:
@@ -55,7 +62,18 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
         )
     if config.group_key and not config.group:
         report.warn("ignored without group", section.find("group_key"))
+    _headers(section, report)
     _health_check(config, section, report)
+
+
+def _headers(section: Section, report: Report) -> None:
+    """Warn of headers that aren't set, whatever the file says."""
+    for key, entry in section.entries.items():
+        for start in _SET_HEADERS:
+            name = key.removeprefix(start).lower()
+            if key.startswith(start) and name in _NOT_TO_BE_SET:
+                hint = "; host_header_rewrite sets it" if name == "host" else ""
+                report.warn(f"ignored: nobody but the tunnel sets {name}{hint}", entry)
 
 
 def _health_check(config: ProxyConfig, section: Section, report: Report) -> None:

@@ -54,6 +54,7 @@ class Session:
     Attributes:
         run_id: what the server knows us by.
         server_is_ours: whether the other end can half-close, and opens streams itself.
+        server_version: frp's, as the server says it.
         direct_work_conns: work connections to keep ready beside a multiplexed link.
     """
 
@@ -62,6 +63,7 @@ class Session:
     terms: LoginTerms
     run_id: str
     server_is_ours: bool
+    server_version: str
     direct_work_conns: int
     started_at: float
     _pinger: Pinger | None = field(default=None, init=False)
@@ -204,6 +206,7 @@ async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
         terms=terms,
         run_id=answer.run_id,
         server_is_ours=bool(answer.tunnelsvc),
+        server_version=answer.version,
         direct_work_conns=answer.direct_work_conns,
         started_at=terms.clock.seconds(),
     )

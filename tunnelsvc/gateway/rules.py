@@ -5,7 +5,6 @@ import hmac
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from typing import Final
 
 from attrs import field, frozen
 
@@ -17,21 +16,7 @@ from tunnelsvc.wire.httphead import (
     check_text,
     parse_header,
 )
-
-NOT_TO_BE_SET: Final = frozenset(
-    {
-        b"connection",
-        b"content-length",
-        b"host",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-"""Headers that say how a message is read, or that have a key of their own (Host)."""
+from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
 
 
 def _shown(value: bytes) -> str:

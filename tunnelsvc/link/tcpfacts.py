@@ -58,6 +58,9 @@ class TCPFacts:
 
 
 def _address(address: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+    host, port, *_ = address
+    if "." in host:  # a port for both protocols has it as ::ffff:192.0.2.1
+        host = host.removeprefix("::ffff:")
     # Asking the socket for its family makes an enumeration's member each time.
-    kind = IPv6Address if ":" in address[0] else IPv4Address
-    return kind("TCP", *address[:2])
+    kind = IPv6Address if ":" in host else IPv4Address
+    return kind("TCP", host, port)

@@ -6,6 +6,7 @@ from twisted.internet.task import LoopingCall
 
 from tunnelsvc.gateway.gate import Gate, to_https
 from tunnelsvc.gateway.route import Site
+from tunnelsvc.link.peername import PeerName
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.sitecertificates import CertificateStore
 from tunnelsvc.server.sni import Names, TLSEntrance
@@ -34,7 +35,19 @@ class TLSVhost:
         self._names = Names(context.tls_router, self.certificates)
         self.redirect: Gate | None = None
         if config.vhost_https_redirect:
-            self.redirect = to_https(self._names.ends_here, config.vhost_https_port)
+            self.redirect = to_https(self._is_reached, config.vhost_https_port)
+
+    def _is_reached(self, host: str) -> bool:
+        """Tell whether users who are sent to a host by https find it there.
+
+        Those who are sent to an address name nobody in TLS: they get the first certificate, or are
+        taken for clients.
+        """
+        if not PeerName.parse(host).is_address:
+            return self._names.ends_here(host)
+        config, first = self._context.config, self.certificates.default
+        alone = config.vhost_https_port != config.bind_port
+        return alone and first is not None and first.covers(host)
 
     def entrance(self, site: Site) -> TLSEntrance:
         """Make what takes connections.

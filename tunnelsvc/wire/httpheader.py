@@ -13,6 +13,22 @@ Header = tuple[bytes, bytes]
 NAME: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 """Expression for a header's name, or another token (RFC 9110 section 5.6.2)."""
 
+NOT_TO_BE_SET: Final = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"host",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Headers of which nobody chooses the value by configuration: they say how a message is read, or
+have a key of their own (Host)."""
+
 _TOKEN: Final = re.compile(NAME)
 _IN_HEADS: Final = bytes(
     [*b"\t\r\n", *(byte for byte in range(0x20, 0x100) if byte != 0x7F)]  # noqa: PLR2004 - DEL

@@ -16,7 +16,8 @@ const TEXTS = {
     inToday: "In today", outToday: "Out today", started: "Last start", closed: "Last close",
     online: "online", offline: "offline",
     noClients: "No client has connected yet.", noProxies: "No proxy has been registered yet.",
-    bindPort: "Port for clients", httpPort: "Port for http", off: "off", uptime: "Running for",
+    bindPort: "Port for clients", httpPort: "Port for http", httpsPort: "Port for https", off: "off",
+    uptime: "Running for",
     subdomain: "Subdomains of", clientsOnline: "Clients online", proxiesOnline: "Proxies online",
     connecting: "Connecting…",
     updated: "Up to date, last look at {time}",
@@ -31,7 +32,8 @@ const TEXTS = {
     inToday: "今日入站", outToday: "今日出站", started: "上次启动", closed: "上次关闭",
     online: "在线", offline: "离线",
     noClients: "还没有客户端连接。", noProxies: "还没有注册代理。",
-    bindPort: "客户端端口", httpPort: "HTTP 端口", off: "关闭", uptime: "已运行",
+    bindPort: "客户端端口", httpPort: "HTTP 端口", httpsPort: "HTTPS 端口", off: "关闭",
+    uptime: "已运行",
     subdomain: "子域名后缀", clientsOnline: "在线客户端", proxiesOnline: "在线代理",
     connecting: "正在连接…",
     updated: "已更新于 {time}",
@@ -119,6 +121,7 @@ function showFacts(info, proxies) {
     ["uptime", duration(info.now - info.startedAt)],
     ["bindPort", info.bindPort],
     ["httpPort", info.vhostHTTPPort || text("off")],
+    ["httpsPort", info.vhostHTTPSPort || text("off")],
     ["subdomain", info.subdomainHost || text("dash")],
     ["clientsOnline", info.clientCounts],
     ["proxiesOnline", proxies.filter((proxy) => proxy.status === "online").length],
@@ -155,8 +158,12 @@ function reach(proxy, info) {
   if (conf.remotePort) return `${location.hostname}:${conf.remotePort}`;
   const names = [...(conf.customDomains || [])];
   if (conf.subdomain) names.push(`${conf.subdomain}.${info.subdomainHost}`);
-  const port = info.vhostHTTPPort === 80 ? "" : `:${info.vhostHTTPPort}`;
-  return names.map((name) => `http://${name}${port}`).join(" ");
+  // A server may have none but the port for https, and end TLS there.
+  const secure = proxy.type === "https" || (!info.vhostHTTPPort && info.vhostHTTPSPort);
+  const [scheme, port, usual] = secure
+    ? ["https", info.vhostHTTPSPort, 443] : ["http", info.vhostHTTPPort, 80];
+  const suffix = port && port !== usual ? `:${port}` : "";
+  return names.map((name) => `${scheme}://${name}${suffix}`).join(" ");
 }
 
 function showProxies(proxies, info) {

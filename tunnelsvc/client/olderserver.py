@@ -1,0 +1,58 @@
+# -*- test-case-name: tests.client.test_olderserver -*-
+"""What a frps is too old for: it drops such keys without a word, so we say it."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from tunnelsvc.config.schema import HTTPProxyConfig, ProxyConfig, VhostProxyConfig
+
+Version = tuple[int, int]
+
+_VERSION: Final = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.")
+
+
+def _routes_by_user(proxy: ProxyConfig) -> bool:
+    return isinstance(proxy, HTTPProxyConfig) and bool(proxy.route_by_http_user)
+
+
+def _takes_all_names(proxy: ProxyConfig) -> bool:
+    return isinstance(proxy, VhostProxyConfig) and "*" in proxy.custom_domains
+
+
+def _sets_response_headers(proxy: ProxyConfig) -> bool:
+    return isinstance(proxy, HTTPProxyConfig) and bool(proxy.response_headers)
+
+
+def _shares_a_name_by_tls(proxy: ProxyConfig) -> bool:
+    return proxy.type == "https" and bool(proxy.group)
+
+
+# Protocol notes 6.1 to 6.3; frp reference, section 1.3.
+_ADDED: Final[tuple[tuple[Version, str, Callable[[ProxyConfig], bool]], ...]] = (
+    ((0, 43), "route_by_http_user: users of all names are sent here", _routes_by_user),
+    ((0, 43), "custom_domains = *: it's no wildcard there", _takes_all_names),
+    ((0, 58), "response_header_…: users don't get them", _sets_response_headers),
+    ((0, 66), "group for type https: it takes one proxy for each domain", _shares_a_name_by_tls),
+)
+"""The first frps with each, what it is and what becomes of it before that, and who has it."""
+
+
+def ignored_by(version: str, proxy: ProxyConfig) -> Iterator[str]:
+    """Tell what of a proxy a real frps of that version ignores.
+
+    Args:
+        version: as `tunnelsvc.wire.messages.LoginResp` has it; of one that can't be read all is
+            expected.
+        proxy: to be announced there.
+
+    Returns:
+        Texts for the log, one for each such thing.
+    """
+    found = _VERSION.match(version)
+    if found is None:
+        return
+    known = int(found[1]), int(found[2])
+    for since, what, has in _ADDED:
+        if known < since and has(proxy):
+            yield f"ignores {what} (frps has it since {since[0]}.{since[1]})"
