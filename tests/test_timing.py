@@ -69,6 +69,26 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(self.seen, [1])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_set_again_when_they_are_up(self) -> None:
+        """All share one call of the clock, however often; the last leaves none."""
+        left = 30
+
+        def again() -> None:
+            nonlocal left
+            self.seen.append(self.clock.seconds())
+            if left:
+                left -= 1
+                limit(self.clock, 5, again)
+
+        for _ in range(3):
+            limit(self.clock, 5, again)
+            self.clock.advance(1)
+        while self.clock.seconds() < 60:
+            self.clock.advance(1)
+            self.assertLessEqual(len(self.clock.getDelayedCalls()), 1)
+        self.assertEqual(self.seen, [at + 5 * n for n in range(1, 12) for at in range(3)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from([3, 10]), st.booleans())))
     def test_each_at_its_time(self, plan: list[tuple[int, int, bool]]) -> None:
         """As if each had a call of its own with the clock."""

@@ -108,16 +108,17 @@ class _Limits:
     def _look(self) -> None:
         self._pending = None
         now = self._clock.seconds()
-        while self.waiting:
-            first = next(iter(self.waiting))
-            if first.due > now:
-                self._pending = self._clock.callLater(first.due - now, self._look)
-                return
+        while self.waiting and (first := next(iter(self.waiting))).due <= now:
             del self.waiting[first]
             try:
                 first.call()
             except Exception:  # noqa: BLE001
                 _log.failure("what a time limit leads to failed")
+        if self._pending is not None:  # for one that was set just now: not the first
+            self._pending.cancel()
+            self._pending = None
+        if self.waiting:
+            self._pending = self._clock.callLater(first.due - now, self._look)
 
 
 _limits: "WeakKeyDictionary[IReactorTime, dict[float, _Limits]]" = WeakKeyDictionary()

@@ -117,6 +117,8 @@ class ChunkedTests(SynchronousTestCase):
             b"0\r\nContent-Length: 5\r\n\r\n",
             b"0\r\ntransfer-encoding: chunked\r\n\r\n",
             b"0\r\nHost: b\r\n\r\n",
+            b"0\r\nX-Real-IP: ::1\r\n\r\n",
+            b"0\r\nX_Forwarded_For: ::1\r\n\r\n",
         ):
             for decode in (False, True):
                 body = ChunkedBody(decode=decode)

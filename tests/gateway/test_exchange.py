@@ -9,7 +9,7 @@ from zope.interface.verify import verifyObject
 from tests.gateway.support import OK, RESPONSE_TIMEOUT_SECONDS, VhostCase
 from tests.streams import HIGH_WATER_BYTES
 from tunnelsvc.gateway import BackendPool, Route
-from tunnelsvc.gateway.exchange import HALF_CLOSED_IDLE_SECONDS
+from tunnelsvc.gateway.exchange import HALF_CLOSED_IDLE_SECONDS, MAX_INTERIM_BYTES
 from tunnelsvc.gateway.sending import REQUEST_IDLE_SECONDS
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import KiB
@@ -156,6 +156,16 @@ class ResponseTests(VhostCase):
         self.assertEqual(self.take(), hints)
         self.answer(hints[9:] + OK)
         self.assertEqual(self.take(), hints + OK)
+
+    def test_interim_without_end(self) -> None:
+        self.get()
+        hints = b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 9_000)
+        for _ in range(MAX_INTERIM_BYTES // len(hints)):
+            self.answer(hints)
+        self.assertEqual(self.take().count(b"HTTP/1.1 103 "), MAX_INTERIM_BYTES // len(hints))
+        self.answer(hints)
+        self.assert_page(502)
+        self.assertIsNotNone(self.service.seen[0].lost)
 
     def test_interim_is_not_for_old_users(self) -> None:
         self.get(version=b"HTTP/1.0")

@@ -72,6 +72,7 @@ class OriginTests(SynchronousTestCase):
             (b"6.6.6.6, unknown, 10.0.0.3", b"10.0.0.3"),
             (b"6.6.6.6, \xff\xfe", b"127.0.0.1"),
             (b"", b"127.0.0.1"),
+            (b"6.6.6.6, fe80::1%<script>", b"127.0.0.1"),
         ):
             self.assert_user(user, b"X-Forwarded-For: " + way)
 

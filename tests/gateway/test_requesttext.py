@@ -60,6 +60,7 @@ class RequestTextTests(SynchronousTestCase):
         self.assertEqual(made.end(), b"0\r\n\r\n")
         self.assertEqual(made.end([(b"Sum", b"1")]), b"0\r\nSum: 1\r\n\r\n")
         self.assertRaises(HeadError, made.end, [(b"Sum", b"1\r\n\r\nGET")])
+        self.assertRaises(HeadError, made.end, [(b"Content-Length", b"1")])
 
     def test_parts_that_would_be_two(self) -> None:
         for fields in (

@@ -101,6 +101,14 @@ class RequestTests(SynchronousTestCase):
         self.assertIn(b"TE: trailers", lines)
         self.assertIn(b"Connection: TE", lines)
 
+    def test_what_is_set_is_said_once(self) -> None:
+        """Also to WSGI, where both would be ``HTTP_X_ROLE``."""
+        rules = make_rules(headers={"X-Role": "guest", "a_b": "1"})
+        head = request(b"X_Role: admin", b"x-role: admin", b"A-B: 2", b"X-Roles: x", b"A_C: 1")
+        self.assertEqual(
+            sent(head, rules)[2:], [b"X-Roles: x", b"A_C: 1", *ADDED, b"X-Role: guest", b"a_b: 1"]
+        )
+
     def test_passed_on(self) -> None:
         """Behind a gateway of ours, what that one said of the user stays, and nothing comes."""
         given = [b"X-Forwarded-For: 10.0.0.1", b"X-Real-IP: 10.0.0.1", b"Forwarded: for=a"]

@@ -462,6 +462,19 @@ class StreamTests(VirtualCase):
         self.assertEqual((self.owner.resets, self.owner.trailers), (0, []))
         self.assertIsNotNone(self.reader.lost)
 
+    def test_a_bug_ends_it(self) -> None:
+        """Instead of letting the user wait for ever."""
+        self.begin()
+        self.patch(self.reader, "dataReceived", lambda _: 1 / 0)
+        self.stream.pauseProducing()
+        self.stream.arrived(b"a")
+        self.stream.resumeProducing()
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.clock.advance(0)
+        self.assertEqual(self.owner.resets, 1)
+        self.assertIsNotNone(self.reader.lost)
+
     def test_paused_reader_gets_nothing(self) -> None:
         self.begin()
         self.stream.pauseProducing()

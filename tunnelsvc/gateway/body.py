@@ -9,6 +9,7 @@ import re
 from enum import Enum, auto
 from typing import Final, Protocol
 
+from tunnelsvc.gateway.forwarded import FORWARDED
 from tunnelsvc.units import KiB
 from tunnelsvc.wire.httphead import Header, HeadError, Length, check_text, parse_header
 
@@ -19,7 +20,8 @@ MAX_TRAILER_BYTES: Final = 16 * KiB
 """All lines behind the last chunk. They're checksums and the like; node's limit for a head."""
 
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
-_NOT_IN_TRAILERS: Final = frozenset({b"content-length", b"transfer-encoding", b"host"})
+# RFC 9110 section 6.5.1. Some servers put trailers among the headers.
+_NOT_IN_TRAILERS: Final = FORWARDED | {b"content-length", b"transfer-encoding", b"host"}
 
 
 class Body(Protocol):
@@ -170,10 +172,19 @@ class ChunkedBody:
             self._due = _Due.NOTHING
             return
         trailer = parse_header(line[:-2])
-        if trailer[0].lower() in _NOT_IN_TRAILERS:
-            raise HeadError("a trailer that would change how the message is read")
+        check_trailer(trailer)
         if self._decode:
             self.trailers.append(trailer)
+
+
+def check_trailer(trailer: Header) -> None:
+    """Refuse what has to be known before a body.
+
+    Raises:
+        HeadError: it says how the message is read, or for whom it is.
+    """
+    if trailer[0].lower() in _NOT_IN_TRAILERS:
+        raise HeadError("a trailer that would change how the message is read")
 
 
 def body_of(length: int | Length, *, decode: bool = False) -> Body:

@@ -40,6 +40,7 @@ from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import MINUTE
 from tunnelsvc.wire.httphead import (
+    MAX_HEAD_BYTES,
     HeadError,
     HeadReader,
     Length,
@@ -55,6 +56,9 @@ HALF_CLOSED_IDLE_SECONDS: Final = 1 * MINUTE
 """How long nothing may move of a response to a user who finished his direction. Most who did are
 gone, and only a write tells."""
 
+MAX_INTERIM_BYTES: Final = MAX_HEAD_BYTES
+"""Of all interim heads (1xx) of one response: HTTP/2 has no window that would hold them back."""
+
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class Exchange(Sending):
@@ -68,6 +72,7 @@ class Exchange(Sending):
         self._reader = HeadReader()
         self._response_body: Body | None = None
         self._keep_user = False
+        self._interim_bytes = 0
         self._watched_bytes = 0
 
     # The user's other news.
@@ -121,6 +126,9 @@ class Exchange(Sending):
                 break
             if head.status >= HTTPStatus.OK:
                 return self._begin(head), data
+            self._interim_bytes += len(raw)
+            if self._interim_bytes > MAX_INTERIM_BYTES:
+                raise HeadError("1xx without end")
             if self.head.minor:  # RFC 9110 section 15.2: not for HTTP/1.0
                 self._write(response_for_user(head, self._route.rules))
         return b"", b""

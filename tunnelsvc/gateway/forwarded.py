@@ -183,6 +183,8 @@ def _address(hop: str) -> str:
         hop = hop[1:].partition("]")[0]
     elif hop.count(":") == 1:
         hop = hop.partition(":")[0]
+    if "%" in hop:  # a zone, which may be any text and means something on one machine only
+        return ""
     try:
         return str(ip_address(hop))
     except ValueError:

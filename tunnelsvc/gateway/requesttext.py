@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import Attribute, field, frozen
 
+from tunnelsvc.gateway.body import check_trailer
 from tunnelsvc.wire.httphead import Header, HeadError, Length
 from tunnelsvc.wire.httpheader import NAME
 
@@ -99,5 +100,7 @@ class RequestText:
         """
         if self.length is not Length.CHUNKED:
             return b""
+        for trailer in trailers:
+            check_trailer(trailer)
         lines = [b"%b: %b" % checked_header(trailer) for trailer in trailers]
         return b"\r\n".join([b"0", *lines, b"", b""])

@@ -79,7 +79,7 @@ def request_for_backend(head: RequestHead, rules: Rules, origin: Origin) -> byte
     if origin.passed_on:
         dropped -= FORWARDED
     if rules.names:
-        dropped |= rules.names
+        dropped |= rules.replaced(head.names)
     host = rules.host or head.host
     headers = [] if b"host" in head.names else [(b"Host", host)]
     headers += [

@@ -4,7 +4,7 @@
 import hmac
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -41,21 +41,37 @@ class Rules:
     credentials: bytes = field(default=b"", repr=_shown)
     response_headers: tuple[Header, ...] = ()
     names: frozenset[bytes] = field(init=False, repr=False)
+    _spellings: frozenset[bytes] = field(init=False, repr=False)
     response_names: frozenset[bytes] = field(init=False, repr=False)
 
     @names.default
     def _lower_names(self) -> frozenset[bytes]:
         return frozenset(name.lower() for name, _ in self.headers)
 
+    @_spellings.default
+    def _only_dashes(self) -> frozenset[bytes]:
+        return frozenset(map(_spelling, self.names))
+
     @response_names.default
     def _lower_response_names(self) -> frozenset[bytes]:
         return frozenset(name.lower() for name, _ in self.response_headers)
+
+    def replaced(self, names: Sequence[bytes]) -> frozenset[bytes]:
+        """Give those of a request's header names, in lower case, that `headers` stand in for.
+
+        WSGI and CGI read ``X_Role`` as ``X-Role``: a user mustn't say again what is said for him.
+        """
+        return frozenset(name for name in names if _spelling(name) in self._spellings)
 
     def admit(self, head: RequestHead) -> bool:
         """Tell whether a request has the credentials (RFC 7617), in a time that tells nothing."""
         if not self.credentials:
             return True
         return hmac.compare_digest(credentials_of(head), self.credentials)
+
+
+def _spelling(name: bytes) -> bytes:
+    return name.replace(b"_", b"-")
 
 
 def credentials_of(head: RequestHead) -> bytes:

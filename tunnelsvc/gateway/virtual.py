@@ -30,6 +30,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.gateway.answer import Answer, AnswerEvents
+from tunnelsvc.gateway.arrivals import Arrivals, Framing, as_it_came
 from tunnelsvc.gateway.requesttext import RequestText
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import Stream, StreamReader
@@ -100,7 +101,7 @@ class VirtualUser:
             data = data[: self._left_bytes]
             self._left_bytes -= len(data)
         if data and self._text is not None and not self._finished:
-            self.stream.arrived(self._text.piece(data))
+            self.stream.arrived(data, self._text.piece)
 
     def finish(self, trailers: Sequence[Header] = ()) -> None:
         """End the request's body, or our direction of the protocol that 101 began.
@@ -135,13 +136,6 @@ class VirtualUser:
         self.abort()
 
 
-class _End:
-    """The user's end of file, among what arrives."""
-
-
-_END = _End()
-
-
 @implementer(ITransport, IConsumer, IPushProducer)
 class VirtualStream:
     """See `tunnelsvc.interfaces.Stream`; the far end is a `VirtualUser`.
@@ -162,7 +156,7 @@ class VirtualStream:
         self._peer = peer
         self._host = host
         self._answer: Answer | None = None
-        self._arrived: list[bytes | _End] = []
+        self._arrived = Arrivals()
         self._paused = self._held = False
         self._told_hold = self._waits = False
         self._producer: Any = None
@@ -189,16 +183,16 @@ class VirtualStream:
             self._within -= 1
         self._go_on()
 
-    def arrived(self, data: bytes) -> None:
-        """Take bytes of the user."""
+    def arrived(self, data: bytes, frame: Framing = as_it_came) -> None:
+        """Take bytes of the user, and how they are framed."""
         if not self._cut:
-            self._arrived.append(data)
+            self._arrived.add(data, frame)
             self._go_on()
 
     def finished(self) -> None:
         """Take the user's end of file."""
         if not self._cut:
-            self._arrived.append(_END)
+            self._arrived.end()
             self._go_on()
 
     def left(self) -> None:
@@ -241,7 +235,8 @@ class VirtualStream:
         """End the user's direction: whatever he has to say, it's of no use any more."""
         if not self._cut:
             self._cut = True
-            self._arrived = [_END]
+            self._arrived.clear()
+            self._arrived.end()
             self._later()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
@@ -330,7 +325,12 @@ class VirtualStream:
 
     def _turn(self) -> None:
         self._scheduled = False
-        self._go_on()
+        try:
+            self._go_on()
+        except Exception:
+            # It's only logged; an error of the reader must end this stream, as with TCP.
+            self._lose(ConnectionAborted())
+            raise
 
     def _go_on(self) -> None:
         """Tell the reader and the user all that there is to tell."""
@@ -339,27 +339,23 @@ class VirtualStream:
             return
         self._within += 1
         try:
-            self._tell_waiting()
+            if self._held and not self._waits and self._lost is None:
+                self._held = False
+                self._producer.resumeProducing()
             while self._arrived and not self._paused and self._lost is None:
-                item = self._arrived.pop(0)
-                if isinstance(item, bytes):
-                    self.protocol.dataReceived(item)
+                data = self._arrived.take()
+                if data is not None:
+                    self.protocol.dataReceived(data)
                 else:
                     self.protocol.readConnectionLost()
+            # Not before all that waited is taken, or more would be waiting each time.
+            if self._told_hold and not self._paused and self._lost is None:
+                self._told_hold = False
+                self._events.hold(on=False)
             if self._lost is not None:
                 self._tell_loss(self._lost)
         finally:
             self._within -= 1
-
-    def _tell_waiting(self) -> None:
-        if self._lost is not None:
-            return
-        if self._held and not self._waits:
-            self._held = False
-            self._producer.resumeProducing()
-        if self._told_hold and not self._paused:
-            self._told_hold = False
-            self._events.hold(on=False)
 
     def _tell_loss(self, why: Failure) -> None:
         """Tell it once: to who writes, who reads, and the user if he misses something."""

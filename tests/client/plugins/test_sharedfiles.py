@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 from base64 import b64encode
+from functools import partial
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -265,6 +266,36 @@ class BoundsTests(SharedFilesCase):
         (self.root / "linked").symlink_to(self.root / "sub")
         self.assertEqual(self.ask("/link").body, b"deeper")
         self.assertEqual(self.ask("/linked/b").body, b"deeper")
+
+    def test_a_link_that_comes_while_we_look(self) -> None:
+        """In place of the file, or of a directory on the way to it."""
+        (self.root / "sub2" / "dir").mkdir(parents=True)
+        (self.root / "sub2" / "dir" / "passwd").write_bytes(b"mine")
+        hidden = self.outside.parent / "hidden"
+        hidden.mkdir()
+        (hidden / "passwd").write_bytes(b"secret")
+        realpath = os.path.realpath
+
+        def swap(where: Path, to: Path, path: bytes, **kwargs: bool) -> bytes:
+            found = realpath(path, **kwargs)
+            if path != os.fsencode(self.root) and not where.is_symlink():
+                where.rename(where.with_name("old"))
+                where.symlink_to(to)
+            return found
+
+        for where, to, url in (
+            (self.root / "sub2" / "dir" / "passwd", hidden / "passwd", "/sub2/dir/passwd"),
+            (self.root / "sub2" / "dir", hidden, "/sub2/dir/passwd"),
+            (self.root / "sub2", hidden.parent, "/sub2/"),
+        ):
+            self.patch(os.path, "realpath", partial(swap, where, to))
+            answer = self.ask(url)
+            self.assertTrue(where.is_symlink())
+            self.assertEqual((answer.status, answer.body), (404, b"404 Not Found\n"), url)
+            self.patch(os.path, "realpath", realpath)
+            where.unlink()
+            where.with_name("old").rename(where)
+            self.assertEqual(self.ask(url).status, 200)
 
     def test_the_root_is_a_link(self) -> None:
         """It may lead to another place tomorrow."""

@@ -34,6 +34,7 @@ from hypothesis import strategies as st
 
 from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import Recorder, recorded
+from tunnelsvc.gateway.exchange import MAX_INTERIM_BYTES
 from tunnelsvc.gateway.http2 import HTTP2Connection, connection
 from tunnelsvc.gateway.http2.request import PENDING_BYTES
 from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS, STALL_SECONDS
@@ -232,8 +233,9 @@ class RequestTests(HTTP2Case):
         number = self.request(method=b"POST", ended=False)
         self.client.h2.send_headers(number, [(b"host", b"b.example")], end_stream=True)
         self.go()
-        self.assertEqual(self.status(number), 400)
+        self.assertEqual(self.client.resets, {number: ErrorCodes.PROTOCOL_ERROR})
         self.assertNotIn(b"b.example", self.service.received())
+        self.assertIsNotNone(self.service.seen[0].lost)
 
     def test_interim(self) -> None:
         number = self.request((b"expect", b"100-continue"), method=b"PUT", ended=False)
@@ -508,16 +510,75 @@ class PressureTests(HTTP2Case):
             sent += size
         return sent
 
-    def test_a_forgotten_body_gives_its_window_back(self) -> None:
+    def test_a_slow_service_gets_a_long_body(self) -> None:
+        """What waits for it doesn't become more while it takes a little."""
+        number = self.request(method=b"PUT", ended=False)
+        end = self.service.ends[0]
+        sent = 0
+        for _ in range(20):
+            end.paused = True
+            sent += self.upload(number)
+            waiting = sent - len(self.service.body())
+            self.assertLess(waiting, 2 * connection.STREAM_WINDOW_BYTES)
+            end.paused = False
+            while end.peer.step():
+                pass
+            end.paused = True
+            self.pump()
+        self.assertGreater(sent, 4 * connection.STREAM_WINDOW_BYTES)
+
+    def test_forgotten_bodies_give_their_windows_back(self) -> None:
         """However many requests are reset while their bodies wait."""
-        before = self.client.h2.outbound_flow_control_window
-        for _ in range(3):
+        for _ in range(2 * connection.CONNECTION_WINDOW_BYTES // connection.STREAM_WINDOW_BYTES):
             number = self.request(method=b"PUT", ended=False)
             self.service.ends[-1].paused = True
             self.upload(number)
             self.client.h2.reset_stream(number)
             self.go()
-        self.assertGreater(self.client.h2.outbound_flow_control_window, before // 2)
+        # h2 gives it back in lumps of up to a half.
+        window = self.client.h2.outbound_flow_control_window
+        self.assertGreaterEqual(window, connection.CONNECTION_WINDOW_BYTES // 2)
+        self.assert_all_over()
+
+    def test_bodies_that_came_with_a_reset_give_their_windows_back(self) -> None:
+        fields = [
+            (b":method", b"PUT"),
+            (b":scheme", b"https"),
+            (b":path", b"/"),
+            (b":authority", b"a"),
+        ]
+        body = b"x" * (connection.INPUT_BYTES - 500)
+        h2 = self.client.h2
+        for _ in range(connection.CONNECTION_WINDOW_BYTES // len(body) + 1):
+            number = h2.get_next_available_stream_id()
+            h2.send_headers(number, fields)
+            h2.send_data(number, body)
+            h2.reset_stream(number)
+            self.go()
+        window = self.client.h2.outbound_flow_control_window
+        self.assertGreaterEqual(window, connection.CONNECTION_WINDOW_BYTES // 2)
+
+    def test_interim_answers_to_who_reads_nothing(self) -> None:
+        """They aren't held back by any window, so there is an end to them."""
+        number = self.request()
+        self.user.paused = True
+        for count in range(300):
+            self.answer(b"HTTP/1.1 103 Hints\r\nLink: %b\r\n\r\n" % (b"%d" % count * 300))
+        self.assertLess(self.near.buffered(), MAX_INTERIM_BYTES)
+        self.user.paused = False
+        self.pump()
+        self.assertEqual(self.status(number), 502)
+        self.assert_all_over()
+
+    def test_a_bug_ends_the_connection(self) -> None:
+        """Instead of letting the user wait for the rest."""
+        number = self.request()
+        self.patch(self.connection.h2, "send_headers", lambda *_, **__: 1 / 0)
+        self.answer()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertNotIn(number, self.client.heads)
+        self.assertTrue(self.near.lost)
+        self.assert_all_over()
 
 
 class AbuseTests(HTTP2Case):
@@ -544,6 +605,15 @@ class AbuseTests(HTTP2Case):
             self.user.write(self.headers(number).serialize() + self.reset(number).serialize())
             number += 2
         self.pump()
+        self.assert_goaway(ErrorCodes.ENHANCE_YOUR_CALM)
+
+    def test_resets_by_others(self) -> None:
+        """CVE-2025-8671: the user makes us reset what he asked for."""
+        while self.client.goaway is None:
+            number = self.request(method=b"PUT", ended=False)
+            self.client.h2.send_headers(number, [(b"x-real-ip", b"::1")], end_stream=True)
+            self.go()
+        self.assertLess(len(self.service.ends), connection.MOST_RESETS + 10)
         self.assert_goaway(ErrorCodes.ENHANCE_YOUR_CALM)
 
     def test_browsers_that_cancel(self) -> None:

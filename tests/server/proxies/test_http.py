@@ -70,6 +70,8 @@ class HTTPProxyTests(SynchronousTestCase):
                 self.open("other", subdomain=subdomain),
                 "'.' and '*' are not supported in subdomain",
             )
+        for subdomain in ("alice@lab", "a:", "[::1]", "a b", "a\n", "a/b", "x" * 64):
+            self.assertIn("one label", self.open("other", subdomain=subdomain), subdomain)
         self.assertEqual(
             self.open("other", custom_domains=("x.frp.example.com",)),
             "custom domain [x.frp.example.com] should not belong to subdomain host"

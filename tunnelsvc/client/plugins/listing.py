@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from itertools import islice
-from typing import Final
+from typing import AnyStr, Final
 from urllib.parse import quote
 
 from tunnelsvc.client.plugins.pieces import Pieces
@@ -16,8 +16,9 @@ from tunnelsvc.units import KiB
 
 BATCH_ENTRIES: Final = 200
 """Entries that are looked at in one turn of the reactor: some milliseconds."""
-MOST_ENTRIES: Final = 100_000
-"""That are listed: their names have to be sorted, and so be in memory."""
+MOST_ENTRIES: Final = 10_000
+"""That are listed: they have to be sorted, and so be in memory, 2 MiB for each user who asks and
+doesn't take the page."""
 
 SECURITY_POLICY: Final = b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
 """Of the page, which has a style sheet and nothing else."""
@@ -38,11 +39,11 @@ _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def list_directory(
-    entries: Iterator[os.DirEntry[bytes]],
+    entries: Iterator[os.DirEntry[AnyStr]],
     path: str,
     *,
     parent: bool,
-    shown: Callable[[os.DirEntry[bytes]], bool],
+    shown: Callable[[os.DirEntry[AnyStr]], bool],
 ) -> Pieces:
     """List a directory.
 
@@ -52,13 +53,13 @@ def list_directory(
         parent: whether there is something above that the user may see.
         shown: whether an entry may be seen.
     """
-    found: list[os.DirEntry[bytes]] = []
+    found: list[os.DirEntry[AnyStr]] = []
     while len(found) <= MOST_ENTRIES and (batch := list(islice(entries, BATCH_ENTRIES))):
         found += filter(shown, batch)
         yield b""
     cut = len(found) > MOST_ENTRIES
     del found[MOST_ENTRIES:]
-    found.sort(key=lambda entry: entry.name)
+    found.sort(key=lambda entry: os.fsencode(entry.name))
     yield _HEAD.format(path=escape(path)).encode() + (_up() if parent else b"")
     for first in range(0, len(found), BATCH_ENTRIES):
         yield "".join(map(_row, found[first : first + BATCH_ENTRIES])).encode()
@@ -69,8 +70,8 @@ def _up() -> bytes:
     return _ROW.format(href="../", name="../", size="", changed="").encode()
 
 
-def _row(entry: os.DirEntry[bytes]) -> str:
-    name, size, changed = entry.name, "", ""
+def _row(entry: os.DirEntry[AnyStr]) -> str:
+    name, size, changed = os.fsencode(entry.name), "", ""
     with suppress(OSError):  # gone meanwhile, or nowhere a link leads to
         info = entry.stat()
         changed = f"{datetime.fromtimestamp(int(info.st_mtime), UTC):%Y-%m-%d %H:%M}"

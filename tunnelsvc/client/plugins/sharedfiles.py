@@ -14,8 +14,11 @@ What may be read
 
 Regular files and directories at or below the root. Symbolic links are followed as long as they stay
 there; one that leads out isn't there for the user, as is a path with ``..``. (frp follows all.)
+Whoever can write there may put a link where there was none, between our look and our opening: so
+what is opened is reached from the root without following any.
 """
 
+import errno
 import hmac
 import mimetypes
 import os
@@ -23,6 +26,7 @@ import re
 import stat
 import zlib
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import BinaryIO, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -61,6 +65,10 @@ _COMPRESSIBLE: Final = re.compile(
     r"text/.*|application/(?:.*\+)?(?:json|xml|javascript|wasm|x-ndjson|yaml)|image/(?:svg\+xml|bmp)"
 )
 _TARGET: Final = re.compile(rb"(?:(?i:https?)://[^/?#]*)?/([^?]*)(?:\?(.*))?", re.DOTALL)
+# Directories on the way needn't be readable.
+_ON_THE_WAY: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
+_FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY  # nothing that would wait
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
 _CONTROLS: Final = bytes({*range(0x20), 0x7F} - set(b"\t\n\f\r\x1b"))
 
 
@@ -167,6 +175,21 @@ class SharedFiles(Resource):
             raise _Refused(HTTPStatus.NOT_FOUND)
         return place
 
+    def _open(self, place: bytes, flags: int) -> int:
+        """Open a place that `_find` has found, unless a link has come there meanwhile."""
+        root = os.path.realpath(self._root, strict=True)
+        *between, name = os.path.relpath(place, root).split(b"/")
+        directory = os.open(root, _ON_THE_WAY)
+        try:
+            for part in between:
+                before, directory = directory, os.open(part, _ON_THE_WAY, dir_fd=directory)
+                os.close(before)
+            return os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory)
+        except OSError as why:
+            raise _Refused(HTTPStatus.NOT_FOUND) if why.errno == errno.ELOOP else why from None
+        finally:
+            os.close(directory)
+
     def _inside(self, path: bytes) -> bytes | None:
         """Follow all links; None: that leads out of the root.
 
@@ -198,28 +221,50 @@ class SharedFiles(Resource):
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         request.setHeader(b"Content-Security-Policy", SECURITY_POLICY)
         request.setHeader(b"X-Content-Type-Options", b"nosniff")
-        entries = os.scandir(place)
+        directory = self._open(place, _DIRECTORY)
         if request.method == b"HEAD":
-            entries.close()
+            os.close(directory)
             return b""
-        pieces = list_directory(entries, path, parent=parent, shown=self._may_be_seen)
-        PieceProducer(request, pieces, self._clock, entries.close)
+        try:
+            entries = os.scandir(directory)
+        except OSError:
+            os.close(directory)
+            raise
+
+        def release() -> None:
+            entries.close()
+            os.close(directory)
+
+        shown = partial(self._may_be_seen, place)
+        pieces = list_directory(entries, path, parent=parent, shown=shown)
+        PieceProducer(request, pieces, self._clock, release)
         return NOT_DONE_YET
 
-    def _may_be_seen(self, entry: os.DirEntry[bytes]) -> bool:
+    def _may_be_seen(self, place: bytes, entry: os.DirEntry[str]) -> bool:
         with suppress(OSError):
-            if entry.is_symlink() and self._inside(entry.path) is None:
+            path = os.path.join(place, os.fsencode(entry.name))  # noqa: PTH118 - bytes
+            if entry.is_symlink() and self._inside(path) is None:
                 return False
             return entry.is_file() or entry.is_dir()
         return False
 
     def _send_file(self, request: Request, place: bytes) -> bytes | int:
-        file = _open(place)
+        file = self._open_file(place)
         try:
             return self._send_opened(request, file, place)
         except BaseException:
             file.close()
             raise
+
+    def _open_file(self, place: bytes) -> BinaryIO:
+        """Open a regular file, and nothing that would do something when it's opened."""
+        if not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116 - bytes
+            raise _Refused(HTTPStatus.NOT_FOUND)
+        descriptor = self._open(place, _FILE)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise _Refused(HTTPStatus.NOT_FOUND)
+        return os.fdopen(descriptor, "rb")
 
     def _send_opened(self, request: Request, file: BinaryIO, place: bytes) -> bytes | int:
         info = os.fstat(file.fileno())
@@ -284,21 +329,6 @@ def _wants_gzip(request: Request) -> bool:
     return request.getHeader(b"range") is None and accepts_gzip(
         request.getHeader(b"accept-encoding") or b""
     )
-
-
-def _open(place: bytes) -> BinaryIO:
-    """Open a regular file, and nothing that would wait or do something."""
-    if not stat.S_ISREG(os.stat(place).st_mode):  # noqa: PTH116 - bytes
-        raise _Refused(HTTPStatus.NOT_FOUND)
-    file = open(place, "rb", opener=_open_without_waiting)  # noqa: SIM115 - closed by who sends it
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise _Refused(HTTPStatus.NOT_FOUND)
-    return file
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _kind(place: bytes, file: BinaryIO) -> str:

@@ -4,9 +4,9 @@
 What a peer could do harm with, and what holds it
 =================================================
 
-- Streams: `MOST_STREAMS` at once. Who resets them as fast as he opens them (CVE-2023-44487), or
-  sends frames that do nothing but have to be dealt with (CVE-2019-9512 and those after it), uses up
-  a budget, and is sent away.
+- Streams: `MOST_STREAMS` at once. Who resets them as fast as he opens them (CVE-2023-44487), makes
+  us do it (CVE-2025-8671), or sends frames that do nothing but have to be dealt with (CVE-2019-9512
+  and those after it), uses up a budget, and is sent away.
 - Headers: h2 bounds a list as it is decompressed, and the frames that a list may come in; our side
   of the compression keeps 4 KiB, whatever the peer would like.
 - Bodies: what isn't taken by the service isn't acknowledged. Both windows are bounds of memory.
@@ -179,7 +179,8 @@ class HTTP2Connection:
         for event in events:
             if self._over:
                 return
-            if not resets or getattr(event, "stream_id", 0) not in resets:
+            # Data counts for the whole connection, so it is given back.
+            if isinstance(event, DataReceived) or getattr(event, "stream_id", 0) not in resets:
                 self._happened(event)
 
     def _happened(self, event: Event) -> None:
@@ -271,7 +272,11 @@ class HTTP2Connection:
         """Send soon; what happens until then goes in one piece with it."""
         if not self._scheduled and not self._over:
             self._scheduled = True
-            soon(self.site.clock, self._turn)
+            soon(self.site.clock, self._turn_or_end)
+
+    def spoiled(self, stream: RequestStream) -> None:  # noqa: ARG002
+        """Count a stream that the user made us reset as one that he reset (CVE-2025-8671)."""
+        self._spend(self._resets)
 
     def forget(self, stream: RequestStream) -> None:
         """Take note that a stream is over, perhaps the last one."""
@@ -285,6 +290,14 @@ class HTTP2Connection:
             self._deadline.set(KEEPALIVE_SECONDS, self.shut_down)
 
     # Sending.
+
+    def _turn_or_end(self) -> None:
+        try:
+            self._turn()
+        except Exception:
+            # It's only logged; nobody would send the rest, or close.
+            self._reset()
+            raise
 
     def _turn(self) -> None:
         """Send what there is, a frame of each stream in turn, as long as it is taken."""

@@ -54,6 +54,9 @@ class Owner(Protocol):
     def changed(self) -> None:
         """Send the frames that were made."""
 
+    def spoiled(self, stream: "RequestStream") -> None:
+        """Take note that a stream was reset because of what the user sent."""
+
     def forget(self, stream: "RequestStream") -> None:
         """Take note that a stream is over."""
 
@@ -122,11 +125,13 @@ class RequestStream:
             self._user.finish(trailers)
         except HeadError:
             self._fail(ErrorCodes.PROTOCOL_ERROR)
+            self._owner.spoiled(self)
 
     def leave(self) -> None:
         """Take note that the user reset the stream, or lost the connection."""
         self._over = True
         self._unwatch()
+        self._acknowledge()  # what waited counts for the whole connection
         self._user.abort()
         self._owner.forget(self)
 

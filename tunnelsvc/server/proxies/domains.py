@@ -19,6 +19,7 @@ MOST_ADDRESS_CHARACTERS = 4_096
 """Of the list of addresses in an answer; a message has 10 KiB."""
 MOST_DOMAIN_CHARACTERS = 255
 """RFC 1035 section 2.3.4."""
+_LABEL = re.compile(r"[\w-]{1,63}")
 _DOMAIN = re.compile(r"(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*|[0-9a-f.]*:[0-9a-f:.]+)")
 
 
@@ -105,4 +106,7 @@ def _subdomain(subdomain: str, host: str) -> str:
         )
     if "." in subdomain or "*" in subdomain:
         raise ProxyRefused("'.' and '*' are not supported in subdomain")
+    # With an "@" it would be somebody's route for one user, with a ":" another host altogether.
+    if _LABEL.fullmatch(subdomain) is None:
+        raise ProxyRefused("a subdomain is one label of a host name")
     return f"{subdomain}.{host}"
