@@ -60,6 +60,12 @@ class Stream(Protocol):
     def resumeProducing(self) -> None:
         """Call ``dataReceived`` again."""
 
+    def stopProducing(self) -> None:
+        """Finish both directions: who took what we read is gone.
+
+        If there is a producer, not before it is unregistered: its owner may yet abort instead.
+        """
+
     def getPeer(self) -> IAddress:
         """Address of the far end."""
 

@@ -165,8 +165,8 @@ class Dressed:
         self._stream.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Close, as a consumer that is gone asks its producer to."""
-        self._stream.loseConnection()
+        """See `Stream`."""
+        self._stream.stopProducing()
 
     def getPeer(self) -> IAddress:
         """See `Stream`."""
