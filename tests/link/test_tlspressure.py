@@ -126,8 +126,10 @@ class BackPressureTests(PairTestCase):
         self.server.write(BULK)
         self.pump()
         self.assertEqual(producer.told, ["pause"])
+        self.assertGreater(self.server.untaken_bytes(), len(BULK))
         self.low_client.paused = False
         self.pump()
+        self.assertEqual(self.server.untaken_bytes(), 0)
         self.assertEqual(producer.told, ["pause", "resume"])
         self.server.unregisterProducer()
         self.assertIsNone(self.low_server.producer)

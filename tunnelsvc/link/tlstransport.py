@@ -192,6 +192,10 @@ class TLSTransport:
         if not self._writer.has_producer:
             self.loseConnection()
 
+    def untaken_bytes(self) -> int:
+        """See `Stream`; counted where it is encrypted."""
+        return self._below.untaken_bytes()
+
     def getPeer(self) -> IAddress:
         """Address of the far end of the stream below."""
         return self._below.getPeer()
@@ -287,9 +291,8 @@ class TLSTransport:
         self._check_truncation()
 
     def _wants_data(self) -> bool:
-        if self._read_finished or self._aborted or self._failure is not None:
-            return False
-        return self._closing or not self._paused
+        over = self._read_finished or self._aborted or self._failure is not None
+        return not over and (self._closing or not self._paused)
 
     def _deliver_chunk(self) -> None:
         try:
@@ -326,10 +329,7 @@ class TLSTransport:
         if pause == self._below_paused or self._lost:
             return
         self._below_paused = pause
-        if pause:
-            self._below.pauseProducing()
-        else:
-            self._below.resumeProducing()
+        (self._below.pauseProducing if pause else self._below.resumeProducing)()
 
     def _check_truncation(self) -> None:
         """Find out whether TCP ended before TLS; bytes that are held may still hold the end."""

@@ -168,6 +168,10 @@ class Dressed:
         """See `Stream`."""
         self._stream.stopProducing()
 
+    def untaken_bytes(self) -> int:
+        """See `Stream`; counted as encoded."""
+        return self._stream.untaken_bytes()
+
     def getPeer(self) -> IAddress:
         """See `Stream`."""
         return self._stream.getPeer()

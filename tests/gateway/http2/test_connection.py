@@ -36,7 +36,8 @@ from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import Recorder, recorded
 from tunnelsvc.gateway.http2 import HTTP2Connection, connection
 from tunnelsvc.gateway.http2.request import PENDING_BYTES
-from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS, STALL_SECONDS
+from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS
+from tunnelsvc.gateway.taking import LOOK_SECONDS, STALL_SECONDS
 from tunnelsvc.wire.httphead import Header
 
 MUCH = 300_000
@@ -469,7 +470,7 @@ class PressureTests(HTTP2Case):
         self.user.paused = True
         self.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (MUCH, b"x" * MUCH))
         self.assertFalse(self.near.lost)
-        self.clock.advance(STALL_SECONDS)
+        self.clock.pump([LOOK_SECONDS, LOOK_SECONDS])
         self.pump()
         self.assert_over()
 

@@ -45,13 +45,9 @@ from zope.interface import implementer
 from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.http2.budget import Budget
 from tunnelsvc.gateway.http2.request import RequestStream
-from tunnelsvc.gateway.protocol import (
-    HEAD_SECONDS,
-    KEEPALIVE_SECONDS,
-    STALL_SECONDS,
-    VhostProtocol,
-)
+from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS, VhostProtocol
 from tunnelsvc.gateway.route import Site
+from tunnelsvc.gateway.taking import Taking
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.timing import soon
@@ -133,7 +129,7 @@ class HTTP2Connection:
         self._resets = Budget(clock, most=MOST_RESETS, per_second=RESETS_PER_SECOND)
         self._idle_frames = Budget(clock, most=MOST_IDLE_FRAMES, per_second=IDLE_FRAMES_PER_SECOND)
         self._deadline = Deadline(clock)
-        self._stall = Deadline(clock)
+        self._taking = Taking(clock)
         self._full = self._scheduled = self._over = self._finished = False
 
     def start(self) -> None:
@@ -308,13 +304,13 @@ class HTTP2Connection:
     def pauseProducing(self) -> None:
         """Wait until the user takes what was written, and let him say nothing new."""
         self._full = True
-        self._stall.set(STALL_SECONDS, self._reset)
+        self._taking.watch(self._stream, self._reset)
         self._stream.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Go on: all was taken."""
         self._full = False
-        self._stall.unset()
+        self._taking.unset()
         self._stream.resumeProducing()
         self.changed()
 
@@ -338,6 +334,6 @@ class HTTP2Connection:
     def _end(self) -> None:
         self._over = True
         self._deadline.cancel()
-        self._stall.cancel()
+        self._taking.cancel()
         for stream in list(self._streams.values()):
             stream.leave()
