@@ -38,6 +38,7 @@ from tunnelsvc.gateway.route import Route, Site, UserSide
 from tunnelsvc.gateway.sending import Sending
 from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.relay import Closed
 from tunnelsvc.units import MINUTE
 from tunnelsvc.wire.httphead import (
     HeadError,
@@ -269,12 +270,12 @@ class Exchange(Sending):
             clock=self._site.clock,
             far_half_closes=self._route.backend.half_closes,
             meter=self._meter,
-        ).addCallback(lambda _: self._unjoined(record))
+        ).addCallback(self._unjoined, record)
 
-    def _unjoined(self, record: "Record | None") -> None:
+    def _unjoined(self, closed: Closed, record: "Record | None") -> None:
         self._route.exchange_finished(self._meter)
         if record is not None:
-            record.end(complete=True)
+            record.end(complete=not closed.cut)
 
     # A user who can't be heard leaving; the time limits before are the request's.
 

@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from attrs import evolve
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -34,6 +35,7 @@ from hypothesis import strategies as st
 
 from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import Recorder, recorded
+from tunnelsvc.gateway.accesslog import AccessLog, combined
 from tunnelsvc.gateway.http2 import HTTP2Connection, connection
 from tunnelsvc.gateway.http2.request import PENDING_BYTES
 from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS
@@ -291,6 +293,23 @@ class RequestTests(HTTP2Case):
         self.answer()
         self.assertEqual(len(self.client.ended), 2)
         self.assert_all_over()
+
+
+class LogTests(HTTP2Case):
+    """The access log."""
+
+    def connect(self) -> None:
+        self.written: list[bytes] = []
+        log = AccessLog(self.written.append, combined, self.clock)
+        self.factory.site = evolve(self.factory.site, access_log=log)
+        super().connect()
+
+    def test_protocol(self) -> None:
+        self.request(path=b"/x")
+        self.answer()
+        [line] = self.written
+        self.assertIn(b"192.0.2.7 - - ", line)
+        self.assertIn(b'"GET /x HTTP/2.0" 200 2 ', line)
 
 
 class EndTests(HTTP2Case):

@@ -18,6 +18,7 @@ What a peer could do harm with, and what holds it
 from collections.abc import Callable
 from typing import Final
 
+from attrs import evolve
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -43,6 +44,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.forwarded import origin_of
 from tunnelsvc.gateway.http2.budget import Budget
 from tunnelsvc.gateway.http2.request import RequestStream
 from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS, VhostProtocol
@@ -86,6 +88,8 @@ MOST_IDLE_FRAMES: Final = 1_000
 IDLE_FRAMES_PER_SECOND: Final = 50.0
 
 _SCHEME: Final = b"https"
+_PROTOCOL: Final = b"HTTP/2.0"
+"""As nginx and Go have it in their logs."""
 
 
 class _Engine(H2Connection):
@@ -123,6 +127,8 @@ class HTTP2Connection:
         self.h2 = _engine()
         self.peer = stream.getPeer()
         self.host = stream.getHost()
+        origin = origin_of(getattr(self.peer, "host", ""), _SCHEME, site.trust)
+        self._origin = evolve(origin, protocol=_PROTOCOL)
         self._stream = stream
         self._streams: dict[int, RequestStream] = {}
         self._sending: dict[int, RequestStream] = {}
@@ -256,7 +262,7 @@ class HTTP2Connection:
 
     def serve(self, stream: Stream, head: bytes) -> None:
         """Serve a user."""
-        VhostProtocol(self.site, _SCHEME).take_over(stream, head)
+        VhostProtocol(self.site, _SCHEME, origin=self._origin).take_over(stream, head)
 
     def wants_to_send(self, stream: RequestStream) -> None:
         """Let a stream send when it's its turn."""
