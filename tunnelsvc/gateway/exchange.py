@@ -131,7 +131,7 @@ class Exchange(Sending):
         self._response = head
         body_length = head.length if head.has_body(self.head.method) else 0
         framed = bool(self.head.minor) or head.length is not Length.CHUNKED
-        self._response_body = body_of(body_length, decode=not framed)
+        self._response_body = body_of(body_length, decode=not framed, mend=True)
         self._keep_user = (
             keeps_alive(self.head)
             and self._request_body.done
