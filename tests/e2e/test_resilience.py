@@ -6,11 +6,21 @@ import contextlib
 import random
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from tests.e2e.services import connected, echo, echo_once, is_closed, receive, serves_echo
-from tests.e2e.tunnel import Options, TunnelTestCase, tcp_proxy
+from tests.e2e.services import (
+    chunks,
+    connected,
+    echo,
+    echo_once,
+    is_closed,
+    receive,
+    request,
+    serves_echo,
+)
+from tests.e2e.tunnel import Options, TunnelTestCase, http_proxy, tcp_proxy
 from tests.programs import PATIENCE, Program, eventually, free_port
 from tunnelsvc.client.spares import PACE_SECONDS
 
@@ -23,6 +33,9 @@ BACK_WITHIN_SECONDS: Final = 2.0 + 1.0
 
 # Connections made and closed at once.
 KNOCKS: Final = 2000
+
+# Requests under way when a client ends: more than it keeps connections ready for.
+REQUESTS: Final = 16
 
 # Users one after the other: more than there are connections kept ready.
 SPARES_AND_MORE: Final = 12
@@ -44,6 +57,12 @@ LONG_MESSAGE: Final = b"o" + (2**40).to_bytes(8, "big") + b"{" * 100
 
 # A login that isn't JSON.
 BROKEN_LOGIN: Final = b"o" + (10).to_bytes(8, "big") + b"{'nope': 1"
+
+
+def silent(connection: socket.socket) -> None:
+    """Service: read, and say nothing."""
+    for _ in chunks(connection):
+        pass
 
 
 class CrashTests(TunnelTestCase):
@@ -85,6 +104,40 @@ class CrashTests(TunnelTestCase):
         wait_for_files(server, before)
         self.start_client(proxies)
         self.assertTrue(serves_echo(port))
+
+    def check_requests(self, end: Callable[[Program], object], options: Options) -> None:
+        """Users whose requests are under way hear that the client is offline, not the service."""
+        service = self.local_service(silent)
+        self.start_server(options)
+        proxies = {"web": http_proxy(service.port, {"custom_domains": "a.test"})}
+        client = self.start_client(proxies, options)
+        with ExitStack() as stack:
+            users = [stack.enter_context(connected(self.vhost_port)) for _ in range(REQUESTS)]
+            for number, user in enumerate(users):
+                method = "POST" if number % 2 else "GET"
+                user.sendall(f"{method} / HTTP/1.0\r\nHost: a.test\r\n\r\n".encode())
+            eventually(lambda: len(service.live) == REQUESTS, "requests under way")
+            end(client)
+            answers = [receive(user, 12) for user in users]
+        self.assertEqual(answers, [b"HTTP/1.1 503"] * REQUESTS)
+
+    def test_client_killed_within_requests(self) -> None:
+        self.check_requests(Program.kill, {})
+
+    def test_client_killed_within_requests_without_mux(self) -> None:
+        self.check_requests(Program.kill, {"tcp_mux": False})
+
+    def test_client_stopped_within_requests(self) -> None:
+        self.check_requests(Program.stop, {})
+
+    def test_service_down_within_requests(self) -> None:
+        """The client lives: it is the service."""
+        service = self.local_service(lambda connection: connection.close())
+        self.start_server()
+        self.start_client({"web": http_proxy(service.port, {"custom_domains": "a.test"})})
+        self.assertEqual(request(self.vhost_port, host="a.test").status, 502)
+        service.close()
+        self.assertEqual(request(self.vhost_port, host="a.test").status, 502)
 
     def test_users_leave(self) -> None:
         """Users who reset their connections cost neither program a descriptor."""
