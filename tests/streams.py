@@ -103,6 +103,9 @@ class MemoryStream:
         if self.producer is None:
             self.loseConnection()
 
+    def untaken_bytes(self) -> int:
+        return self.buffered()
+
     def getPeer(self) -> IAddress:
         return self.remote
 

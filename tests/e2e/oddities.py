@@ -163,6 +163,13 @@ HEADS: Final[Mapping[str, Oddity]] = {
         b"HTTP/1.1 200 OK\r\nX-Blank : yes\r\nContent-Length\t: 2\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\nX-Blank: yes\r\nContent-Length: 2\r\n\r\nhi",
     ),
+    "a status that nobody knows": _unchanged(
+        b"HTTP/1.1 999 Request denied\r\nContent-Length: 2\r\n\r\nhi"
+    ),
+    "a blank line behind the status line": Oddity(
+        b"HTTP/1.1 200 OK\r\n  X-Odd: 1\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    ),
     "empty lines before the head": Oddity(
         b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
@@ -189,6 +196,11 @@ BODIES: Final[Mapping[str, Oddity]] = {
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello world!",
         end=End.CLOSED,
         request=b"GET PATH HTTP/1.0\r\nHost: odd.test\r\nConnection: keep-alive\r\n\r\n",
+    ),
+    "chunk sizes with blanks behind them": Oddity(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5     \r\nhello\r\n1 \t \r\n!\r\n0     \r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
     ),
     "100 first": _unchanged(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

@@ -6,11 +6,21 @@ import contextlib
 import random
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from tests.e2e.services import connected, echo, echo_once, is_closed, receive, serves_echo
-from tests.e2e.tunnel import TunnelTestCase, tcp_proxy
+from tests.e2e.services import (
+    chunks,
+    connected,
+    echo,
+    echo_once,
+    is_closed,
+    receive,
+    request,
+    serves_echo,
+)
+from tests.e2e.tunnel import Options, TunnelTestCase, http_proxy, tcp_proxy
 from tests.programs import PATIENCE, Program, eventually, free_port
 from tunnelsvc.client.spares import PACE_SECONDS
 
@@ -23,6 +33,12 @@ BACK_WITHIN_SECONDS: Final = 2.0 + 1.0
 
 # Connections made and closed at once.
 KNOCKS: Final = 2000
+
+# Requests under way when a client ends: more than it keeps connections ready for.
+REQUESTS: Final = 16
+
+# Users one after the other: more than there are connections kept ready.
+SPARES_AND_MORE: Final = 12
 
 # Descriptors that may come and go by themselves (a pooled connection, a log file).
 SLACK: Final = 4
@@ -41,6 +57,12 @@ LONG_MESSAGE: Final = b"o" + (2**40).to_bytes(8, "big") + b"{" * 100
 
 # A login that isn't JSON.
 BROKEN_LOGIN: Final = b"o" + (10).to_bytes(8, "big") + b"{'nope': 1"
+
+
+def silent(connection: socket.socket) -> None:
+    """Service: read, and say nothing."""
+    for _ in chunks(connection):
+        pass
 
 
 class CrashTests(TunnelTestCase):
@@ -83,6 +105,40 @@ class CrashTests(TunnelTestCase):
         self.start_client(proxies)
         self.assertTrue(serves_echo(port))
 
+    def check_requests(self, end: Callable[[Program], object], options: Options) -> None:
+        """Users whose requests are under way hear that the client is offline, not the service."""
+        service = self.local_service(silent)
+        self.start_server(options)
+        proxies = {"web": http_proxy(service.port, {"custom_domains": "a.test"})}
+        client = self.start_client(proxies, options)
+        with ExitStack() as stack:
+            users = [stack.enter_context(connected(self.vhost_port)) for _ in range(REQUESTS)]
+            for number, user in enumerate(users):
+                method = "POST" if number % 2 else "GET"
+                user.sendall(f"{method} / HTTP/1.0\r\nHost: a.test\r\n\r\n".encode())
+            eventually(lambda: len(service.live) == REQUESTS, "requests under way")
+            end(client)
+            answers = [receive(user, 12) for user in users]
+        self.assertEqual(answers, [b"HTTP/1.1 503"] * REQUESTS)
+
+    def test_client_killed_within_requests(self) -> None:
+        self.check_requests(Program.kill, {})
+
+    def test_client_killed_within_requests_without_mux(self) -> None:
+        self.check_requests(Program.kill, {"tcp_mux": False})
+
+    def test_client_stopped_within_requests(self) -> None:
+        self.check_requests(Program.stop, {})
+
+    def test_service_down_within_requests(self) -> None:
+        """The client lives: it is the service."""
+        service = self.local_service(lambda connection: connection.close())
+        self.start_server()
+        self.start_client({"web": http_proxy(service.port, {"custom_domains": "a.test"})})
+        self.assertEqual(request(self.vhost_port, host="a.test").status, 502)
+        service.close()
+        self.assertEqual(request(self.vhost_port, host="a.test").status, 502)
+
     def test_users_leave(self) -> None:
         """Users who reset their connections cost neither program a descriptor."""
         port = free_port()
@@ -94,11 +150,72 @@ class CrashTests(TunnelTestCase):
         for _ in range(100):
             with connected(port) as user:
                 user.sendall(b"x" * 1000)
-                # Linger of zero seconds: close() sends a reset.
-                user.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                reset_now(user)
         eventually(lambda: not service.live, "local connections closed")
         for program, files in zip((server, client), before, strict=True):
             wait_for_files(program, files)
+
+
+class ResetTests(TunnelTestCase):
+    """A connection that one end resets is reset at the other: a part is never taken for all."""
+
+    def check(self, options: Options, proxy: Options) -> None:
+        """Reset by the service, and by the user, after something was said."""
+        port = free_port()
+        reset: list[bool] = []
+
+        def serve(connection: socket.socket) -> None:
+            """Be cut off by who says ``wait``, and cut off everybody else."""
+            asked = connection.recv(100)
+            connection.sendall(b"a part")
+            if asked == b"wait":
+                reset.append(is_reset(connection))
+            else:
+                reset_now(connection)
+
+        service = self.local_service(serve)
+        self.start_server()
+        client = self.start_client({"web": tcp_proxy(service.port, port, proxy)}, options)
+        for _ in range(SPARES_AND_MORE):
+            with connected(port) as user:
+                user.sendall(b"go")
+                self.assertEqual(receive(user, 6), b"a part")
+                self.assertTrue(is_reset(user), client.excerpt())
+            with connected(port) as user:
+                user.sendall(b"wait")
+                self.assertEqual(receive(user, 6), b"a part")
+                reset_now(user)
+        eventually(lambda: len(reset) == SPARES_AND_MORE, "the service being cut off")
+        self.assertTrue(all(reset), client.excerpt())
+
+    def test_default(self) -> None:
+        """By connections of their own, with TLS."""
+        self.check({}, {})
+
+    def test_mux(self) -> None:
+        self.check({"tcp_mux": True}, {})
+
+    def test_plain(self) -> None:
+        """Where sockets are joined without anything between."""
+        self.check({"tls_enable": False}, {})
+
+    def test_dressed(self) -> None:
+        self.check({}, {"use_encryption": True, "use_compression": True})
+
+
+def is_reset(end: socket.socket) -> bool:
+    """Whether the other side resets, and doesn't end."""
+    try:
+        end.recv(1)
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def reset_now(end: socket.socket) -> None:
+    """Close with a reset: to linger for zero seconds means that."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    end.close()
 
 
 def steady_files(program: Program) -> int:

@@ -144,6 +144,13 @@ class CombinedTests(FormatCase):
         line = combined(log.begin_unread(origin, b"x"), WHEN)
         self.assertEqual(fields(line)["address"], b"10.0.0.1")
 
+    def test_http2(self) -> None:
+        """The head that is made of such a request says HTTP/1.1."""
+        origin = Origin(b"192.0.2.1", b"https", protocol=b"HTTP/2.0")
+        record = self.log("combined").begin(origin, head_of(b"/a?b"))
+        self.assertEqual(fields(combined(record, WHEN))["request"], b"GET /a?b HTTP/2.0")
+        self.assertEqual(json.loads(as_json(record, WHEN))["protocol"], "HTTP/2.0")
+
     def test_no_request(self) -> None:
         """Its first line is shown as far as it came."""
         for data, shown in (
@@ -399,7 +406,20 @@ class AnsweredTests(RequestCase):
             bytes_out=505,
             ttfb_seconds=1.0,
             duration_seconds=10.0,
+            complete=True,
         )
+
+    def test_upgraded_and_cut_off(self) -> None:
+        for cut_off in (lambda: self.service.ends[-1], lambda: self.user):
+            self.connect()
+            self.get(b"/ws", b"Connection: Upgrade", b"Upgrade: websocket")
+            self.answer(
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                b"Upgrade: websocket\r\n\r\nhello"
+            )
+            cut_off().abortConnection()
+            self.pump()
+            self.assert_line(status=101, bytes_out=5, complete=False)
 
 
 class ConnectTests(RequestCase):

@@ -125,6 +125,20 @@ class ChunkedTests(SynchronousTestCase):
                 self.assertRaises(HeadError, body.feed, stream)
                 self.assertFalse(body.done, stream)
 
+    def test_padded_sizes(self) -> None:
+        """Blanks behind a size are no part of what is passed on, wherever the pieces end."""
+        padded = b"5  \r\nhello\r\n6 \t\r\n world\r\n0 ;a\r\n\r\n"
+        plain = b"5\r\nhello\r\n6\r\n world\r\n0 ;a\r\n\r\n"
+        for decode, expected in ((False, plain), (True, b"hello world")):
+            for place in range(len(padded)):
+                body = ChunkedBody(decode=decode, mend=True)
+                passed, behind = through(body, [padded[:place], padded[place:] + b"next"])
+                self.assertEqual((passed, behind), (expected, b"next"))
+
+    def test_what_is_not_mended(self) -> None:
+        for stream in (b" 5\r\n", b"5 5\r\n", b"5 \n", b"5 \x0b\r\n", b" \r\n"):
+            self.assertRaises(HeadError, ChunkedBody(mend=True).feed, stream)
+
     def test_long_lines(self) -> None:
         line = b"0;" + b"x" * (MAX_CHUNK_LINE_BYTES - 4) + b"\r\n"
         self.assertEqual(ChunkedBody().feed(line), (line, b""))

@@ -340,6 +340,53 @@ class FailureTests(VhostCase):
         self.pump()
         self.assert_page(503)
 
+    def test_closed_shortly_before_all_of_the_proxy(self) -> None:
+        """The connections of a client that dies are lost in any order."""
+        for request in (b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", POST % 9 + b"a part"):
+            for gone, status in ((True, 503), (False, 502)):
+                self.setUp()
+                self.service.pool.news_seconds = 0.5
+                self.ask(request)
+                self.service.ends[0].abortConnection()
+                self.pump()
+                self.assertEqual(self.shown(), b"")
+                if gone:
+                    self.service.pool.close()
+                self.clock.advance(0.5)
+                self.pump()
+                self.assertEqual(self.shown()[:12], b"HTTP/1.1 %d" % status)
+                self.assertEqual(len(self.route.finished), 1)
+
+    def test_end_of_file_shortly_before_all_of_the_proxy(self) -> None:
+        self.service.pool.news_seconds = 0.5
+        self.get()
+        self.service.ends[0].loseConnection()
+        self.pump()
+        self.assertTrue(self.service.ends[0].lost)
+        self.service.pool.close()
+        self.clock.advance(0.5)
+        self.pump()
+        self.assert_page(503)
+
+    def test_user_leaves_before_it_is_known_why(self) -> None:
+        self.service.pool.news_seconds = 0.5
+        self.get()
+        self.service.ends[0].abortConnection()
+        self.pump()
+        self.user.abortConnection()
+        self.pump()
+        self.assert_over()
+        self.assert_no_timers()
+
+    def test_nobody_waits_for_a_part(self) -> None:
+        """A response that has begun has no page that could say why it ends."""
+        self.service.pool.news_seconds = 0.5
+        self.get()
+        self.answer(OK[:-1])
+        self.service.ends[0].abortConnection()
+        self.pump()
+        self.assert_over()
+
     def test_lost_before_it_was_used(self) -> None:
         self.service.delayed = []
         self.get()

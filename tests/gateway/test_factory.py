@@ -11,12 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from tests.gateway.support import FakeRoute, Service
-from tunnelsvc.gateway import BackendPool, Router, Rules, Target, VhostFactory
+from tunnelsvc.gateway import BackendPool, Router, Rules, Target, VhostFactory, protocol, taking
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import Stream
@@ -27,6 +28,9 @@ reactor: Any = global_reactor
 LOOPBACK = "127.0.0.1"
 BODY_BYTES = 8_000_000
 """More than all buffers of the kernel and of ours on the way take."""
+KERNEL_BYTES = 1_500_000
+"""What the kernel takes for a user who reads nothing."""
+SHORT_SECONDS = 0.05
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -211,6 +215,42 @@ class SocketTests(TestCase):
         await user.until(lambda: user.count_bytes > BODY_BYTES)
         self.assertEqual(self.route.finished, [meter])
         self.assertEqual(meter.down_bytes, user.count_bytes)
+
+    async def last_response(self) -> Talker:
+        """Let a user who doesn't read get a response that nearly all waits with our kernel."""
+        self.patch(protocol, "LINGER_SECONDS", SHORT_SECONDS)
+        user = await self.user()
+        user.transport.write(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
+        service = await self.arrived
+        await service.until_bytes(b"\r\n\r\n")
+        user.transport.pauseProducing()
+        service.transport.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        service.pour(KERNEL_BYTES)
+        service.transport.loseConnection()
+        return user
+
+    async def test_last_response_to_a_slow_user(self) -> None:
+        """He isn't cut while he takes it, and as long may say what he likes."""
+        user = await self.last_response()
+        while user.count_bytes < KERNEL_BYTES and not user.lost.called:
+            user.transport.pauseProducing()
+            user.transport.write(b"are you still there?")
+            await deferLater(reactor, 2 * SHORT_SECONDS)
+            user.transport.resumeProducing()
+            await _turns(2)
+        await user.finished
+        self.assertGreater(user.count_bytes, KERNEL_BYTES)
+
+    async def test_last_response_to_nobody(self) -> None:
+        """A user who takes nothing costs nothing for long."""
+        self.patch(taking, "LOOK_SECONDS", SHORT_SECONDS)
+        user = await self.last_response()
+        while self.protocols[0].transport.connected:
+            await _turns(1)
+        user.transport.resumeProducing()
+        await user.lost
+        self.assertLess(user.count_bytes, KERNEL_BYTES)
+        self.assertFalse(user.finished.called)
 
     async def test_upload_to_a_slow_service(self) -> None:
         user = await self.user()

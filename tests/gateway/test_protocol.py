@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from zope.interface.verify import verifyObject
 
@@ -18,9 +19,9 @@ from tunnelsvc.gateway.protocol import (
     KEEPALIVE_SECONDS,
     LINGER_SECONDS,
     MAX_UNREAD_BYTES,
-    STALL_SECONDS,
     VhostProtocol,
 )
+from tunnelsvc.gateway.taking import LOOK_SECONDS, STALL_SECONDS
 from tunnelsvc.handover import park
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
 
@@ -386,6 +387,7 @@ class TimeTests(VhostCase):
         self.assertTrue(self.at_user.finished)
         self.assertEqual(self.shown(), b"")
         self.clock.advance(LINGER_SECONDS)
+        self.pump()
         self.assert_over()
         self.assert_no_timers()
 
@@ -431,15 +433,39 @@ class TimeTests(VhostCase):
         self.clock.advance(LINGER_SECONDS - 1)
         self.assertFalse(self.near.lost)
         self.clock.advance(1)
+        self.pump()
         self.assert_over()
+        self.assertIsInstance(self.reason(), ConnectionDone)
         self.assert_no_timers()
+
+    def test_linger_while_it_is_taken(self) -> None:
+        """What the kernel still has is taken late; then the user may say as much as ever."""
+        untaken = [5, 4, 3, 0, 0]
+        self.near.untaken_bytes = lambda: untaken.pop(0)  # type: ignore[method-assign]
+        self.ask(b"nonsense\r\n\r\n")
+        for _ in range(4):
+            self.clock.advance(LINGER_SECONDS)
+            self.pump()
+            self.assertFalse(self.near.lost)
+        self.clock.advance(LINGER_SECONDS)
+        self.pump()
+        self.assert_over()
+        self.assertIsInstance(self.reason(), ConnectionDone)
+
+    def reason(self) -> BaseException:
+        """Tell why the user's connection was lost, at his end."""
+        self.user.loseConnection()
+        self.pump()
+        assert self.at_user.lost is not None
+        assert self.at_user.lost.value is not None
+        return self.at_user.lost.value
 
     def test_a_user_who_does_not_take_the_refusal(self) -> None:
         self.user.paused = True
         self.ask(b"nonsense\r\n\r\n")
-        self.clock.advance(STALL_SECONDS - 1)
+        self.clock.advance(LOOK_SECONDS)
         self.assertFalse(self.near.lost)
-        self.clock.advance(1)
+        self.clock.advance(LOOK_SECONDS)
         self.assert_over()
 
     def test_a_user_who_does_not_take_the_response(self) -> None:
@@ -447,7 +473,7 @@ class TimeTests(VhostCase):
         self.user.paused = True
         self.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n" + bytes(99999))
         self.assertGreater(self.near.buffered(), HIGH_WATER_BYTES)
-        self.clock.advance(STALL_SECONDS)
+        self.clock.pump([LOOK_SECONDS, LOOK_SECONDS])
         self.pump()
         self.assert_over()
         self.assertIsNotNone(self.service.seen[0].lost)

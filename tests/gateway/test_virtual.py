@@ -419,6 +419,7 @@ class StreamTests(VirtualCase):
 
     def test_addresses(self) -> None:
         self.assertEqual((self.stream.getPeer(), self.stream.getHost()), (PEER, HOST))
+        self.assertEqual(self.stream.untaken_bytes(), 0)
 
     def test_a_producer_that_comes_late_waits_at_once(self) -> None:
         self.begin()

@@ -27,6 +27,7 @@ from tunnelsvc.handover import Parked, attach
 from tunnelsvc.link.mux import FRAME_BYTES
 from tunnelsvc.link.muxstream import BUFFER_BYTES, CLOSE_SECONDS, DELIVERY_BYTES, LATE_BYTES
 from tunnelsvc.units import KiB, MiB
+from tunnelsvc.wire import yamux
 
 SMALL = 256 * KiB
 """A stream's credit, as long as nobody says anything."""
@@ -43,6 +44,16 @@ class InterfaceTests(MuxCase):
         stream, _ = self.opened()
         self.assertEqual(stream.getPeer(), self.wires[0].remote)
         self.assertEqual(stream.getHost(), self.wires[0].host)
+
+    def test_untaken_bytes(self) -> None:
+        """Those for which there is no credit."""
+        stream, theirs = self.opened()
+        stream.write(bytes(yamux.MAX_WINDOW_BYTES + 1))
+        self.settle()
+        self.assertGreater(stream.untaken_bytes(), 0)
+        Reader(theirs)
+        self.settle()
+        self.assertEqual(stream.untaken_bytes(), 0)
 
     def test_starts_parked(self) -> None:
         """Nothing is lost before somebody reads."""

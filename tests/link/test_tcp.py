@@ -435,6 +435,23 @@ class FactsTests(LoopbackTestCase):
             ):
                 self.assertEqual(bool(handle.getsockopt(level, option)), enabled)
 
+    async def test_untaken_bytes(self) -> None:
+        """With what the kernel has; none is left when the peer has read all."""
+        stream, _, far = self.one_end(small=True)
+        self.assertEqual(stream.untaken_bytes(), 0)
+        written = fill(stream)
+        untaken = stream.untaken_bytes()
+        self.assertLess(stream.unsent_bytes, untaken)
+        self.assertLessEqual(untaken, written)
+        self.assertTrue(far.recv(READ_BYTES))
+        await until(lambda: stream.untaken_bytes() < untaken)
+        stream.loseWriteConnection()
+        await self.received(far)
+        await until(lambda: stream.untaken_bytes() == 0)
+        stream.abortConnection()
+        await turns(2)
+        self.assertEqual(stream.untaken_bytes(), 0)
+
 
 class DescriptorTests(LoopbackTestCase):
     """The reactor may still have an event for a descriptor that was closed in this turn."""

@@ -1,6 +1,6 @@
 """Tests of TLS on streams in memory: slow readers and slow networks."""
 
-from twisted.internet.error import ConnectionAborted
+from twisted.internet.error import ConnectionAborted, ConnectionLost
 
 from tests.link.tlspair import BULK, PairTestCase
 from tests.streams import Producer
@@ -126,8 +126,10 @@ class BackPressureTests(PairTestCase):
         self.server.write(BULK)
         self.pump()
         self.assertEqual(producer.told, ["pause"])
+        self.assertGreater(self.server.untaken_bytes(), len(BULK))
         self.low_client.paused = False
         self.pump()
+        self.assertEqual(self.server.untaken_bytes(), 0)
         self.assertEqual(producer.told, ["pause", "resume"])
         self.server.unregisterProducer()
         self.assertIsNone(self.low_server.producer)
@@ -160,3 +162,23 @@ class BackPressureTests(PairTestCase):
         self.server.stopProducing()
         self.pump()
         self.assertTrue(self.client_reader.finished)
+
+    def test_stop_producing_waits_for_the_producer(self) -> None:
+        self.server.registerProducer(Producer(), True)
+        self.server.stopProducing()
+        self.pump()
+        self.assertFalse(self.client_reader.finished)
+        self.server.unregisterProducer()
+        self.pump()
+        self.assertTrue(self.client_reader.finished)
+
+    def test_abort_after_stop_producing(self) -> None:
+        """What a joined pair does when one of its streams is reset; no end may go before it."""
+        self.server.registerProducer(Producer(), True)
+        self.server.stopProducing()
+        self.server.abortConnection()
+        self.server.unregisterProducer()
+        self.pump()
+        self.assertFalse(self.low_server.write_closed)
+        self.assertIsInstance(self.reason(self.client_reader), ConnectionLost)
+        self.assert_over()

@@ -128,6 +128,7 @@ class EndTests(JoinCase):
         closed = self.closed()
         self.assertEqual(closed.reason, Reason.NEAR_CLOSED)
         self.assertEqual((closed.up_bytes, closed.down_bytes), (9, 10))
+        self.assertFalse(closed.cut)
 
     def test_half_close_from_the_far_side(self) -> None:
         self.join()
@@ -177,6 +178,7 @@ class EndTests(JoinCase):
         closed = self.closed()
         self.assertEqual(closed.reason, Reason.NEAR_LOST)
         self.assertEqual(closed.because(near="the user", far="x"), "cut off by the user")
+        self.assertTrue(closed.cut)
 
     def test_a_reset_is_not_preceded_by_an_end(self) -> None:
         """Who reads slowly would take the first for the end, and the part for the whole."""
@@ -226,7 +228,9 @@ class EndTests(JoinCase):
         self.pump()
         self.service.abortConnection()
         self.pump()
-        self.assertEqual(self.closed().reason, Reason.NEAR_CLOSED)
+        closed = self.closed()
+        self.assertEqual(closed.reason, Reason.NEAR_CLOSED)
+        self.assertTrue(closed.cut)
 
     def test_finish_after_the_other_is_gone(self) -> None:
         self.join()

@@ -113,6 +113,7 @@ class DressTests(SynchronousTestCase):
         dressed.unregisterProducer()
         self.assertIsNone(a.producer)
         dressed.writeSequence([b"a", b"b"])  # type: ignore[attr-defined]
+        self.assertEqual(dressed.untaken_bytes(), a.buffered())
         dressed.loseConnection()
         at_b = recorded(b)
         b.paused = False

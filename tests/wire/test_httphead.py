@@ -352,6 +352,8 @@ class ResponseTests(SynchronousTestCase):
             (b"HTTP/1.1 404 Not Found", 404, b"Not Found"),
             (b"HTTP/1.0 200", 200, b""),
             (b"HTTP/1.1 200 ", 200, b""),
+            (b"HTTP/1.1 600 Odd", 600, b"Odd"),
+            (b"HTTP/1.1 999", 999, b""),
         ):
             head = parse_response_head(response(first=first))
             self.assertEqual((head.status, head.reason), (status, reason))
@@ -373,11 +375,20 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual(head.headers, [(b"A", b"b c : d"), (b"Content-Length", b"1"), (b"B", b"")])
         self.assertEqual(head.length, 1)
 
+    def test_blank_lines_before_the_headers(self) -> None:
+        """They belong to no header and can't be part of the status line (RFC 9112 section 2.2)."""
+        head = parse_response_head(
+            b"HTTP/1.1 200 OK\r\n \r\n\tContent-Length: 5\r\nA: b\r\n c\r\n\r\n"
+        )
+        self.assertEqual(head.reason, b"OK")
+        self.assertEqual(head.headers, [(b"A", b"b c")])
+        self.assertIs(head.length, Length.UNTIL_CLOSE)
+
     def test_refused(self) -> None:
         for head in (
             response(first=b"HTTP/2 200 OK"),
             response(first=b"HTTP/1.1 99 OK"),
-            response(first=b"HTTP/1.1 600 OK"),
+            response(first=b"HTTP/1.1 099 OK"),
             response(first=b"HTTP/1.1 2000 OK"),
             response(first=b"ICY 200 OK"),
             response(b"Content-Length: 1", b"Content-Length: 2"),
@@ -400,6 +411,7 @@ class ResponseTests(SynchronousTestCase):
             (204, b"GET", False),
             (304, b"GET", False),
             (100, b"POST", False),
+            (600, b"GET", True),
         ):
             head = parse_response_head(response(first=b"HTTP/1.1 %d x" % status))
             self.assertIs(head.has_body(method), expected)

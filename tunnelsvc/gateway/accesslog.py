@@ -133,6 +133,12 @@ class Record:
         return self.origin.address if self.head is None else self.origin.user_of(self.head)
 
     @property
+    def protocol(self) -> bytes:
+        """The version of HTTP by which it came; empty: none that could be understood."""
+        head = self.head
+        return (self.origin.protocol or b"HTTP/1.%d" % head.minor) if head is not None else b""
+
+    @property
     def user(self) -> bytes:
         """The user of Basic credentials, whether they were right or not."""
         head = self.head
@@ -188,7 +194,7 @@ def combined(record: Record, ended: float) -> bytes:
     if head is None:
         line, host = record.line, b""
     else:
-        line = b"%b %b HTTP/1.%d" % (head.method, head.target, head.minor)
+        line = b"%b %b %b" % (head.method, head.target, record.protocol)
         host = head.host
     return b'%b - %b [%b] "%b" %d %d "%b" "%b" "%b" "%b" %b %.3f\n' % (
         _word(record.address),
@@ -220,7 +226,7 @@ def as_json(record: Record, ended: float) -> bytes:
         "user": _text(record.user),
         "method": _text(head.method) if head else None,
         "path": _text(head.target if head else record.line),
-        "protocol": f"HTTP/1.{head.minor}" if head else None,
+        "protocol": _text(record.protocol),
         "host": _text(head.host) if head else None,
         "proxy": _text(_proxy(record)),
         "status": record.status or USER_LEFT,

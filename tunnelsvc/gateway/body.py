@@ -19,7 +19,9 @@ MAX_CHUNK_LINE_BYTES: Final = 4 * KiB
 MAX_TRAILER_BYTES: Final = 16 * KiB
 """All lines behind the last chunk. They're checksums and the like; node's limit for a head."""
 
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_CHUNK_LINE: Final = re.compile(
+    rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*|([ \t]+))?\r\n"
+)
 # RFC 9110 section 6.5.1. Some servers put trailers among the headers.
 _NOT_IN_TRAILERS: Final = FORWARDED | {b"content-length", b"transfer-encoding", b"host"}
 
@@ -90,14 +92,18 @@ class ChunkedBody:
         trailers: those that came, if `decode`.
     """
 
-    def __init__(self, *, decode: bool = False) -> None:
+    def __init__(self, *, decode: bool = False, mend: bool = False) -> None:
         """Begin.
 
         Args:
             decode: pass on the data alone, without chunk lines and trailers.
+            mend: take blanks behind a size as well, and don't pass them on: old servers write
+                all sizes in the same number of bytes.
         """
         self.trailers: list[Header] = []
         self._decode = decode
+        self._mend = mend
+        self._padding_bytes = 0
         self._line = b""
         self._due = _Due.SIZE
         self._left_bytes = 0
@@ -114,19 +120,28 @@ class ChunkedBody:
             data = self._line + data
             self._line = b""
         payload: list[bytes] = []
-        position = self._scan(data, payload)
+        padding: list[slice] = []
+        position = self._scan(data, payload, padding)
         if self._decode:
             passed = b"".join(payload)
         else:
             passed = data if position == len(data) else data[:position]
+            if padding:
+                passed = _without(padding, passed)
         rest = data[position:]
         if self.done:
             return passed, rest
         self._line = rest
         return passed, b""
 
-    def _scan(self, data: bytes, payload: list[bytes]) -> int:
-        """Walk through `data` as far as it is understood; return where that ends."""
+    def _scan(self, data: bytes, payload: list[bytes], padding: list[slice]) -> int:
+        """Walk through `data` as far as it is understood; return where that ends.
+
+        Args:
+            data: the next bytes.
+            payload: takes the contents of chunks, if `decode`.
+            padding: takes where there is what isn't passed on, if `mend`.
+        """
         position, end = 0, len(data)
         while position < end and self._due is not _Due.NOTHING:
             if self._due is _Due.DATA:
@@ -144,6 +159,10 @@ class ChunkedBody:
                 break
             self._take_line(data[position:line_end])
             position = line_end
+            if self._padding_bytes:
+                blanks_end = line_end - len(b"\r\n")
+                padding.append(slice(blanks_end - self._padding_bytes, blanks_end))
+                self._padding_bytes = 0
         return position
 
     def _take_line(self, line: bytes) -> None:
@@ -158,8 +177,10 @@ class ChunkedBody:
 
     def _take_size(self, line: bytes) -> None:
         found = _CHUNK_LINE.fullmatch(line)
-        if found is None:
+        if found is None or (found[2] and not self._mend):
             raise HeadError("a malformed chunk size")
+        if found[2]:
+            self._padding_bytes = len(found[2])
         self._left_bytes = int(found[1], 16)
         self._due = _Due.DATA if self._left_bytes else _Due.TRAILER
 
@@ -187,13 +208,25 @@ def check_trailer(trailer: Header) -> None:
         raise HeadError("a trailer that would change how the message is read")
 
 
-def body_of(length: int | Length, *, decode: bool = False) -> Body:
+def _without(left_out: list[slice], data: bytes) -> bytes:
+    pieces, begin = [], 0
+    for part in left_out:
+        pieces.append(data[begin : part.start])
+        begin = part.stop
+    pieces.append(data[begin:])
+    return b"".join(pieces)
+
+
+def body_of(length: int | Length, *, decode: bool = False, mend: bool = False) -> Body:
     """Make the follower of a body.
 
     Args:
         length: as the head has it.
         decode: of a chunked one pass on the data alone.
+        mend: one that is chunked oddly; see `ChunkedBody`.
     """
     if isinstance(length, int):
         return SizedBody(length)
-    return ChunkedBody(decode=decode) if length is Length.CHUNKED else EndlessBody()
+    if length is Length.CHUNKED:
+        return ChunkedBody(decode=decode, mend=mend)
+    return EndlessBody()

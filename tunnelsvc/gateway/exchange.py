@@ -38,6 +38,7 @@ from tunnelsvc.gateway.route import Route, Site, UserSide
 from tunnelsvc.gateway.sending import Sending
 from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.relay import Closed
 from tunnelsvc.units import MINUTE
 from tunnelsvc.wire.httphead import (
     MAX_HEAD_BYTES,
@@ -138,7 +139,7 @@ class Exchange(Sending):
         self._response = head
         body_length = head.length if head.has_body(self.head.method) else 0
         framed = bool(self.head.minor) or head.length is not Length.CHUNKED
-        self._response_body = body_of(body_length, decode=not framed)
+        self._response_body = body_of(body_length, decode=not framed, mend=True)
         self._keep_user = (
             keeps_alive(self.head)
             and self._request_body.done
@@ -277,12 +278,12 @@ class Exchange(Sending):
             clock=self._site.clock,
             far_half_closes=self._route.backend.half_closes,
             meter=self._meter,
-        ).addCallback(lambda _: self._unjoined(record))
+        ).addCallback(self._unjoined, record)
 
-    def _unjoined(self, record: "Record | None") -> None:
+    def _unjoined(self, closed: Closed, record: "Record | None") -> None:
         self._route.exchange_finished(self._meter)
         if record is not None:
-            record.end(complete=True)
+            record.end(complete=not closed.cut)
 
     # A user who can't be heard leaving; the time limits before are the request's.
 

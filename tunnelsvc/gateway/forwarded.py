@@ -89,6 +89,7 @@ class Origin:
     Attributes:
         address: the peer's IP address; empty if there is none.
         scheme: ``http`` or ``https``, as the peer sees it.
+        protocol: ``HTTP/2.0`` if it is that; empty: what the head of a request says.
         trust: whose word is believed, if the peer's is.
         extends: whether X-Forwarded-For is continued rather than begun.
         passed_on: whether what a request says of its way goes on as it came, and nothing else.
@@ -99,6 +100,7 @@ class Origin:
     trust: Trust | None = None
     extends: bool = True
     passed_on: bool = False
+    protocol: bytes = b""
 
     def user_of(self, head: RequestHead) -> bytes:
         """Give the address of the user who made a request, as well as it is known."""

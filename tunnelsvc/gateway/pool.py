@@ -38,11 +38,20 @@ class BackendPool:
 
     Attributes:
         half_closes: whether the client's end goes on reading after its end of file.
+        news_seconds: how long after a connection's loss it may turn out that the proxy is gone.
         closed: whether the proxy is gone.
     """
 
-    def __init__(self, opener: Opener, clock: IReactorTime, *, half_closes: bool = True) -> None:
+    def __init__(
+        self,
+        opener: Opener,
+        clock: IReactorTime,
+        *,
+        half_closes: bool = True,
+        news_seconds: float = 0.0,
+    ) -> None:
         self.half_closes = half_closes
+        self.news_seconds = news_seconds
         self._opener = opener
         self._clock = clock
         self._idle: list[_Idle] = []  # the one that was used last at the end

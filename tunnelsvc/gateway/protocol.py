@@ -22,6 +22,7 @@ from tunnelsvc.gateway.forwarded import Origin, origin_of
 from tunnelsvc.gateway.negotiation import prefers_json
 from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
 from tunnelsvc.gateway.route import Route, Site
+from tunnelsvc.gateway.taking import Taking
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import ILingering, Stream
 from tunnelsvc.units import MINUTE, KiB
@@ -36,14 +37,10 @@ HEAD_SECONDS: Final = 1 * MINUTE
 KEEPALIVE_SECONDS: Final = 75.0
 """How long a connection may be idle between two requests; nginx's ``keepalive_timeout``."""
 
-STALL_SECONDS: Final = 5 * MINUTE
-"""How long a user may take for what is in the send buffer: about 128 KiB, so 0.4 KiB/s will do.
-nginx has one minute between any two reads of the user, which can't be observed here."""
-
 LINGER_SECONDS: Final = 10.0
-"""How long we go on reading after our end of file. Closing at once would reset the connection if
-anything is unread, and a reset makes the user's side forget the response. nginx's
-``lingering_close`` has 5 to 30 s."""
+"""How long we go on reading after our end of file, at least, and as long as the user still takes
+what was before it. Closing at once would reset the connection if anything is unread, and a reset
+makes the user's side forget the response. nginx's ``lingering_close`` has 5 to 30 s."""
 
 MAX_UNREAD_BYTES: Final = 64 * KiB
 """Of requests behind the present one: above it we stop reading."""
@@ -75,7 +72,8 @@ class VhostProtocol(Protocol):
         self._exchange: Exchange | None = None
         self._tried: tuple[Route, ...] = ()
         self.deadline = Deadline(site.clock)
-        self._stall = Deadline(site.clock)
+        self._taking = Taking(site.clock)
+        self._taken_late = False
         self._advancing = False
         self._throttled = False
         self._paused = False
@@ -215,7 +213,7 @@ class VhostProtocol(Protocol):
 
     def writeConnectionLost(self) -> None:
         """Our last bytes are on their way; the user may say a few more words."""
-        if self._ending and self.deadline.is_set:
+        if self._ending:
             self._wait(LINGER_SECONDS)
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: ARG002
@@ -231,14 +229,14 @@ class VhostProtocol(Protocol):
     def pauseProducing(self) -> None:
         """Let the response wait: the user doesn't take it."""
         self.full = True
-        self._stall.set(STALL_SECONDS, self._reset)
+        self._taking.watch(self.stream, self._reset)
         if self._exchange is not None:
             self._exchange.hold(on=True)
 
     def resumeProducing(self) -> None:
         """Go on: all was taken."""
         self.full = False
-        self._stall.unset()
+        self._taking.unset()
         if self._exchange is not None:
             self._exchange.hold(on=False)
         self.advance()
@@ -352,13 +350,22 @@ class VhostProtocol(Protocol):
         self._forget()
         self._unread = b""
         self.stream.unregisterProducer()
-        self._wait(STALL_SECONDS)
+        self._taking.watch(self.stream, self._reset)
         if self.finished_writing or ILingering.providedBy(self.stream):
             self.stream.loseConnection()
             return
         self.stream.loseWriteConnection()
         if self._paused:
             self.stream.resumeProducing()
+
+    def _linger(self) -> None:
+        """Close if all has been taken for a while; from then on it is the kernel's."""
+        takes = self.stream.untaken_bytes() > 0
+        if takes or self._taken_late:
+            self._taken_late = takes
+            self._wait(LINGER_SECONDS)
+        else:
+            self.stream.loseConnection()
 
     def _reset(self) -> None:
         self._forget()
@@ -369,7 +376,7 @@ class VhostProtocol(Protocol):
         """Stop whatever could happen by itself."""
         self._ending = True
         self.deadline.cancel()
-        self._stall.cancel()
+        self._taking.cancel()
 
     # Time limits: one for what the user, or his exchange, is to do next; one for the send buffer.
 
@@ -378,10 +385,10 @@ class VhostProtocol(Protocol):
 
     def _timed_out(self) -> None:
         if self._ending:
-            self._reset()
+            self._linger()
         elif self._reader.begun:
             self._refuse_unread(HTTPStatus.REQUEST_TIMEOUT)
-        elif self.full:  # not idle: `_stall` watches
+        elif self.full:  # not idle: `_taking` watches
             self._wait(KEEPALIVE_SECONDS)
         else:
             self._end()

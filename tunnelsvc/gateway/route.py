@@ -2,7 +2,7 @@
 """What the parts of the vhost path ask of each other, and of those around it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -16,7 +16,7 @@ from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.relay import Meter
+from tunnelsvc.relay import Closed, Meter
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.accesslog import AccessLog, Record
@@ -126,7 +126,7 @@ class Joiner(Protocol):
         clock: IReactorTime,
         far_half_closes: bool = ...,
         meter: Meter | None = ...,
-    ) -> Deferred[Any]:
+    ) -> Deferred[Closed]:
         """Join; the result fires at the end and never fails."""
 
 

@@ -66,8 +66,21 @@ class Sending(ABC, StreamReader):
             unserved: another service may have the request instead.
         """
 
+    @abstractmethod
+    def _reset_service(self) -> None:
+        """Leave the service's connection, if it's still there, and reset it."""
+
     def _service_failed(self) -> None:
-        """End badly, and say whose fault it is: the service's, or that of who is gone with it."""
+        """End badly; if a page says why, find out first."""
+        pool = self._route.backend
+        if self._response is not None or pool.closed or not pool.news_seconds:
+            self._blame()
+        else:
+            self._reset_service()
+            self._user.deadline.set(pool.news_seconds, self._blame)
+
+    def _blame(self) -> None:
+        """Say whose fault it is: the service's, or that of who is gone with it."""
         gone = self._route.backend.closed
         status = HTTPStatus.SERVICE_UNAVAILABLE if gone else HTTPStatus.BAD_GATEWAY
         self._fail(status, unserved=self._repeatable)

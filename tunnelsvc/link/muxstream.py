@@ -381,7 +381,11 @@ class MuxStream:
         )
         self.abortConnection()
 
-    # Addresses.
+    # Facts.
+
+    def untaken_bytes(self) -> int:
+        """See `tunnelsvc.interfaces.Stream`; what the session has sent isn't known any more."""
+        return len(self.unsent)
 
     def getPeer(self) -> IAddress:
         """Address of the far end of the session's transport."""

@@ -79,7 +79,6 @@ class TCPStream(TCPFacts):
     Attributes:
         protocol: who reads at present.
         disconnecting: whether it is about to close.
-        unsent_bytes: those that wait for the kernel.
     """
 
     __slots__ = (
@@ -101,7 +100,6 @@ class TCPStream(TCPFacts):
         "_writing",
         "disconnecting",
         "protocol",
-        "unsent_bytes",
     )
 
     def __init__(
@@ -126,7 +124,6 @@ class TCPStream(TCPFacts):
         self._read_finished = self._write_finished = self._finishing = False
         self._unsent: bytes | memoryview = b""
         self._more: list[bytes] = []
-        self.unsent_bytes = 0
         self._producer: Any = None
         self._producer_paused = False
         self._broken: Failure | None = None

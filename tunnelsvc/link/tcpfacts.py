@@ -1,7 +1,11 @@
 # -*- test-case-name: tests.link.test_tcp -*-
 """What a TCP connection knows of itself, and what of it can be chosen."""
 
+import fcntl
 import socket
+import sys
+import termios
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -12,12 +16,14 @@ class TCPFacts:
 
     Attributes:
         connected: as Twisted's transports have it.
+        unsent_bytes: those that wait for the kernel.
     """
 
-    __slots__ = ("_peer", "_socket", "connected")
+    __slots__ = ("_peer", "_socket", "connected", "unsent_bytes")
 
     def __init__(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
         self.connected = True
+        self.unsent_bytes = 0
         self._socket = sock
         self._peer = peer
 
@@ -28,6 +34,15 @@ class TCPFacts:
     def getHandle(self) -> socket.socket:
         """Return the socket, to ask it things."""
         return self._socket
+
+    def untaken_bytes(self) -> int:
+        """See `Stream`: with what waits in the kernel, or is on its way (tcp(7), ``SIOCOUTQ``)."""
+        if not self.connected:
+            return 0
+        with suppress(OSError):  # not every kernel tells
+            answer = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+            return self.unsent_bytes + int.from_bytes(answer, sys.byteorder)
+        return self.unsent_bytes
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Address of the far end."""

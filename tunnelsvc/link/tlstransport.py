@@ -4,9 +4,8 @@
 Why not Twisted's own
 =====================
 
-``twisted.protocols.tls`` takes a peer's close_notify as the end of both directions, cuts writes
-into slices and gathers them for the next turn of the reactor. Here a direction ends alone, a write
-is encrypted and handed on at once, and what came at once is delivered at once.
+``twisted.protocols.tls`` takes a peer's close_notify as the end of both directions, and cuts and
+gathers writes. Here a direction ends alone, and what comes or is written at once goes on at once.
 
 How a stream ends
 =================
@@ -66,8 +65,7 @@ _TRUNCATED = "TCP ended without the end of TLS, something may be missing"
 class TLSTransport:
     """The plaintext of a TLS connection, a `tunnelsvc.interfaces.Stream`.
 
-    To the stream below it is the reader: ``dataReceived``, ``readConnectionLost``,
-    ``writeConnectionLost`` and ``connectionLost`` are called from there.
+    To the stream below it is the reader.
 
     Attributes:
         protocol: who reads the plaintext. Told of the end of the peer's direction if it provides
@@ -94,10 +92,9 @@ class TLSTransport:
         self._waiting: list[Deferred[None]] = []
         self._failure: Failure | None = None
         self._established = self._delivering = False
-        self._paused = self._below_paused = False
-        self._read_finished = self._below_finished = False
+        self._paused = self._below_paused = self._read_finished = self._below_finished = False
         self._closing = self._flushed = False
-        self._aborted = self._lost = False
+        self._aborted = self._lost = self._stopped = False
 
     def start(self, first_bytes: bytes = b"") -> None:
         """Begin the handshake and become the reader of the stream below."""
@@ -171,8 +168,10 @@ class TLSTransport:
             self._writer.register(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """Forget the producer."""
+        """Forget the producer; an end that waited for it comes."""
         self._writer.unregister()
+        if self._stopped:
+            self.loseConnection()
 
     def pauseProducing(self) -> None:
         """Stop delivering; the handshake goes on."""
@@ -188,8 +187,14 @@ class TLSTransport:
             self._delivery = self._clock.callLater(0, self._deliver_held)
 
     def stopProducing(self) -> None:
-        """Close; see `loseConnection`."""
-        self.loseConnection()
+        """See `Stream`."""
+        self._stopped = True
+        if not self._writer.has_producer:
+            self.loseConnection()
+
+    def untaken_bytes(self) -> int:
+        """See `Stream`; counted where it is encrypted."""
+        return self._below.untaken_bytes()
 
     def getPeer(self) -> IAddress:
         """Address of the far end of the stream below."""
@@ -232,7 +237,6 @@ class TLSTransport:
         self._stop_clock()
         if self._delivery is not None:
             self._delivery.cancel()
-            self._delivery = None
         self._writer.lost()
         self._answer_waiting(self._failure)
         self.protocol.connectionLost(self._failure)
@@ -287,9 +291,8 @@ class TLSTransport:
         self._check_truncation()
 
     def _wants_data(self) -> bool:
-        if self._read_finished or self._aborted or self._failure is not None:
-            return False
-        return self._closing or not self._paused
+        over = self._read_finished or self._aborted or self._failure is not None
+        return not over and (self._closing or not self._paused)
 
     def _deliver_chunk(self) -> None:
         try:
@@ -326,10 +329,7 @@ class TLSTransport:
         if pause == self._below_paused or self._lost:
             return
         self._below_paused = pause
-        if pause:
-            self._below.pauseProducing()
-        else:
-            self._below.resumeProducing()
+        (self._below.pauseProducing if pause else self._below.resumeProducing)()
 
     def _check_truncation(self) -> None:
         """Find out whether TCP ended before TLS; bytes that are held may still hold the end."""

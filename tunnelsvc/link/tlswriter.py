@@ -43,6 +43,11 @@ class Writer:
         """Whether something waits for `open`."""
         return bool(self._held)
 
+    @property
+    def has_producer(self) -> bool:
+        """Whether somebody is registered who writes."""
+        return self._producer is not None
+
     def write(self, data: bytes | memoryview) -> None:
         """Send bytes, or hold them."""
         if self.finished or not data:

@@ -63,6 +63,8 @@ class Closed:
     seconds: float
     detail: str = ""
     """What is known of the loss of a stream, beyond that it was lost."""
+    cut: bool = False
+    """Whether a stream was reset because of the other one or for idleness: something is missing."""
 
     def because(self, *, near: str, far: str) -> str:
         """Say why, with the names that the two sides have for the reader of the log."""
@@ -187,6 +189,7 @@ class _Pair:
         self._started = clock.seconds()
         self._reason: Reason | None = None
         self._detail = ""
+        self._was_cut = False
         self._near_finished = self._far_finished = False
         self._near_gone = self._far_gone = False
         self._idle: Limit | None = None
@@ -268,6 +271,7 @@ class _Pair:
 
     def _cut(self, stream: Stream) -> None:
         """Reset a stream; in this order, or one that waits to finish would finish first."""
+        self._was_cut = True
         stream.abortConnection()
         stream.unregisterProducer()
 
@@ -304,5 +308,6 @@ class _Pair:
                 down_bytes=meter.down_bytes,
                 seconds=self._clock.seconds() - self._started,
                 detail=self._detail,
+                cut=self._was_cut,
             )
         )

@@ -165,8 +165,12 @@ class Dressed:
         self._stream.resumeProducing()
 
     def stopProducing(self) -> None:
-        """Close, as a consumer that is gone asks its producer to."""
-        self._stream.loseConnection()
+        """See `Stream`."""
+        self._stream.stopProducing()
+
+    def untaken_bytes(self) -> int:
+        """See `Stream`; counted as encoded."""
+        return self._stream.untaken_bytes()
 
     def getPeer(self) -> IAddress:
         """See `Stream`."""

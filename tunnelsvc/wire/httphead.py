@@ -85,7 +85,7 @@ MAX_HOST_BYTES: Final = 255 + len(":65535")
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 # Any octets but blanks and controls: RFC 3986 has no bytes above 0x7f, but browsers send them.
 _REQUEST_LINE: Final = rb"(" + NAME + rb") ([\x21-\x7e\x80-\xff]++) HTTP/([0-9])\.([0-9])\r\n"
-_STATUS_LINE: Final = rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
+_STATUS_LINE: Final = rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
 _LINES: Final = rb"((?:" + NAME + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 _REQUEST: Final = re.compile(_REQUEST_LINE + _LINES)
 _RESPONSE: Final = re.compile(_STATUS_LINE + _LINES)
@@ -97,6 +97,7 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % _MAX_LENGTH_DIGITS)
 # RFC 3986 section 3.2.2, without the sub-delimiters that no name has.
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%\-]*)(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
+_NO_HEADER: Final = re.compile(rb"\A([^\n]*\n)(?:[ \t][^\n]*\n)++")
 _FOLD: Final = re.compile(rb"\r\n[ \t]+")
 _BLANK_BEFORE_COLON: Final = re.compile(rb"(?m)^(" + NAME + rb")[ \t]+:")
 
@@ -164,7 +165,8 @@ class ResponseHead(Head):
     """The head of a response.
 
     Attributes:
-        status: 100 to 599.
+        status: 100 to 999; whoever doesn't know one above 599 takes it for an error of the server
+            (RFC 9110 section 15).
         reason: may be empty.
     """
 
@@ -294,10 +296,12 @@ def _headers(lines: bytes) -> tuple[list[Header], list[bytes]]:
 def _mended(head: bytes) -> bytes:
     """Mend what RFC 9112 sections 2.2, 5.1 and 5.2 say of responses.
 
-    All lines end in CRLF, none is folded, no name has a blank behind it.
+    All lines end in CRLF, none is folded, no name has a blank behind it. Lines that begin with a
+    blank where no header is before them are left out.
     """
     if head.count(b"\n") != head.count(b"\r\n"):
         head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    head = _NO_HEADER.sub(rb"\1", head)
     return _BLANK_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", head))
 
 

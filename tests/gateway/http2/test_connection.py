@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from attrs import evolve
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -34,10 +35,12 @@ from hypothesis import strategies as st
 
 from tests.gateway.support import OK, VhostCase, telling_pair
 from tests.streams import Recorder, recorded
+from tunnelsvc.gateway.accesslog import AccessLog, combined
 from tunnelsvc.gateway.exchange import MAX_INTERIM_BYTES
 from tunnelsvc.gateway.http2 import HTTP2Connection, connection
 from tunnelsvc.gateway.http2.request import PENDING_BYTES
-from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS, STALL_SECONDS
+from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS
+from tunnelsvc.gateway.taking import LOOK_SECONDS, STALL_SECONDS
 from tunnelsvc.wire.httphead import Header
 
 MUCH = 300_000
@@ -294,6 +297,23 @@ class RequestTests(HTTP2Case):
         self.assert_all_over()
 
 
+class LogTests(HTTP2Case):
+    """The access log."""
+
+    def connect(self) -> None:
+        self.written: list[bytes] = []
+        log = AccessLog(self.written.append, combined, self.clock)
+        self.factory.site = evolve(self.factory.site, access_log=log)
+        super().connect()
+
+    def test_protocol(self) -> None:
+        self.request(path=b"/x")
+        self.answer()
+        [line] = self.written
+        self.assertIn(b"192.0.2.7 - - ", line)
+        self.assertIn(b'"GET /x HTTP/2.0" 200 2 ', line)
+
+
 class EndTests(HTTP2Case):
     """Ends of streams and of connections."""
 
@@ -471,7 +491,7 @@ class PressureTests(HTTP2Case):
         self.user.paused = True
         self.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (MUCH, b"x" * MUCH))
         self.assertFalse(self.near.lost)
-        self.clock.advance(STALL_SECONDS)
+        self.clock.pump([LOOK_SECONDS, LOOK_SECONDS])
         self.pump()
         self.assert_over()
 

@@ -18,6 +18,7 @@ What a peer could do harm with, and what holds it
 from collections.abc import Callable
 from typing import Final
 
+from attrs import evolve
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -43,15 +44,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.gateway.forwarded import origin_of
 from tunnelsvc.gateway.http2.budget import Budget
 from tunnelsvc.gateway.http2.request import RequestStream
-from tunnelsvc.gateway.protocol import (
-    HEAD_SECONDS,
-    KEEPALIVE_SECONDS,
-    STALL_SECONDS,
-    VhostProtocol,
-)
+from tunnelsvc.gateway.protocol import HEAD_SECONDS, KEEPALIVE_SECONDS, VhostProtocol
 from tunnelsvc.gateway.route import Site
+from tunnelsvc.gateway.taking import Taking
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.timing import soon
@@ -90,6 +88,8 @@ MOST_IDLE_FRAMES: Final = 1_000
 IDLE_FRAMES_PER_SECOND: Final = 50.0
 
 _SCHEME: Final = b"https"
+_PROTOCOL: Final = b"HTTP/2.0"
+"""As nginx and Go have it in their logs."""
 
 
 class _Engine(H2Connection):
@@ -127,13 +127,15 @@ class HTTP2Connection:
         self.h2 = _engine()
         self.peer = stream.getPeer()
         self.host = stream.getHost()
+        origin = origin_of(getattr(self.peer, "host", ""), _SCHEME, site.trust)
+        self._origin = evolve(origin, protocol=_PROTOCOL)
         self._stream = stream
         self._streams: dict[int, RequestStream] = {}
         self._sending: dict[int, RequestStream] = {}
         self._resets = Budget(clock, most=MOST_RESETS, per_second=RESETS_PER_SECOND)
         self._idle_frames = Budget(clock, most=MOST_IDLE_FRAMES, per_second=IDLE_FRAMES_PER_SECOND)
         self._deadline = Deadline(clock)
-        self._stall = Deadline(clock)
+        self._taking = Taking(clock)
         self._full = self._scheduled = self._over = self._finished = False
 
     def start(self) -> None:
@@ -261,7 +263,7 @@ class HTTP2Connection:
 
     def serve(self, stream: Stream, head: bytes) -> None:
         """Serve a user."""
-        VhostProtocol(self.site, _SCHEME).take_over(stream, head)
+        VhostProtocol(self.site, _SCHEME, origin=self._origin).take_over(stream, head)
 
     def wants_to_send(self, stream: RequestStream) -> None:
         """Let a stream send when it's its turn."""
@@ -321,13 +323,13 @@ class HTTP2Connection:
     def pauseProducing(self) -> None:
         """Wait until the user takes what was written, and let him say nothing new."""
         self._full = True
-        self._stall.set(STALL_SECONDS, self._reset)
+        self._taking.watch(self._stream, self._reset)
         self._stream.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Go on: all was taken."""
         self._full = False
-        self._stall.unset()
+        self._taking.unset()
         self._stream.resumeProducing()
         self.changed()
 
@@ -351,6 +353,6 @@ class HTTP2Connection:
     def _end(self) -> None:
         self._over = True
         self._deadline.cancel()
-        self._stall.cancel()
+        self._taking.cancel()
         for stream in list(self._streams.values()):
             stream.leave()

@@ -15,8 +15,8 @@ from tunnelsvc.gateway.http2.fields import (
     request_text,
     response_fields,
 )
-from tunnelsvc.gateway.protocol import STALL_SECONDS
 from tunnelsvc.gateway.route import Site
+from tunnelsvc.gateway.taking import STALL_SECONDS
 from tunnelsvc.gateway.virtual import VirtualUser
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.timing import Limit, limit

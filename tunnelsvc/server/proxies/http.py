@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 MOST_ROUTES = 1_000
 """Domains times locations of one proxy; the message that announces it holds 10 KiB."""
 
+NEWS_SECONDS = 0.05
+"""A client that dies takes all its connections along. Which is noticed first is chance, and they
+are a few milliseconds apart."""
+
 
 class HTTPProxy(Proxy):
     """A `tunnelsvc.gateway.route.Route`: hop 1 of its users is the vhost's request parser.
@@ -50,7 +54,12 @@ class HTTPProxy(Proxy):
             http_user=request.http_user,
             http_password=request.http_pwd,
         )
-        self.backend = BackendPool(self.open_backend, context.reactor, half_closes=client.is_ours)
+        self.backend = BackendPool(
+            self.open_backend,
+            context.reactor,
+            half_closes=client.is_ours,
+            news_seconds=NEWS_SECONDS,
+        )
         self.domains = domains_of(request, context.config)
         self._routes = [
             (domain, location)
