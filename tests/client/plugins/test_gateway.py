@@ -8,7 +8,8 @@ from twisted.internet import error
 from tests.client.plugins.support import PluginCase
 from tests.gateway.support import OK
 from tests.link.tlspair import Reader
-from tunnelsvc.client.plugins.gateway import RESPONSE_SECONDS, Gateway
+from tunnelsvc.client.plugins.gateway import Gateway
+from tunnelsvc.client.plugins.site import RESPONSE_SECONDS
 from tunnelsvc.config.plugins import (
     GatewayConfig,
     HTTPSToHTTPConfig,

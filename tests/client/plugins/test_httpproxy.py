@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from tests.client.plugins.usersupport import ProxyCase, User
 from tests.streams import MemoryStream, Recorder, recorded
-from tunnelsvc.client.plugins import httpproxy
+from tunnelsvc.client.plugins import httpproxy, site
 from tunnelsvc.client.plugins.httpproxy import (
     MOST_DESTINATIONS,
     Authority,
@@ -77,7 +77,7 @@ class RequestTests(HTTPProxyCase):
     def setUp(self) -> None:
         super().setUp()
         # Less than a session without a word from its server lasts.
-        self.patch(httpproxy, "RESPONSE_SECONDS", SHORT_SECONDS)
+        self.patch(site, "RESPONSE_SECONDS", SHORT_SECONDS)
         self.serve(OPEN)
 
     def test_a_request(self) -> None:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.pool import BackendPool
-from tunnelsvc.gateway.route import Route
+from tunnelsvc.gateway.route import LoneRoute
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
@@ -32,7 +31,7 @@ MOST_ROUTES = 1_000
 """Domains times locations of one proxy; the message that announces it holds 10 KiB."""
 
 
-class HTTPProxy(Proxy):
+class HTTPProxy(LoneRoute, Proxy):
     """A `tunnelsvc.gateway.route.Route`: hop 1 of its users is the vhost's request parser.
 
     A work connection carries requests of many users, so the hops of `Proxy.serve` happen apart:
@@ -81,13 +80,6 @@ class HTTPProxy(Proxy):
         """See `Proxy`."""
         remove_routes(self._places, self._routes, user=self.request.route_by_http_user)
         self.backend.close()
-
-    def for_request(self) -> Route:
-        """Take every request, unless there is a group; see `Target`."""
-        return self
-
-    def instead_of(self, tried: Sequence[Route]) -> None:
-        """Nobody stands in for a proxy without a group; see `Target`."""
 
     def exchange_started(self, meter: Meter) -> None:
         """Count a request; see `Route`."""
