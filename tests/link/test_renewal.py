@@ -72,8 +72,7 @@ class RenewalTests(FilesTestCase):
             self.assertEqual(self.shown(), self.first.certificate)
         [line] = self.lines  # said once, not at each look
         what = f"not the key of the certificate in {self.files.cert_file}"
-        before = "the certificate of before stays: "
-        self.assertEqual(line, f"{before}key = {self.files.key_file}: {what}")
+        self.assertEqual(line, f"key = {self.files.key_file}: {what}; the one before stays in use")
         self.write(self.second, only=".key")
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(self.shown(), self.second.certificate)
