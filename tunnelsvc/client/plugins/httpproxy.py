@@ -9,7 +9,6 @@ Connections to targets are kept for the next request of the same user's connecti
 else: some servers (NTLM) take a connection for a login.
 """
 
-import hmac
 import re
 from http import HTTPStatus
 from typing import Final, cast
@@ -31,10 +30,11 @@ from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.gateway.route import LoneRoute
 from tunnelsvc.gateway.router import Router
-from tunnelsvc.gateway.rules import Rules, credentials_in
+from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Closed
 from tunnelsvc.relay.accounted import Accounted
+from tunnelsvc.wire.basicauth import admits, credentials, credentials_in
 from tunnelsvc.wire.httphead import RequestHead
 from tunnelsvc.wire.messages import StartWorkConn
 
@@ -71,8 +71,7 @@ class HTTPProxyPlugin:
     def __init__(self, place: Place) -> None:
         config = cast("HTTPProxyPluginConfig", place.proxy.plugin)
         self.place = place
-        user, password = config.http_user, config.http_password
-        self._credentials = f"{user}:{password}".encode() if user or password else b""
+        self._credentials = credentials(config.http_user, config.http_password)
         # The router is of no use: a request says itself where it goes.
         self.site = make_site(Router(), place.reactor, _ProxyPages())
 
@@ -93,10 +92,8 @@ class HTTPProxyPlugin:
 
         Those in Authorization are for the target.
         """
-        if not self._credentials:
-            return True
         given = head.values(b"proxy-authorization")
-        return hmac.compare_digest(credentials_in(given[0]) if given else b"", self._credentials)
+        return admits(self._credentials, credentials_in(given[0]) if given else b"")
 
 
 class _ForwardProtocol(VhostProtocol):
