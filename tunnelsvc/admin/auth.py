@@ -119,7 +119,7 @@ def _site(address: str) -> str:
 class BasicAuth(Resource):
     """Lets those pass to another resource who know the password."""
 
-    log = Logger(namespace="dashboard")
+    log = Logger()
 
     def __init__(self, inner: IResource, user: str, password: str, clock: IReactorTime) -> None:
         """Guard `inner`.

@@ -106,7 +106,7 @@ _PAGE: Final = """<!DOCTYPE html>
 class Pages:
     """Makes error responses."""
 
-    log = Logger(namespace="vhost")
+    log = Logger()
 
     def __init__(self, custom_404_page: str = "") -> None:
         """Begin.

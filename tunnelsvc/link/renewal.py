@@ -80,7 +80,7 @@ def _version(name: str) -> Version:
 class RenewedCertificate:
     """A `ConnectionFactory` whose files are read again when they have changed."""
 
-    log = Logger(namespace="tls")
+    log = Logger()
 
     def __init__(
         self, files: CertificateFiles, clock: IReactorTime, protocols: Sequence[bytes] = ()

@@ -103,7 +103,7 @@ class _Pair:
 class CertificateStore:
     """The certificates of all web sites."""
 
-    log = Logger(namespace="certificates")
+    log = Logger()
 
     def __init__(self, configs: Iterable[CertificateConfig], protocols: Sequence[bytes]) -> None:
         """Load all.

@@ -54,7 +54,7 @@ class Gateway(LoneRoute):
     It counts none of them: the account is that of the work connection.
     """
 
-    log: ClassVar[Logger] = Logger(namespace="proxy")
+    log: ClassVar[Logger] = Logger()
 
     def __init__(self, place: Place) -> None:
         """Load what is configured; nothing is dialled yet.

@@ -137,7 +137,7 @@ class _ForwardProtocol(VhostProtocol):
 class _Destination(LoneRoute):
     """Where requests for one authority go. The account is that of the work connection."""
 
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(self, place: Place, start: StartWorkConn, authority: Authority) -> None:
         self.name = place.proxy.name

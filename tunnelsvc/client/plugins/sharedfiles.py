@@ -76,7 +76,7 @@ class SharedFiles(Resource):
     """Answers all requests of a site."""
 
     isLeaf = True
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from tunnelsvc.wire.messages import StartWorkConn
 if TYPE_CHECKING:
     from tunnelsvc.client.plugins import Plugin
 
-_log = LeanLogger("proxy")
+_log = LeanLogger(__name__)
 
 
 @define(eq=False)
@@ -39,7 +39,7 @@ class StreamProxy:
     connections: Connections
     """Takes note of each connection to the service."""
     plugin: Plugin | None = None
-    log: ClassVar[Logger] = Logger(namespace="proxy")
+    log: ClassVar[Logger] = Logger()
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
         """Carry one user connection from StartWorkConn to account; design notes number the hops."""
