@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_logs -*-
-"""Tests for `tunnelsvc.logs`."""
+"""Tests of `tunnelsvc.logs`."""
 
 import io
 import re

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.link.renewal`."""
+# -*- test-case-name: tests.link.test_renewal -*-
+"""Tests of `tunnelsvc.link.renewal`."""
 
 import os
 from pathlib import Path

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.server.test_tlsvhost -*-
 """Tests of `tunnelsvc.server.tlsvhost`: a server with certificates, on real sockets."""
 
 import http.client

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.gateway`."""
+# -*- test-case-name: tests.client.plugins.test_gateway -*-
+"""Tests of `tunnelsvc.client.plugins.gateway`."""
 
 from collections.abc import Sequence
 from typing import Any

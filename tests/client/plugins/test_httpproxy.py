@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.httpproxy`."""
+# -*- test-case-name: tests.client.plugins.test_httpproxy -*-
+"""Tests of `tunnelsvc.client.plugins.httpproxy`."""
 
 import errno
 from base64 import b64encode
