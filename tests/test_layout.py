@@ -103,3 +103,16 @@ class LayoutTests(SynchronousTestCase):
         named = set(re.findall(r"`([\w/]+\.py)`", flow))
         self.assertGreater(len(named), 20)
         self.assertEqual([name for name in named if not (PACKAGE / name).is_file()], [])
+
+    def test_docs_name_all_that_is_there(self) -> None:
+        """Each module, or the folder that it is in."""
+        flow = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
+        folders = {name for name in re.findall(r"`([\w/]+)/`", flow) if (PACKAGE / name).is_dir()}
+        missing = [
+            str(path.relative_to(PACKAGE))
+            for path in modules(PACKAGE)
+            if path.name not in {"__init__.py", "__main__.py"}
+            and f"`{path.relative_to(PACKAGE)}`" not in flow
+            and not folders.intersection(map(str, path.relative_to(PACKAGE).parents))
+        ]
+        self.assertEqual(missing, [])
