@@ -15,7 +15,7 @@ from tests.e2e.services import (
 )
 from tests.e2e.tlsusers import ask, secured, session, upgrade
 from tests.e2e.tunnel import Options, TunnelTestCase
-from tests.interop.servers import add_tests
+from tests.interop.binaries import add_tests, with_each_server
 from tests.link.authority import Authority, write_certificates, write_key
 from tests.programs import Peer, free_port
 from tunnelsvc.config import keys
@@ -92,9 +92,11 @@ class FrpsTests(TunnelTestCase):
 
 add_tests(
     FrpsTests,
-    {
-        "tcp": FrpsTests.check_tcp,
-        "http": FrpsTests.check_http,
-        "https": FrpsTests.check_https,
-    },
+    with_each_server(
+        {
+            "tcp": FrpsTests.check_tcp,
+            "http": FrpsTests.check_http,
+            "https": FrpsTests.check_https,
+        }
+    ),
 )

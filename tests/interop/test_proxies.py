@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.e2e.services import digest_of, pattern, request
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
-from tests.interop.servers import add_tests
+from tests.interop.binaries import add_tests, with_each_server
 from tests.programs import PATIENCE, Peer, free_port, require_program
 from tunnelsvc.units import MiB
 
@@ -85,9 +85,11 @@ class FrpsTests(TunnelTestCase):
 
 add_tests(
     FrpsTests,
-    {
-        "socks5": FrpsTests.check_socks5,
-        "http_proxy": FrpsTests.check_http_proxy,
-        "static_file": FrpsTests.check_static_file,
-    },
+    with_each_server(
+        {
+            "socks5": FrpsTests.check_socks5,
+            "http_proxy": FrpsTests.check_http_proxy,
+            "static_file": FrpsTests.check_static_file,
+        }
+    ),
 )
