@@ -9,10 +9,10 @@ import time
 from contextlib import ExitStack
 from typing import Final
 
+from tests.e2e.openfiles import steady_files, wait_for_files
 from tests.e2e.services import connected, echo, echo_once, is_closed, receive, serves_echo
 from tests.e2e.tunnel import TunnelTestCase, tcp_proxy
-from tests.programs import PATIENCE, Program, eventually, free_port
-from tunnelsvc.client.spares import PACE_SECONDS
+from tests.programs import PATIENCE, eventually, free_port
 
 # Connections that are open when the server is killed.
 LIVE_CONNECTIONS: Final = 200
@@ -23,12 +23,6 @@ BACK_WITHIN_SECONDS: Final = 2.0 + 1.0
 
 # Connections made and closed at once.
 KNOCKS: Final = 2000
-
-# Descriptors that may come and go by themselves (a pooled connection, a log file).
-SLACK: Final = 4
-
-# Looks at a program's descriptors that must agree, each four times the pace of new ones apart.
-STEADY: Final = 5
 
 # A TLS record header that promises 512 bytes of ClientHello, and the beginning of those.
 HALF_HELLO: Final = bytes.fromhex("1603010200010001fc0303") + bytes(40)
@@ -99,29 +93,6 @@ class CrashTests(TunnelTestCase):
         eventually(lambda: not service.live, "local connections closed")
         for program, files in zip((server, client), before, strict=True):
             wait_for_files(program, files)
-
-
-def steady_files(program: Program) -> int:
-    """Count a program's descriptors, once all connections that are kept ready are there."""
-    seen: list[int] = []
-
-    def steady() -> bool:
-        seen.append(program.status.open_files())
-        time.sleep(4 * PACE_SECONDS)
-        return len(seen) > STEADY and len(set(seen[-STEADY:])) == 1
-
-    eventually(steady, "the connections that are kept ready")
-    return seen[-1]
-
-
-def wait_for_files(program: Program, before: int) -> None:
-    """Wait until a program has no more descriptors open than before."""
-    status = program.status
-    try:
-        eventually(lambda: status.open_files() <= before + SLACK, "descriptors closed")
-    except AssertionError as error:
-        files = f"{before} before, {status.open_files()} now"
-        raise AssertionError(f"{error}: {files}\n{program.excerpt()}") from None
 
 
 class GarbageTests(TunnelTestCase):

@@ -21,7 +21,6 @@ from tests.e2e.services import (
     is_closed,
     pattern,
     request,
-    serve_site,
     serves_echo,
     websocket,
     websocket_echo,
@@ -81,11 +80,9 @@ class InteropTestCase(TunnelTestCase):
         """Give a web site with a certificate of its own, which `trust` has."""
         self.trust = Trust(self.directory)
         files = self.trust.issue("secure", "secure.test", "secure.host.test")
-        site = serve_site("secure", tls=server_context(files))
-        self.addCleanup(site.server_close)
-        self.addCleanup(site.shutdown)
+        site = self.local_site("secure", server_context(files))
         names = {"custom_domains": "secure.test", "subdomain": "secure"}
-        return {"secure": {"type": "https", "local_port": site.server_port, **names, **options}}
+        return {"secure": {"type": "https", "local_port": site, **names, **options}}
 
     def check_case(self, case: Case) -> None:
         """Use everything of a tunnel with these settings."""
