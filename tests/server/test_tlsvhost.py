@@ -25,6 +25,7 @@ from tunnelsvc.config.schema import (
     TLSConfig,
 )
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.server import sitecertificates
 from tunnelsvc.server.service import TunnelServer
 
 AUTHORITY = Authority()
@@ -233,6 +234,7 @@ class TLSVhostTests(TunnelCase):
         self.assertIn("new.example", (await self.ask(number, "a.example")).names)
 
     async def test_reload_by_itself(self) -> None:
+        self.patch(sitecertificates, "LOOK_SECONDS", 0.05)
         server = self.serve(
             vhost_https_port=free_port(),
             certificates=(self.certificate("one", "a.example", "old.example"),),
