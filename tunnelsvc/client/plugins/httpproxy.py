@@ -209,22 +209,12 @@ class _Connection(_Request):
 class _ProxyPages(Pages):
     """Says in a line what is wrong, to programs and people alike."""
 
-    def response(
+    def _content(
         self,
-        status: int,
+        status: HTTPStatus,
         *,
-        body: bool,
-        connection: bytes,
-        now: float,
-        as_json: bool = False,  # noqa: ARG002 - a line is all there is
-        location: bytes = b"",
-    ) -> bytes:
-        """See `Pages`."""
-        return super().response(
-            status, body=body, connection=connection, now=now, location=location
-        )
-
-    def _content(self, status: HTTPStatus) -> tuple[bytes, str]:
+        as_json: bool,  # noqa: ARG002 - a line is all there is
+    ) -> tuple[bytes, str]:
         text = _TEXTS.get(status, status.phrase)
         return f"{text}\n".encode(), "text/plain; charset=utf-8"
 
