@@ -150,6 +150,19 @@ class HTTPSToHTTPTests(GatewayCase):
             self.answer(OK)
             self.assertEqual(self.shown(), OK)
 
+    def test_pages_of_the_site(self) -> None:
+        """They stay so behind another Host, which Jupyter compares; those of others don't become so."""
+        self.gateway(HTTPSToHTTPConfig, host_header_rewrite="localhost:1")
+        for origin, seen in (
+            (b"https://web.example", b"https://localhost:1"),
+            (b"https://evil.example", b"https://evil.example"),
+            (b"https://localhost:1", b"null"),
+        ):
+            self.connect_tls("web.example")
+            self.ask(get(b"Origin: " + origin))
+            self.assertIn(b"Origin: " + seen, self.lines_of(self.received()))
+            self.answer(OK)
+
     def test_misdirected_body(self) -> None:
         """What follows isn't taken for another request."""
         self.gateway(HTTPSToHTTPConfig)
