@@ -151,7 +151,7 @@ class HTTPSToHTTPTests(GatewayCase):
             self.assertEqual(self.shown(), OK)
 
     def test_pages_of_the_site(self) -> None:
-        """They stay so behind another Host, which Jupyter compares; those of others don't become so."""
+        """They stay so behind another Host, which Jupyter compares; those of others don't."""
         self.gateway(HTTPSToHTTPConfig, host_header_rewrite="localhost:1")
         for origin, seen in (
             (b"https://web.example", b"https://localhost:1"),

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.client.test_service -*-
 """The hops of a user connection on the client, in order: see `StreamProxy.serve`.
 
-One handler for every type whose user connections are byte streams (tcp, http).
+One handler for every type whose user connections are byte streams (tcp, http, https).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class StreamProxy:
     log: ClassVar[Logger] = Logger()
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
-        """Carry one user connection from StartWorkConn to account; design notes number the hops."""
+        """Carry one user connection from StartWorkConn to account; docs/flow.md has the hops."""
         bare, unread = work.detach()
         ours = session.server_is_ours
         try:

@@ -110,7 +110,7 @@ class Proxy(ABC):
     async def serve(
         self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
     ) -> None:
-        """Carry one user connection from accept to account; design notes number the hops."""
+        """Carry one user connection from accept to account; docs/flow.md has the hops."""
         try:
             self.admit(user)  # 2
             peer = user.getPeer()

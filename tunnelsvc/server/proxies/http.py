@@ -86,7 +86,7 @@ class HTTPProxy(LoneRoute, Proxy):
         self.stats.track(meter)
 
     def exchange_finished(self, meter: Meter) -> None:
-        """Hop 9: settle its bytes. An access log is no job of the daemon's log."""
+        """Hop 9: settle its bytes; see `Route`. Its line is for the access log, if there is one."""
         self.stats.untrack(meter)
 
     def api_conf(self) -> dict[str, Any]:
