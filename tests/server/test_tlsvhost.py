@@ -16,6 +16,7 @@ from twisted.web.server import Request, Site
 
 from tests.link.authority import Authority, write_certificates, write_key
 from tests.loglines import LogLines
+from tests.programs import free_port
 from tests.tunnels import LOOPBACK, PATIENCE_SECONDS, TunnelCase
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.schema import (
@@ -60,13 +61,6 @@ class Seen:
     status: int
     headers: dict[str, str]
     body: bytes
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        number: int = probe.getsockname()[1]
-    return number
 
 
 class TLSVhostTests(TunnelCase):
