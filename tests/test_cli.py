@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_cli -*-
-"""Tests for `tunnelsvc.cli`."""
+"""Tests of `tunnelsvc.cli`."""
 
 import io
 import runpy

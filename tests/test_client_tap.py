@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_client_tap -*-
-"""Tests for `tunnelsvc.client_tap`, and for how twistd ends with it."""
+"""Tests of `tunnelsvc.client_tap`, and for how twistd ends with it."""
 
 import io
 import os

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_demo -*-
-"""Tests for `tunnelsvc.demo`."""
+"""Tests of `tunnelsvc.demo`."""
 
 import re
 import signal

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_handover -*-
-"""Tests for `tunnelsvc.handover`."""
+"""Tests of `tunnelsvc.handover`."""
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol

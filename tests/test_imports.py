@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.test_imports -*-
 """What the programs must not import: most of a program's memory at rest is its imports.
 
 Each test runs a program as users do, to the point where it waits for work, and asks it.

@@ -36,6 +36,14 @@ def sources() -> Iterator[Path]:
     yield from (ROOT / name for name in ("README.md", "setup.cfg", "pyproject.toml", "tox.ini"))
 
 
+def anchors(document: Path) -> set[str]:
+    """Give the names of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
 class LayoutTests(SynchronousTestCase):
     """Each looks at all modules, and names those that break the rule."""
 
@@ -98,8 +106,33 @@ class LayoutTests(SynchronousTestCase):
         ]
         self.assertEqual(found, [])
 
+    def test_docs_link_to_what_is_there(self) -> None:
+        """Other documents, and headings in them, by the names that web sites make of those."""
+        documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+        broken = []
+        for document in documents:
+            for link in re.findall(r"\]\(([^):]+)\)", document.read_text(encoding="utf-8")):
+                name, _, heading = link.partition("#")
+                target = document.parent / name if name else document
+                if not target.is_file() or (heading and heading not in anchors(target)):
+                    broken.append(f"{document.name}: {link}")
+        self.assertEqual(broken, [])
+
     def test_docs_name_what_is_there(self) -> None:
         flow = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
         named = set(re.findall(r"`([\w/]+\.py)`", flow))
         self.assertGreater(len(named), 20)
         self.assertEqual([name for name in named if not (PACKAGE / name).is_file()], [])
+
+    def test_docs_name_all_that_is_there(self) -> None:
+        """Each module, or the folder that it is in."""
+        flow = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
+        folders = {name for name in re.findall(r"`([\w/]+)/`", flow) if (PACKAGE / name).is_dir()}
+        missing = [
+            str(path.relative_to(PACKAGE))
+            for path in modules(PACKAGE)
+            if path.name not in {"__init__.py", "__main__.py"}
+            and f"`{path.relative_to(PACKAGE)}`" not in flow
+            and not folders.intersection(map(str, path.relative_to(PACKAGE).parents))
+        ]
+        self.assertEqual(missing, [])

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.lean`. What it is for, `tests.test_imports` looks at."""
+# -*- test-case-name: tests.test_lean -*-
+"""Tests of `tunnelsvc.lean`. What it is for, `tests.test_imports` looks at."""
 
 import http
 import sys

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_logs -*-
-"""Tests for `tunnelsvc.logs`."""
+"""Tests of `tunnelsvc.logs`."""
 
 import io
 import re
@@ -53,12 +53,14 @@ class LineTests(SynchronousTestCase):
         )
 
     def test_who_speaks(self) -> None:
-        """A class of ours is shown as its file; anybody else as they call themselves."""
+        """A class or module of ours is shown as its file; anybody else as they call themselves."""
         for namespace, shown in {
             "tunnelsvc.runner.Program": "runner",
             "tunnelsvc.server.proxies.base.Proxy": "server/proxies/base",
             "tunnelsvc": "tunnelsvc",
-            "tunnelsvc.logs": "tunnelsvc.logs",
+            "tunnelsvc.logs": "logs",
+            "tunnelsvc.gateway.http2.connection.HTTP2Connection": "gateway/http2/connection",
+            "tunnelsvc.client.health._Monitor": "client/health",
             "twisted.web.http.HTTPFactory": "twisted.web.http.HTTPFactory",
             "stderr": "stderr",
         }.items():

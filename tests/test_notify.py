@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_notify -*-
-"""Tests for `tunnelsvc.notify`."""
+"""Tests of `tunnelsvc.notify`."""
 
 import os
 import socket

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_runner -*-
-"""Tests for `tunnelsvc.runner`."""
+"""Tests of `tunnelsvc.runner`."""
 
 import atexit
 import io

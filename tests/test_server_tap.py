@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_server_tap -*-
-"""Tests for `tunnelsvc.server_tap`."""
+"""Tests of `tunnelsvc.server_tap`."""
 
 import io
 import os

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_timing -*-
-"""Tests for `tunnelsvc.timing`."""
+"""Tests of `tunnelsvc.timing`."""
 
 from functools import partial
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_web -*-
-"""Tests for `tunnelsvc.web`."""
+"""Tests of `tunnelsvc.web`."""
 
 from typing import Any, cast
 

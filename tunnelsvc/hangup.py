@@ -30,7 +30,7 @@ class Hangup:
         hooks: what is to be done, in order.
     """
 
-    log = Logger(namespace="hangup")
+    log = Logger()
 
     def __init__(self, reactor: Any, end: Callable[[], None]) -> None:
         self.hooks: list[Callable[[], None]] = []

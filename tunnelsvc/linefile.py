@@ -50,7 +50,7 @@ class LineFile:
         OSError: it can't be written.
     """
 
-    log = Logger(namespace="logs")
+    log = Logger()
 
     def __init__(self, path: str, clock: IReactorTime, *, key: str) -> None:
         self.path = Path(path).absolute()

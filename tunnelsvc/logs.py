@@ -55,7 +55,8 @@ COLORS: Final[dict[str, str]] = {"D": "1;32", "I": "1;34", "W": "1;33", "E": "1;
 """Letter to parameters of the terminal's "select graphic rendition" (ECMA-48 8.3.117)."""
 
 OURS: Final = "tunnelsvc"
-"""Twisted names a logger after its class: ``tunnelsvc.client.registration.Registration``."""
+"""Twisted names a logger after its class, ``tunnelsvc.client.registration.Registration``, or its
+module."""
 
 FOREIGN_NAMESPACES: Final = ("twisted", "log_legacy")
 """Who tells about each port and factory at info: to us that is debug."""
@@ -158,7 +159,8 @@ def _second(when: int) -> str:
 @lru_cache(maxsize=256)
 def _where(namespace: str) -> str:
     """Name the file that speaks, as frp does, if it is one of ours."""
-    package, *modules, _ = namespace.split(".") if "." in namespace else (namespace, "")
+    package, *names = namespace.split(".")
+    modules = [name for name in names if name.islower()]
     return "/".join(modules) if package == OURS and modules else namespace
 
 
@@ -227,7 +229,7 @@ class Observer(FilteringLogObserver):
         level: the lowest that is shown.
     """
 
-    log = Logger(namespace="logs")
+    log = Logger()
 
     def __init__(self, target: Any, level: Level, *, color: bool = False) -> None:
         writer = FileLogObserver(target, lambda event: format_line(event, color=color))

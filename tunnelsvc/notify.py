@@ -14,7 +14,7 @@ class Notifier:
         environ: environment of the process.
     """
 
-    log = Logger(namespace="notify")
+    log = Logger()
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         address = environ.get("NOTIFY_SOCKET", "")

@@ -103,7 +103,7 @@ class Program(MultiService):
         on_hangup: called one by one on SIGHUP, by the reactor; see `tunnelsvc.hangup`.
     """
 
-    log = Logger(namespace="tunnelsvc")
+    log = Logger()
 
     def __init__(
         self,

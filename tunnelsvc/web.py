@@ -172,7 +172,7 @@ def _reader_attribute(request: Request) -> str | None:
 class _Passing:
     """One request on its way: gives its body, and takes the response."""
 
-    log = Logger(namespace="vhost")
+    log = Logger()
 
     def __init__(self, request: Request, vhost: VhostFactory) -> None:
         self._request = request

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_auth -*-
-"""Tests for `tunnelsvc.admin.auth`."""
+"""Tests of `tunnelsvc.admin.auth`."""
 
 from base64 import b64encode
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_pages -*-
-"""Tests for `tunnelsvc.admin.pages`."""
+"""Tests of `tunnelsvc.admin.pages`."""
 
 import re
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_serverapi -*-
-"""Tests for `tunnelsvc.admin.serverapi`: paths, methods, queries, errors."""
+"""Tests of `tunnelsvc.admin.serverapi`: paths, methods, queries, errors."""
 
 from typing import Any
 from urllib.parse import quote

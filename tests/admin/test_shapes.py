@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_shapes -*-
-"""Tests for `tunnelsvc.admin.shapes`: every field, under both of its names."""
+"""Tests of `tunnelsvc.admin.shapes`: every field, under both of its names."""
 
 from typing import Any
 

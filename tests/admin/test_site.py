@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_site -*-
-"""Tests for `tunnelsvc.admin.site`: the service on real sockets, and what is where."""
+"""Tests of `tunnelsvc.admin.site`: the service on real sockets, and what is where."""
 
 import json
 from collections.abc import Awaitable, Callable

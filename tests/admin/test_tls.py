@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_tls -*-
-"""Tests for `tunnelsvc.admin.tls`."""
+"""Tests of `tunnelsvc.admin.tls`."""
 
 import datetime
 from pathlib import Path

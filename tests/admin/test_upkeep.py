@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_upkeep -*-
-"""Tests for `tunnelsvc.admin.upkeep`."""
+"""Tests of `tunnelsvc.admin.upkeep`."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase

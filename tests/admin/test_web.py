@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_web -*-
-"""Tests for `tunnelsvc.admin.web`: what holds for every answer."""
+"""Tests of `tunnelsvc.admin.web`: what holds for every answer."""
 
 from email.message import Message
 

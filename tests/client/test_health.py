@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_health -*-
-"""Tests for `tunnelsvc.client.health`."""
+"""Tests of `tunnelsvc.client.health`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_httpcheck -*-
-"""Tests for `tunnelsvc.client.httpcheck`."""
+"""Tests of `tunnelsvc.client.httpcheck`."""
 
 from attrs import evolve
 from hypothesis import given, settings

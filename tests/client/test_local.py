@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_local -*-
-"""Tests for `tunnelsvc.client.local`."""
+"""Tests of `tunnelsvc.client.local`."""
 
 from typing import Any
 

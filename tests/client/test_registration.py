@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_registration -*-
-"""Tests for `tunnelsvc.client.registration`."""
+"""Tests of `tunnelsvc.client.registration`."""
 
 from attrs import evolve
 from hypothesis import given, settings

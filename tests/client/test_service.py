@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_service -*-
-"""Tests for `tunnelsvc.client.service`, against a fake server."""
+"""Tests of `tunnelsvc.client.service`, against a fake server."""
 
 from random import Random
 from typing import Any

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_spares -*-
-"""Tests for `tunnelsvc.client.spares`."""
+"""Tests of `tunnelsvc.client.spares`."""
 
 from twisted.internet import error
 from twisted.internet.defer import Deferred

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_waiting -*-
-"""Tests for `tunnelsvc.client.waiting`."""
+"""Tests of `tunnelsvc.client.waiting`."""
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase

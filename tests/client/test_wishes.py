@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.client.test_wishes -*-
-"""Tests for `tunnelsvc.client.wishes`."""
+"""Tests of `tunnelsvc.client.wishes`."""
 
 from collections.abc import Callable
 

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_keys -*-
 """Tests of `tunnelsvc.config.keys`."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_legacy -*-
 """Tests of `tunnelsvc.config.legacy`."""
 
 from collections.abc import Mapping

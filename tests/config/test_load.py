@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_load -*-
 """Tests of `tunnelsvc.config.load`: whole files."""
 
 import re

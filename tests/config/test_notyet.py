@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_notyet -*-
 """Tests of `tunnelsvc.config.notyet`."""
 
 from twisted.trial.unittest import SynchronousTestCase

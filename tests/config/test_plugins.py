@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_plugins -*-
 """Tests of `tunnelsvc.config.plugins`."""
 
 from typing import Any

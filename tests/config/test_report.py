@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_report -*-
 """Tests of `tunnelsvc.config.report`."""
 
 from hypothesis import given

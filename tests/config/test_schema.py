@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_schema -*-
 """Tests of `tunnelsvc.config.schema`."""
 
 from attrs import evolve, fields

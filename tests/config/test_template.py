@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_template -*-
 """Tests of `tunnelsvc.config.template`."""
 
 from hypothesis import given

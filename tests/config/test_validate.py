@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_validate -*-
 """Tests of `tunnelsvc.config.validate`."""
 
 from tests.config.files import ConfigTestCase, lines_of

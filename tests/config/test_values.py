@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.config.test_values -*-
 """Tests of `tunnelsvc.config.values`."""
 
 from collections.abc import Iterable, Mapping

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.control.test_auth -*-
-"""Tests for `tunnelsvc.control.auth`."""
+"""Tests of `tunnelsvc.control.auth`."""
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.control.test_backoff -*-
-"""Tests for `tunnelsvc.control.backoff`."""
+"""Tests of `tunnelsvc.control.backoff`."""
 
 from random import Random
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.control.test_clientside -*-
-"""Tests for `tunnelsvc.control.clientside`."""
+"""Tests of `tunnelsvc.control.clientside`."""
 
 from random import Random
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.control.test_heartbeat -*-
-"""Tests for `tunnelsvc.control.heartbeat`."""
+"""Tests of `tunnelsvc.control.heartbeat`."""
 
 from random import Random
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.control.test_serverside -*-
-"""Tests for `tunnelsvc.control.serverside`."""
+"""Tests of `tunnelsvc.control.serverside`."""
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock

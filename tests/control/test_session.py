@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.control.test_session -*-
-"""Tests for `tunnelsvc.control.session`."""
+"""Tests of `tunnelsvc.control.session`."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tests.e2e.sshd import run_to_end
+from tests.e2e.commands import run_to_end
 from tests.programs import require_program
 
 # What keeps a browser from talking to anybody but us, and from needing a desktop.

@@ -1,19 +1,18 @@
 # -*- test-case-name: tests.e2e.test_https -*-
-"""TLS at the two ends of a tunnel: certificates, web sites that have some, users who check them."""
+"""TLS at the two ends of a tunnel: certificates, web sites that have some, their users."""
 
 import base64
 import hashlib
 import http.client
-import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.e2e.services import Answer
+from tests.e2e.services import NO_HEADERS, Answer, connected
 from tests.link.authority import Authority, write_certificates, write_key
 from tests.programs import PATIENCE
 
@@ -69,10 +68,7 @@ class Trust:
         """
         context = ssl.create_default_context(cafile=self.file)
         context.set_alpn_protocols(["http/1.1"])
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
-            context.wrap_socket(plain, server_hostname=host) as user,
-        ):
+        with connected(port) as plain, context.wrap_socket(plain, server_hostname=host) as user:
             yield user
 
     def hosts(self, port: int, host: str) -> set[str]:
@@ -98,3 +94,43 @@ def server_context(files: Files) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(files.cert, files.key)
     return context
+
+
+def _credulous() -> ssl.SSLContext:
+    """Make what begins TLS with anybody, with HTTP/1.1 as ALPN."""
+    made = ssl.create_default_context()
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    made.set_alpn_protocols(["http/1.1"])
+    return made
+
+
+@contextmanager
+def secured(port: int, name: str) -> Iterator[ssl.SSLSocket]:
+    """Connect as a user of the host called `name` does, whatever certificate he sees."""
+    with connected(port) as user, _credulous().wrap_socket(user, server_hostname=name) as tls:
+        yield tls
+
+
+@contextmanager
+def session(port: int, name: str) -> Iterator[http.client.HTTPConnection]:
+    """Connect so for several requests."""
+    with secured(port, name) as user:
+        connection = http.client.HTTPConnection(name, timeout=PATIENCE)
+        connection.sock = user
+        yield connection
+
+
+def ask(
+    connection: http.client.HTTPConnection,
+    path: str = "/",
+    *,
+    method: str = "GET",
+    host: str = "",
+    headers: Mapping[str, str] = NO_HEADERS,
+    body: bytes | Iterator[bytes] | None = None,
+) -> Answer:
+    """Make a request on a connection; `host` is another one than it was made for."""
+    connection.request(method, path, body, {**({"Host": host} if host else {}), **headers})
+    response = connection.getresponse()
+    return Answer(response.status, dict(response.getheaders()), response.read())

@@ -28,11 +28,17 @@ WEBSOCKET_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # Seconds between two looks of a stopping web server.
 STOP_POLL_INTERVAL: Final = 0.05
 
-# Asks its own server for a WebSocket by the scheme that it came by, and shows the answer.
+# Asks its own server for a WebSocket by the scheme that it came by, and shows the answer. Meanwhile
+# it has a request under way: for those the time of a browser without a desktop stands still.
 CHAT: Final = b"""<!doctype html><title>chat</title><p>nothing yet<script>
 const socket = new WebSocket(location.href.replace("http", "ws").replace("/chat", "/ws"));
+let answered = false;
 socket.onopen = () => socket.send("kernel, are you there?");
-socket.onmessage = (message) => { document.body.textContent = `echo: ${message.data}`; };
+socket.onmessage = (message) => {
+    document.body.textContent = `echo: ${message.data}`;
+    answered = true;
+};
+(async () => { while (!answered) await fetch("/waiting"); })();
 </script>"""
 
 Handler = Callable[[socket.socket], None]

@@ -2,14 +2,13 @@
 """A real sshd with keys of its own, and the options with which ssh logs in to it."""
 
 import os
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-from tests.programs import PATIENCE, ProgramTestCase, accepts_connections, require_program
+from tests.e2e.commands import run_to_end
+from tests.programs import ProgramTestCase, accepts_connections, require_program
 
 SSHD_CONFIG: Final = """\
 ListenAddress 127.0.0.1
@@ -54,14 +53,6 @@ class SecureShell:
     def _scp(self, source: str, target: str) -> None:
         program = require_program("scp")
         run_to_end((program, "-q", *self.options, "-P", str(self.port), source, target))
-
-
-def run_to_end(command: Sequence[str]) -> bytes:
-    """Run a command that must succeed; return what it printed."""
-    done = subprocess.run(command, capture_output=True, timeout=2 * PATIENCE, check=False)
-    if done.returncode:
-        raise AssertionError(f"{command}: {done.returncode}\n{done.stderr.decode()}")
-    return done.stdout
 
 
 def start_sshd(test: ProgramTestCase, port: int) -> None:

@@ -4,6 +4,7 @@
 # As a module: trial takes a "suppress" of a test module for its own.
 import contextlib
 import random
+import signal
 import socket
 import ssl
 import subprocess
@@ -11,26 +12,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.e2e import nginx
 from tests.e2e.browser import browse
+from tests.e2e.commands import curl
+from tests.e2e.openfiles import steady_files, wait_for_files
 from tests.e2e.secure import Files, Trust, server_context
 from tests.e2e.services import (
     connected,
     digest_of,
     pattern,
     request,
-    serve_site,
     switch_to_websocket,
     websocket_echo,
 )
-from tests.e2e.sshd import run_to_end
-from tests.e2e.test_resilience import steady_files, wait_for_files
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, http_proxy
 from tests.hellos import openssl_hello
 from tests.programs import (
     PATIENCE,
     Program,
     Sections,
-    accepts_connections,
     eventually,
     free_port,
     require_program,
@@ -41,29 +41,6 @@ from tunnelsvc.units import MiB
 ABORTED_HELLOS: Final = 3000
 
 MOVED_BYTES: Final = 20 * MiB
-
-NGINX: Final = """\
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log stderr;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl http2;
-        ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_certificate {files.cert};
-        ssl_certificate_key {files.key};
-        root {directory}/www;
-    }}
-}}
-"""
 
 
 class HTTPSTestCase(TunnelTestCase):
@@ -92,12 +69,8 @@ class HTTPSTestCase(TunnelTestCase):
     def curl(self, url: str, *options: str) -> bytes:
         """Run curl, which trusts nobody else; return what it printed."""
         host = url.partition("//")[2].partition("/")[0]
-        here = ("--resolve", f"{host}:127.0.0.1", "--noproxy", "*")
-        trust = ("--cacert", self.trust.file)
-        limit = ("--max-time", str(PATIENCE))
-        return run_to_end(
-            (require_program("curl"), "-sS", "--fail", *limit, *here, *trust, *options, url)
-        )
+        here = ("--resolve", f"{host}:127.0.0.1")
+        return curl(*here, "--cacert", self.trust.file, *options, url)
 
     def browse(self, url: str) -> str:
         """Show a page in a browser that trusts the authority."""
@@ -118,11 +91,7 @@ class PassedThroughTests(HTTPSTestCase):
         (self.directory / "www" / "index.html").write_text("<p>This is nginx.</p>")
         (self.directory / "www" / "large").write_bytes(b"".join(pattern(MOVED_BYTES)))
         port = free_port()
-        files = self.trust.issue("nginx", *hosts)
-        config = self.directory / "nginx.conf"
-        config.write_text(NGINX.format(directory=self.directory, port=port, files=files))
-        program = self.run_program((require_program("nginx"), "-c", str(config)))
-        program.wait_until(lambda: accepts_connections(port), "nginx listens")
+        nginx.start_site(self, port, self.trust.issue("nginx", *hosts))
         return port
 
     def https_proxy(self, local_port: int, domains: str) -> Options:
@@ -149,13 +118,9 @@ class PassedThroughTests(HTTPSTestCase):
     def test_python(self) -> None:
         """A site by its name, others by a wildcard, a WebSocket, and nobody for the rest."""
         files = self.trust.issue("sites", "a.example", "b.sites.example", "c.d.sites.example")
-        site = serve_site("secret", tls=server_context(files))
-        self.addCleanup(site.server_close)
-        self.addCleanup(site.shutdown)
+        site = self.local_site("secret", server_context(files))
         self.start_with({})
-        self.start_client(
-            {"sites": self.https_proxy(site.server_port, "a.example, *.sites.example")}
-        )
+        self.start_client({"sites": self.https_proxy(site, "a.example, *.sites.example")})
         for host in ("a.example", "b.sites.example", "c.d.sites.example"):
             answer = self.trust.request(self.https_port, host)
             self.assertIn(b"This is secret", answer.body)
@@ -169,12 +134,10 @@ class PassedThroughTests(HTTPSTestCase):
     def test_counted(self) -> None:
         """The dashboard has the type, its bytes and its connections."""
         files = self.trust.issue("site", "a.example")
-        site = serve_site("secret", tls=server_context(files))
-        self.addCleanup(site.server_close)
-        self.addCleanup(site.shutdown)
+        site = self.local_site("secret", server_context(files))
         port = free_port()
         self.start_with({}, {"dashboard_port": port})
-        self.start_client({"secret": self.https_proxy(site.server_port, "a.example")})
+        self.start_client({"secret": self.https_proxy(site, "a.example")})
         self.trust.request(self.https_port, "a.example", f"/bytes/{MiB}")
 
         def facts(path: str) -> dict[str, object]:
@@ -284,7 +247,10 @@ class EndsHereTests(HTTPSTestCase):
         self.assertEqual(self.shown("-tls1_1", "-servername", "a.example"), "")
 
     def test_swap(self) -> None:
-        """A certificate is replaced while a download runs, which notices nothing."""
+        """A certificate is replaced while a download runs, which notices nothing.
+
+        The server sees by itself that the files are new, or is told to look.
+        """
         files = self.trust.issue("a", "a.example", "old.example")
         server = self.start_with({"a": files})
         self.start_sites("a.example")
@@ -303,6 +269,7 @@ class EndsHereTests(HTTPSTestCase):
             rest = reader.read()
         self.assertEqual(digest_of(iter([begun, rest])), digest_of(pattern(MOVED_BYTES)))
         Path(files.key).write_text("nonsense")
+        server.process.send_signal(signal.SIGHUP)
         server.wait_for("the one before stays in use")
         self.assertIn("new.example", self.trust.hosts(self.https_port, "a.example"))
 

@@ -6,7 +6,7 @@ import json
 from websocket import WebSocketBadStatusException
 
 from tests.e2e.jupyter import PASSWORD, JupyterUser, run_cell, start_jupyter, until
-from tests.e2e.nginx import start_nginx
+from tests.e2e.nginx import start_proxy
 from tests.e2e.tunnel import Options, TunnelTestCase, http_proxy
 from tests.programs import free_port
 
@@ -77,7 +77,8 @@ class JupyterTests(TunnelTestCase):
         """Behind nginx, which keeps its connections to us for whoever comes."""
         self.start_tunnel({"subdomain": "jupyter"})
         port = free_port()
-        start_nginx(self, port, self.vhost_port)
+        way = "X-Forwarded-For $proxy_add_x_forwarded_for"
+        start_proxy(self, port, self.vhost_port, way)
         self.check_all(JupyterUser(port, f"jupyter.tunnel.test:{port}"))
 
     def test_renamed(self) -> None:

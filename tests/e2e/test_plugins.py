@@ -4,14 +4,15 @@
 import contextlib
 import hashlib
 import socket
-import ssl
-import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.e2e.commands import curl
+from tests.e2e.nginx import start_proxy
+from tests.e2e.secure import Trust, ask, secured, session
 from tests.e2e.services import (
     Answer,
     Handler,
@@ -25,21 +26,18 @@ from tests.e2e.services import (
     receive,
     request,
     send_all,
+    switch_to_websocket,
     websocket,
     websocket_echo,
 )
-from tests.e2e.tlsusers import ask, secured, session, upgrade
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
-from tests.link.authority import Authority, write_certificates, write_key
 from tests.programs import (
     OUR_CLIENT,
     PATIENCE,
     Program,
     ProgramTestCase,
-    accepts_connections,
     eventually,
     free_port,
-    require_program,
 )
 from tunnelsvc.units import MiB
 
@@ -148,7 +146,7 @@ class GatewayTestCase(TunnelTestCase):
     def check_websocket(self) -> None:
         """An upgraded connection carries frames both ways."""
         with secured(self.port, NAME) as user:
-            self.assertIn(b"HTTP/1.1 101 ", upgrade(user, NAME))
+            switch_to_websocket(user, NAME, headers={"Origin": f"https://{NAME}"})
             for message in b"hello", b"again":
                 self.assertEqual(websocket_echo(user, message), message)
 
@@ -184,19 +182,18 @@ class HTTPSToHTTPTests(GatewayTestCase):
 
     def test_curl(self) -> None:
         """With HTTP/2 offered, which isn't spoken; a body that waits for 100 Continue."""
-        curl = require_program("curl")
         self.start_plugin()
         body = self.directory / "body"
         body.write_bytes(b"".join(pattern(2 * MiB)))
         url = f"https://{NAME}:{self.port}/post"
-        answer = subprocess.run(
-            [curl, "-sSk", "--http2", "--connect-to", f"{NAME}:{self.port}:127.0.0.1:{self.port}",
-             "--data-binary", f"@{body}", "-H", "Expect: 100-continue",
-             "-w", "%{stderr}%{http_version} %{http_code}", url],
-            capture_output=True, check=True, text=True, timeout=PATIENCE,
-        )  # fmt: skip
-        self.assertIn(digest_of(pattern(2 * MiB)), answer.stdout)
-        self.assertEqual(answer.stderr, "1.1 200")
+        shown = curl(
+            *("-k", "--http2", "--connect-to", f"{NAME}:{self.port}:127.0.0.1:{self.port}"),
+            *("--data-binary", f"@{body}", "-H", "Expect: 100-continue"),
+            *("-w", "\n%{http_version} %{http_code}", url),
+        )
+        answer, _, spoken = shown.rpartition(b"\n")
+        self.assertIn(digest_of(pattern(2 * MiB)).encode(), answer)
+        self.assertEqual(spoken, b"1.1 200")
 
     def test_large(self) -> None:
         self.check_large(self.start_plugin())
@@ -237,32 +234,19 @@ class HTTPSToHTTPTests(GatewayTestCase):
 
     def test_certificate(self) -> None:
         """The one of the file, and its successor, with no restart."""
-        authority = Authority()
-        cert, key = str(self.directory / "web.crt"), str(self.directory / "web.key")
-        self.write_certificate(authority, cert, key)
-        client = self.start_plugin({"plugin_crt_path": cert, "plugin_key_path": key})
-        trusting = ssl.create_default_context()
-        trusting.load_verify_locations(
-            write_certificates(str(self.directory / "ca.crt"), authority.certificate)
-        )
+        trust = Trust(self.directory)
+        files = trust.issue("web", NAME)
+        client = self.start_plugin({"plugin_crt_path": files.cert, "plugin_key_path": files.key})
 
         def shown() -> bytes:
-            with (
-                connected(self.port) as raw,
-                trusting.wrap_socket(raw, server_hostname=NAME) as tls,
-            ):
-                return tls.getpeercert(binary_form=True) or b""
+            with trust.connected(self.port, NAME) as user:
+                return user.getpeercert(binary_form=True) or b""
 
         first = shown()
         self.assertEqual(shown(), first)
-        self.write_certificate(authority, cert, key)
+        trust.issue("web", NAME)
         eventually(lambda: shown() != first, "a new certificate")
-        client.wait_for(f"new certificate from {cert}")
-
-    def write_certificate(self, authority: Authority, cert: str, key: str) -> None:
-        identity = authority.issue(NAME)
-        write_key(key, identity)
-        write_certificates(cert, identity.certificate, *identity.chain)
+        client.wait_for(f"new certificate from {files.cert}")
 
     def test_many_at_once(self) -> None:
         self.start_plugin()
@@ -285,58 +269,9 @@ class HTTPSServiceTestCase(GatewayTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.run_nginx()
-
-    def run_nginx(self) -> None:
-        """Put nginx with a certificate of its own before the site."""
-        nginx = require_program("nginx")
         inner, self.site_port = self.site_port, free_port()
-        identity = Authority("internal").issue("inside.test")
-        cert = write_certificates(str(self.directory / "nginx.crt"), identity.certificate)
-        key = write_key(str(self.directory / "nginx.key"), identity)
-        config = self.directory / "nginx.conf"
-        config.write_text(
-            NGINX.format(
-                port=self.site_port, inner=inner, cert=cert, key=key, place=self.directory
-            ),
-            encoding="utf-8",
-        )
-        server = self.run_program((nginx, "-p", str(self.directory), "-c", str(config)))
-        server.wait_until(lambda: accepts_connections(self.site_port), "nginx listens")
-
-
-NGINX: Final = """
-daemon off;
-master_process off;
-pid {place}/nginx.pid;
-error_log stderr;
-events {{ }}
-http {{
-    access_log {place}/access.log;
-    client_body_temp_path {place}/body;
-    proxy_temp_path {place}/proxy;
-    fastcgi_temp_path {place}/fastcgi;
-    uwsgi_temp_path {place}/uwsgi;
-    scgi_temp_path {place}/scgi;
-    client_max_body_size 0;
-    proxy_request_buffering off;
-    proxy_buffering off;
-    map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {cert};
-        ssl_certificate_key {key};
-        location / {{
-            proxy_pass http://127.0.0.1:{inner};
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Server-Name $ssl_server_name;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-        }}
-    }}
-}}
-"""
+        files = Trust(self.directory).issue("nginx", "inside.test")
+        start_proxy(self, self.site_port, inner, "X-Server-Name $ssl_server_name", files)
 
 
 class HTTPSToHTTPSTests(HTTPSServiceTestCase):

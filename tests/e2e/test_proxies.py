@@ -4,7 +4,6 @@
 import contextlib
 import os
 import socket
-import ssl
 import struct
 import subprocess
 from base64 import b64encode
@@ -13,6 +12,8 @@ from typing import Final
 
 from twisted.trial.unittest import SkipTest
 
+from tests.e2e.commands import run_curl
+from tests.e2e.secure import Trust, server_context
 from tests.e2e.services import (
     Handler,
     LocalService,
@@ -23,11 +24,10 @@ from tests.e2e.services import (
     pattern,
     receive,
     send_all,
-    websocket_accept,
+    switch_to_websocket,
     websocket_echo,
 )
 from tests.e2e.tunnel import TunnelTestCase
-from tests.link.authority import Authority, write_certificates, write_key
 from tests.programs import PATIENCE, Program, accepts_connections, free_port, require_program
 from tunnelsvc.units import MiB
 
@@ -54,6 +54,7 @@ class ProxyTestCase(TunnelTestCase):
     """A client whose plugin is a proxy, on `port`."""
 
     def start_plugin(self, plugin: str, user_key: str, password_key: str) -> None:
+        self.trust = Trust(self.directory)
         self.port = free_port()
         self.start_server()
         user, _, password = LOGIN.partition(":")
@@ -63,16 +64,7 @@ class ProxyTestCase(TunnelTestCase):
 
     def curl(self, *arguments: str, login: str = LOGIN) -> "subprocess.CompletedProcess[bytes]":
         """Run curl with these, as a user of the proxy."""
-        return subprocess.run(
-            [
-                *(require_program("curl"), "-q", "-sS", "--noproxy", "", "--max-time", "60"),
-                *(*self.proxy_options(), "--proxy-user", login, *arguments),
-            ],
-            capture_output=True,
-            check=False,
-            timeout=PATIENCE * 3,
-            env={"PATH": os.environ["PATH"]},
-        )
+        return run_curl(*self.proxy_options(), "--proxy-user", login, *arguments)
 
     def proxy_options(self) -> tuple[str, ...]:
         """What tells curl about the proxy."""
@@ -95,14 +87,8 @@ class ProxyTestCase(TunnelTestCase):
         return service
 
     def tls_port(self, handler: Handler) -> int:
-        """Start a TLS service for ``localhost``; its authority is in ``ca.crt``."""
-        authority = Authority()
-        identity = authority.issue("localhost")
-        base = str(self.directory / "web")
-        certificates = write_certificates(f"{base}.crt", identity.certificate)
-        write_certificates(str(self.directory / "ca.crt"), authority.certificate)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates, write_key(f"{base}.key", identity))
+        """Start a TLS service for ``localhost``."""
+        context = server_context(self.trust.issue("web", "localhost"))
 
         def serve(connection: socket.socket) -> None:
             with (
@@ -158,8 +144,8 @@ class Socks5Tests(ProxyTestCase):
 
     def test_tls(self) -> None:
         port = self.tls_port(one_page)
-        ca = str(self.directory / "ca.crt")
-        self.assertEqual(self.fetch("--cacert", ca, f"https://localhost:{port}/"), b"hello")
+        trust = ("--cacert", self.trust.file)
+        self.assertEqual(self.fetch(*trust, f"https://localhost:{port}/"), b"hello")
 
     def test_bulk(self) -> None:
         site = self.local_site("site")
@@ -246,8 +232,8 @@ class HTTPProxyTests(ProxyTestCase):
 
     def test_connect(self) -> None:
         port = self.tls_port(one_page)
-        ca = str(self.directory / "ca.crt")
-        self.assertEqual(self.fetch("--cacert", ca, f"https://localhost:{port}/"), b"hello")
+        trust = ("--cacert", self.trust.file)
+        self.assertEqual(self.fetch(*trust, f"https://localhost:{port}/"), b"hello")
 
     def test_bulk_by_connect(self) -> None:
         site = self.local_site("site")
@@ -263,23 +249,11 @@ class HTTPProxyTests(ProxyTestCase):
     def test_websocket(self) -> None:
         """Through a connection, as browsers do."""
         site = self.local_site("site")
-        key = b64encode(os.urandom(16)).decode()
         with connected(self.port) as user:
-            lines = (
-                "GET /ws HTTP/1.1",
-                "Host: x",
-                "Connection: Upgrade",
-                "Upgrade: websocket",
-                "Sec-WebSocket-Version: 13",
-                f"Sec-WebSocket-Key: {key}",
-            )
-            user.sendall(self.connect_to(site) + "\r\n".join([*lines, "", ""]).encode())
+            user.sendall(self.connect_to(site))
             established = b"HTTP/1.1 200 Connection established\r\n\r\n"
             self.assertEqual(receive(user, len(established)), established)
-            head = b""
-            while not head.endswith(b"\r\n\r\n") and (byte := user.recv(1)):
-                head += byte
-            self.assertIn(websocket_accept(key.encode()).encode(), head)
+            switch_to_websocket(user, "x")
             self.assertEqual(websocket_echo(user, b"hello"), b"hello")
 
     def test_refusals(self) -> None:

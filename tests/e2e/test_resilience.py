@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
+from tests.e2e.openfiles import steady_files, wait_for_files
 from tests.e2e.services import (
     chunks,
     connected,
@@ -22,7 +23,6 @@ from tests.e2e.services import (
 )
 from tests.e2e.tunnel import Options, TunnelTestCase, http_proxy, tcp_proxy
 from tests.programs import PATIENCE, Program, eventually, free_port
-from tunnelsvc.client.spares import PACE_SECONDS
 
 # Connections that are open when the server is killed.
 LIVE_CONNECTIONS: Final = 200
@@ -39,12 +39,6 @@ REQUESTS: Final = 16
 
 # Users one after the other: more than there are connections kept ready.
 SPARES_AND_MORE: Final = 12
-
-# Descriptors that may come and go by themselves (a pooled connection, a log file).
-SLACK: Final = 4
-
-# Looks at a program's descriptors that must agree, each four times the pace of new ones apart.
-STEADY: Final = 5
 
 # A TLS record header that promises 512 bytes of ClientHello, and the beginning of those.
 HALF_HELLO: Final = bytes.fromhex("1603010200010001fc0303") + bytes(40)
@@ -218,29 +212,6 @@ def reset_now(end: socket.socket) -> None:
     end.close()
 
 
-def steady_files(program: Program) -> int:
-    """Count a program's descriptors, once all connections that are kept ready are there."""
-    seen: list[int] = []
-
-    def steady() -> bool:
-        seen.append(program.status.open_files())
-        time.sleep(4 * PACE_SECONDS)
-        return len(seen) > STEADY and len(set(seen[-STEADY:])) == 1
-
-    eventually(steady, "the connections that are kept ready")
-    return seen[-1]
-
-
-def wait_for_files(program: Program, before: int) -> None:
-    """Wait until a program has no more descriptors open than before."""
-    status = program.status
-    try:
-        eventually(lambda: status.open_files() <= before + SLACK, "descriptors closed")
-    except AssertionError as error:
-        files = f"{before} before, {status.open_files()} now"
-        raise AssertionError(f"{error}: {files}\n{program.excerpt()}") from None
-
-
 class GarbageTests(TunnelTestCase):
     """Nonsense on the bind port costs nothing but its own connection."""
 
@@ -289,18 +260,19 @@ class GarbageTests(TunnelTestCase):
         self.check_unharmed()
 
     def test_silence_is_ended(self) -> None:
-        """Who says nothing, or half of something, is closed by the server."""
+        """Who says nothing, or half of something, or that too slowly, is closed by the server."""
         openings = (b"", b"\x17", b"\x16", HALF_HELLO, b"o", BAD_YAMUX[:5], b"GE")
         with ExitStack() as stack:
             strangers = [stack.enter_context(connected(self.bind_port)) for _ in openings]
             for stranger, data in zip(strangers, openings, strict=True):
                 stranger.sendall(data)
             self.check_unharmed()
+            self.check_slow_bytes()  # for as long as the others are silent
             for stranger, data in zip(strangers, openings, strict=True):
                 self.assertTrue(self.is_ended(stranger), f"{data!r} keeps its connection")
         self.check_unharmed()
 
-    def test_slow_bytes(self) -> None:
+    def check_slow_bytes(self) -> None:
         """A login of which a byte arrives now and then doesn't hold the connection for ever."""
         login = b"o" + (200).to_bytes(8, "big") + b" " * 200
         with connected(self.bind_port) as stranger:
@@ -314,7 +286,6 @@ class GarbageTests(TunnelTestCase):
                 if ended or time.monotonic() > deadline:
                     break
         self.assertTrue(ended)
-        self.check_unharmed()
 
     def test_knocks(self) -> None:
         """Thousands of connections closed at once leave no descriptor behind."""

@@ -2,12 +2,12 @@
 """``static_file``, with curl."""
 
 import os
-import subprocess
 from typing import Final
 
+from tests.e2e.commands import curl
 from tests.e2e.services import digest_of, pattern, request
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
-from tests.programs import PATIENCE, free_port, require_program
+from tests.programs import free_port
 from tunnelsvc.units import MiB
 
 LARGE_BYTES: Final = 64 * MiB
@@ -44,15 +44,7 @@ class StaticFileTests(TunnelTestCase):
 
     def curl(self, *arguments: str) -> bytes:
         """Run curl in the test's directory; return what it printed."""
-        done = subprocess.run(
-            [require_program("curl"), "-q", "-sS", "--fail", "--noproxy", "*", *arguments],
-            capture_output=True,
-            check=False,
-            cwd=self.directory,
-            timeout=PATIENCE * 3,
-        )
-        self.assertEqual(done.returncode, 0, f"{done.stderr!r}\n{self.show_outputs()}")
-        return done.stdout
+        return curl(*arguments, directory=self.directory)
 
     def test_download(self) -> None:
         self.start_plugin()

@@ -7,6 +7,7 @@ from http.client import HTTPConnection
 from typing import Final
 
 from tests.e2e.oddities import read_head
+from tests.e2e.openfiles import steady_files, wait_for_files
 from tests.e2e.services import (
     digest_of,
     echo,
@@ -17,7 +18,6 @@ from tests.e2e.services import (
     websocket,
     websocket_accept,
 )
-from tests.e2e.test_resilience import steady_files, wait_for_files
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, http_proxy
 from tests.programs import PATIENCE, eventually
 from tunnelsvc.units import KiB, MiB

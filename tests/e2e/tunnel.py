@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.e2e.test_streams -*-
 """A whole tunnel for a test: server, client and local services on free ports of loopback."""
 
+import ssl
 from collections.abc import Mapping
 
 from tests.e2e.services import Handler, LocalService, serve_site
@@ -36,9 +37,9 @@ class TunnelTestCase(ProgramTestCase):
         self.addCleanup(service.close)
         return service
 
-    def local_site(self, name: str) -> int:
+    def local_site(self, name: str, tls: ssl.SSLContext | None = None) -> int:
         """Start a web site that the client can reach; return its port."""
-        site = serve_site(name)
+        site = serve_site(name, tls)
         self.addCleanup(site.stop)
         return site.server_port
 

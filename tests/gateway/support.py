@@ -1,6 +1,6 @@
 """A user, the vhost path and services, in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress
@@ -9,8 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.streams import END, MemoryStream, Recorder, pump, recorded
 from tunnelsvc.errors import WorkConnectionUnavailable
-from tunnelsvc.gateway import BackendPool, Route, Router, Rules, Target, VhostFactory
+from tunnelsvc.gateway import BackendPool, Router, Rules, Target, VhostFactory
 from tunnelsvc.gateway.protocol import VhostProtocol
+from tunnelsvc.gateway.route import LoneRoute
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter, join
 
@@ -85,7 +86,7 @@ class Service:
         return self.received(connection).partition(b"\r\n\r\n")[2]
 
 
-class FakeRoute:
+class FakeRoute(LoneRoute):
     """Where requests go, and what was told about them."""
 
     name = "web"
@@ -96,12 +97,6 @@ class FakeRoute:
         self.backend = service.pool
         self.started: list[Meter] = []
         self.finished: list[Meter] = []
-
-    def for_request(self) -> Route:
-        return self
-
-    def instead_of(self, tried: Sequence[Route]) -> None:
-        pass
 
     def exchange_started(self, meter: Meter) -> None:
         self.started.append(meter)

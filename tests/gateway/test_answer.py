@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.test_answer -*-
-"""Tests for `tunnelsvc.gateway.answer`."""
+"""Tests of `tunnelsvc.gateway.answer`."""
 
 from collections.abc import Sequence
 

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.gateway.test_gate -*-
 """Tests of `tunnelsvc.gateway.gate`, and of how the vhost path minds a gate."""
 
 from attrs import evolve

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.test_requesttext -*-
-"""Tests for `tunnelsvc.gateway.requesttext`."""
+"""Tests of `tunnelsvc.gateway.requesttext`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.test_virtual -*-
-"""Tests for `tunnelsvc.gateway.virtual`: all with the real path behind it."""
+"""Tests of `tunnelsvc.gateway.virtual`: all with the real path behind it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -2,27 +2,30 @@
 """Groups and health checks with every real frp below ``FRP_BIN_DIR`` at one end."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
-
-from twisted.trial.unittest import SkipTest
 
 from tests.e2e.test_groups import HTTP_CHECK, TCP_CHECK, USERS, GroupTestCase
 from tests.e2e.tunnel import tcp_proxy
-from tests.programs import OUR_CLIENT, OUR_SERVER, FrpBinaries, Peer, eventually
-
-BINARIES: Final = FrpBinaries.find()
+from tests.interop.binaries import BINARIES, add_tests
+from tests.programs import OUR_CLIENT, OUR_SERVER, Peer, eventually
 
 # From 0.35 to 0.44 the members of frps's http groups share the connections that are kept, so that
 # whoever has the first request has all that come one after the other (protocol notes 6.2).
 SHARED_CONNECTIONS: Final = ((0, 35), (0, 45))
-
 
 # The first frps with groups of https; older ones' clients have them by another server.
 HTTPS_GROUPS_SINCE: Final = (0, 66)
 
 
 class GroupCase(GroupTestCase):
-    """Members ``a`` and ``b`` of a group; which programs they are is for each test to say."""
+    """Members ``a`` and ``b`` of a group; which programs they are is for each test to say.
+
+    Attributes:
+        dying: those whose services die and come back: one for each kind of program that notices.
+    """
+
+    dying = "ab"
 
     def use(self, server: Peer, **members: Peer) -> None:
         """Choose the programs."""
@@ -36,7 +39,8 @@ class GroupCase(GroupTestCase):
             self.start_service(name)
             self.tcp_member(name, TCP_CHECK, peer)
         self.assertEqual(set(self.users()), {"a", "b"}, self.show_outputs())
-        for name, other in (("a", "b"), ("b", "a")):
+        for name in self.dying:
+            other = "b" if name == "a" else "a"
             self.services[name].close()
             eventually(lambda other=other: self.users(4) == {other: 4}, f"{name} taken out")  # type: ignore[misc]
             self.assertEqual(self.users(), {other: USERS}, self.show_outputs())
@@ -54,7 +58,8 @@ class GroupCase(GroupTestCase):
         all_get_some = not first <= self.server_peer.version < last
         seen = set(self.requests())
         self.assertTrue(seen == {"a", "b"} if all_get_some else seen <= {"a", "b"}, seen)
-        for name, other in (("a", "b"), ("b", "a")):
+        for name in self.dying:
+            other = "b" if name == "a" else "a"
             stop[name]()
             eventually(lambda other=other: self.requests(4) == {other: 4}, f"{name} taken out")  # type: ignore[misc]
             self.assertEqual(self.requests(), {other: USERS}, self.show_outputs())
@@ -87,9 +92,13 @@ class FrpClientTests(GroupCase):
 class FrpServerTests(GroupCase):
     """Clients of ours are members of a group of frps."""
 
+    dying = "a"
+
 
 class MixedTests(GroupCase):
     """A frpc and a client of ours are members of a group of frps, of the same version."""
+
+    dying = "b"
 
 
 CHECKS: Final = {
@@ -100,42 +109,40 @@ CHECKS: Final = {
 }
 
 
-def _test(check: Callable[[GroupCase], None], server: Peer, a: Peer, b: Peer) -> object:
-    def test(self: GroupCase) -> None:
-        self.use(server, a=a, b=b)
-        check(self)
+def _tests(label: str, server: Peer, a: Peer, b: Peer) -> dict[str, Callable[[GroupCase], None]]:
+    def test(case: GroupCase, check: Callable[[GroupCase], None]) -> None:
+        case.use(server, a=a, b=b)
+        check(case)
 
-    return test
-
-
-def _add_tests(suite: type[GroupCase], groups: list[tuple[str, Peer, Peer, Peer]]) -> None:
-    for label, *programs in groups:
-        checks = dict(CHECKS)
-        version = programs[0].version
-        if version and version < HTTPS_GROUPS_SINCE:
-            del checks["https"]
-        for name, check in checks.items():
-            setattr(suite, f"test_{label}_{name}", _test(check, *programs))
-    if not groups:
-        setattr(suite, "test_none", _skip)  # noqa: B010 - the type has no such attribute
+    checks = dict(CHECKS)
+    if server.version and server.version < HTTPS_GROUPS_SINCE:
+        del checks["https"]
+    return {f"{label}_{name}": partial(test, check=check) for name, check in checks.items()}
 
 
-def _skip(self: GroupCase) -> None:
-    raise SkipTest("FRP_BIN_DIR names no directory with real frp programs")
-
-
-_add_tests(
-    FrpClientTests, [(peer.label, OUR_SERVER, peer, OUR_CLIENT) for peer in BINARIES.clients]
+add_tests(
+    FrpClientTests,
+    {
+        name: test
+        for peer in BINARIES.clients
+        for name, test in _tests(peer.label, OUR_SERVER, peer, OUR_CLIENT).items()
+    },
 )
-_add_tests(
-    FrpServerTests, [(peer.label, peer, OUR_CLIENT, OUR_CLIENT) for peer in BINARIES.servers]
+add_tests(
+    FrpServerTests,
+    {
+        name: test
+        for peer in BINARIES.servers
+        for name, test in _tests(peer.label, peer, OUR_CLIENT, OUR_CLIENT).items()
+    },
 )
-_add_tests(
+add_tests(
     MixedTests,
-    [
-        (server.label, server, client, OUR_CLIENT)
+    {
+        name: test
         for server in BINARIES.servers
         for client in BINARIES.clients
         if server.version == client.version
-    ],
+        for name, test in _tests(server.label, server, client, OUR_CLIENT).items()
+    },
 )

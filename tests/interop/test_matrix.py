@@ -4,11 +4,12 @@
 import ssl
 import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from typing import Final
 
 from attrs import astuple
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.e2e.secure import Trust, server_context
 from tests.e2e.services import (
@@ -20,18 +21,16 @@ from tests.e2e.services import (
     is_closed,
     pattern,
     request,
-    serve_site,
     serves_echo,
     websocket,
     websocket_echo,
 )
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, http_proxy, tcp_proxy
+from tests.interop.binaries import BINARIES, add_tests
 from tests.interop.matrix import CASES, CERTIFICATES_SINCE, PLAIN_TLS_SINCE, Case
 from tests.link.authority import Authority, write_certificates, write_key
-from tests.programs import OUR_CLIENT, OUR_SERVER, FrpBinaries, Peer, Sections, free_port
+from tests.programs import OUR_CLIENT, OUR_SERVER, Peer, Sections, free_port
 from tunnelsvc.units import KiB, MiB
-
-BINARIES: Final = FrpBinaries.find()
 
 # What a user reads whose token is wrong, whoever wrote the two programs: protocol notes 3.8.
 WRONG_TOKEN: Final = "token in login doesn't match token from configuration"
@@ -81,11 +80,9 @@ class InteropTestCase(TunnelTestCase):
         """Give a web site with a certificate of its own, which `trust` has."""
         self.trust = Trust(self.directory)
         files = self.trust.issue("secure", "secure.test", "secure.host.test")
-        site = serve_site("secure", tls=server_context(files))
-        self.addCleanup(site.server_close)
-        self.addCleanup(site.shutdown)
+        site = self.local_site("secure", server_context(files))
         names = {"custom_domains": "secure.test", "subdomain": "secure"}
-        return {"secure": {"type": "https", "local_port": site.server_port, **names, **options}}
+        return {"secure": {"type": "https", "local_port": site, **names, **options}}
 
     def check_case(self, case: Case) -> None:
         """Use everything of a tunnel with these settings."""
@@ -246,41 +243,37 @@ class FrpServerTests(InteropTestCase):
     """Our client logs in to frps."""
 
 
-def _test(client: Peer, server: Peer, check: Callable[[InteropTestCase], None]) -> object:
-    def test(self: InteropTestCase) -> None:
-        self.use(client, server)
-        check(self)
-
-    return test
-
-
-def _checks() -> dict[str, Callable[[InteropTestCase], None]]:
-    def check(case: Case) -> Callable[[InteropTestCase], None]:
-        return lambda test: test.check_case(case)
-
-    return {
-        **{case.label: check(case) for case in CASES},
+def _checks(client: Peer, server: Peer) -> dict[str, Callable[[InteropTestCase], None]]:
+    """Give what these two can be checked for, by the ends of the tests' names."""
+    checks: dict[str, Callable[[InteropTestCase], None]] = {
+        **{case.label: partial(InteropTestCase.check_case, case=case) for case in CASES},
         "wrong_token": InteropTestCase.check_wrong_token,
         "reconnect": InteropTestCase.check_reconnect,
     }
+    if (client.version or server.version) >= CERTIFICATES_SINCE:
+        checks["mutual_tls"] = InteropTestCase.check_mutual_tls
+    if server is OUR_SERVER and client.version >= PLAIN_TLS_SINCE:
+        checks["shared_port"] = InteropTestCase.check_shared_port
+    return checks
 
 
-def _add_tests(suite: type[InteropTestCase], pairs: list[tuple[str, Peer, Peer]]) -> None:
-    for label, client, server in pairs:
-        checks = _checks()
-        if (client.version or server.version) >= CERTIFICATES_SINCE:
-            checks["mutual_tls"] = InteropTestCase.check_mutual_tls
-        if server is OUR_SERVER and client.version >= PLAIN_TLS_SINCE:
-            checks["shared_port"] = InteropTestCase.check_shared_port
-        for name, check in checks.items():
-            setattr(suite, f"test_{label}_{name}", _test(client, server, check))
-    if not pairs:
-        setattr(suite, "test_none", _skip)  # noqa: B010 - the type has no such attribute
+def _tests(client: Peer, server: Peer) -> dict[str, Callable[[InteropTestCase], None]]:
+    def test(case: InteropTestCase, check: Callable[[InteropTestCase], None]) -> None:
+        case.use(client, server)
+        check(case)
+
+    real = client if client.version else server
+    return {
+        f"{real.label}_{name}": partial(test, check=check)
+        for name, check in _checks(client, server).items()
+    }
 
 
-def _skip(self: InteropTestCase) -> None:
-    raise SkipTest("FRP_BIN_DIR names no directory with real frp programs")
-
-
-_add_tests(FrpClientTests, [(peer.label, peer, OUR_SERVER) for peer in BINARIES.clients])
-_add_tests(FrpServerTests, [(peer.label, OUR_CLIENT, peer) for peer in BINARIES.servers])
+add_tests(
+    FrpClientTests,
+    {name: test for peer in BINARIES.clients for name, test in _tests(peer, OUR_SERVER).items()},
+)
+add_tests(
+    FrpServerTests,
+    {name: test for peer in BINARIES.servers for name, test in _tests(OUR_CLIENT, peer).items()},
+)

@@ -3,22 +3,19 @@
 
 from typing import Final
 
-from twisted.trial.unittest import SkipTest
-
+from tests.e2e.secure import Trust, ask, secured, session
 from tests.e2e.services import (
     Answer,
     digest_of,
     pattern,
     request,
+    switch_to_websocket,
     websocket,
     websocket_echo,
 )
-from tests.e2e.tlsusers import ask, secured, session, upgrade
 from tests.e2e.tunnel import Options, TunnelTestCase
-from tests.interop.servers import add_tests
-from tests.link.authority import Authority, write_certificates, write_key
+from tests.interop.binaries import add_tests, with_each_server
 from tests.programs import Peer, free_port
-from tunnelsvc.config import keys
 from tunnelsvc.units import MiB
 
 NAME: Final = "web.test"
@@ -45,15 +42,10 @@ class FrpsTests(TunnelTestCase):
 
     def check_https(self, server: Peer) -> None:
         """``https2http`` through the port of https, with a certificate."""
-        if "https" not in keys.PROXIES:
-            raise SkipTest("our client has no https proxies yet")
-        identity = Authority().issue(NAME)
-        base = str(self.directory / "web")
-        files = {
-            "plugin_crt_path": write_certificates(f"{base}.crt", identity.certificate),
-            "plugin_key_path": write_key(f"{base}.key", identity),
-        }
-        self.start(server, "https2http", {"type": "https", "custom_domains": NAME, **files})
+        files = Trust(self.directory).issue("web", NAME)
+        certificate = {"plugin_crt_path": files.cert, "plugin_key_path": files.key}
+        proxy = {"type": "https", "custom_domains": NAME, **certificate}
+        self.start(server, "https2http", proxy)
         self.use_https(self.https_port)
 
     def check_http(self, server: Peer) -> None:
@@ -80,7 +72,7 @@ class FrpsTests(TunnelTestCase):
             self.assertEqual(answer.json()["sha256"], digest)
             self.assertEqual(ask(user, "/x", host="other.test").status, 421)
         with secured(port, NAME) as user:
-            self.assertIn(b"HTTP/1.1 101 ", upgrade(user, NAME))
+            switch_to_websocket(user, NAME)
             self.assertEqual(websocket_echo(user, b"hello"), b"hello")
 
     def headers_seen(self, answer: Answer) -> dict[str, str]:
@@ -92,9 +84,11 @@ class FrpsTests(TunnelTestCase):
 
 add_tests(
     FrpsTests,
-    {
-        "tcp": FrpsTests.check_tcp,
-        "http": FrpsTests.check_http,
-        "https": FrpsTests.check_https,
-    },
+    with_each_server(
+        {
+            "tcp": FrpsTests.check_tcp,
+            "http": FrpsTests.check_http,
+            "https": FrpsTests.check_https,
+        }
+    ),
 )

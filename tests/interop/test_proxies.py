@@ -1,14 +1,13 @@
 # -*- test-case-name: tests.interop.test_proxies -*-
 """Our client's ``http_proxy``, ``socks5`` and ``static_file`` behind every real frps."""
 
-import os
-import subprocess
 from typing import Final
 
+from tests.e2e.commands import curl
 from tests.e2e.services import digest_of, pattern, request
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
-from tests.interop.servers import add_tests
-from tests.programs import PATIENCE, Peer, free_port, require_program
+from tests.interop.binaries import add_tests, with_each_server
+from tests.programs import Peer, free_port
 from tunnelsvc.units import MiB
 
 SIZE: Final = 8 * MiB
@@ -32,21 +31,9 @@ class FrpsTests(TunnelTestCase):
         self.start_client(proxies)
         return ports
 
-    def curl(self, *arguments: str) -> bytes:
-        """Run curl; return what it printed."""
-        done = subprocess.run(
-            [require_program("curl"), "-q", "-sS", "--fail", "--noproxy", "", *arguments],
-            capture_output=True,
-            check=False,
-            timeout=PATIENCE * 3,
-            env={"PATH": os.environ["PATH"]},
-        )
-        self.assertEqual(done.returncode, 0, f"{done.stderr!r}\n{self.show_outputs()}")
-        return done.stdout
-
     def check_download(self, *arguments: str) -> None:
         """What curl gets is the pattern."""
-        page = self.curl(*arguments)
+        page = curl(*arguments)
         self.assertEqual(digest_of(iter([page])), digest_of(pattern(SIZE)))
 
     def check_socks5(self, server: Peer) -> None:
@@ -85,9 +72,11 @@ class FrpsTests(TunnelTestCase):
 
 add_tests(
     FrpsTests,
-    {
-        "socks5": FrpsTests.check_socks5,
-        "http_proxy": FrpsTests.check_http_proxy,
-        "static_file": FrpsTests.check_static_file,
-    },
+    with_each_server(
+        {
+            "socks5": FrpsTests.check_socks5,
+            "http_proxy": FrpsTests.check_http_proxy,
+            "static_file": FrpsTests.check_static_file,
+        }
+    ),
 )

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_certificatefiles -*-
 """Tests of certificate and key files that can't be used, and some that can."""
 
 import os

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_certificates -*-
 """Tests of identities and trust: pairs of OpenSSL connections, no transports."""
 
 import datetime

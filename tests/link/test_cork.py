@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_cork -*-
-"""Tests for `tunnelsvc.link.cork`."""
+"""Tests of `tunnelsvc.link.cork`."""
 
 from collections.abc import Iterable
 

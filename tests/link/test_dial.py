@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_dial -*-
-"""Tests for `tunnelsvc.link.dial`."""
+"""Tests of `tunnelsvc.link.dial`."""
 
 import socket
 from typing import Any

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_hello -*-
 """Tests of `tunnelsvc.link.hello`."""
 
 from twisted.internet.task import Clock

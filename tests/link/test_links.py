@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_links -*-
-"""Tests for `tunnelsvc.link.links`; the server's half is in `tests.server.test_service`."""
+"""Tests of `tunnelsvc.link.links`; the server's half is in `tests.server.test_service`."""
 
 from typing import Any
 

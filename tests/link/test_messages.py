@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_messages -*-
-"""Tests for `tunnelsvc.link.messages`."""
+"""Tests of `tunnelsvc.link.messages`."""
 
 from twisted.internet import error
 from twisted.internet.error import ConnectionDone, ConnectionLost

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_peername -*-
 """Tests of names as people write them and as TLS has them."""
 
 from hypothesis import given

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_poller -*-
-"""Tests for `tunnelsvc.link.poller`; `tests.link.test_tcp` is about what it watches."""
+"""Tests of `tunnelsvc.link.poller`; `tests.link.test_tcp` is about what it watches."""
 
 import select
 import socket

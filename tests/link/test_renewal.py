@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.link.renewal`."""
+# -*- test-case-name: tests.link.test_renewal -*-
+"""Tests of `tunnelsvc.link.renewal`."""
 
 import os
 from pathlib import Path
@@ -72,8 +73,7 @@ class RenewalTests(FilesTestCase):
             self.assertEqual(self.shown(), self.first.certificate)
         [line] = self.lines  # said once, not at each look
         what = f"not the key of the certificate in {self.files.cert_file}"
-        before = "the certificate of before stays: "
-        self.assertEqual(line, f"{before}key = {self.files.key_file}: {what}")
+        self.assertEqual(line, f"key = {self.files.key_file}: {what}; the one before stays in use")
         self.write(self.second, only=".key")
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(self.shown(), self.second.certificate)

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_sockets -*-
-"""Tests for `tunnelsvc.link.sockets`."""
+"""Tests of `tunnelsvc.link.sockets`."""
 
 import errno
 import socket

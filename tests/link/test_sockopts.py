@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_sockopts -*-
-"""Tests for `tunnelsvc.link.sockopts`."""
+"""Tests of `tunnelsvc.link.sockopts`."""
 
 import socket
 from typing import Any

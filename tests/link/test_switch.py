@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_switch -*-
-"""Tests for `tunnelsvc.link.switch`."""
+"""Tests of `tunnelsvc.link.switch`."""
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_tcp -*-
-"""Tests for `tunnelsvc.link.tcp`: bytes, back-pressure, and what a connection knows of itself."""
+"""Tests of `tunnelsvc.link.tcp`: bytes, back-pressure, and what a connection knows of itself."""
 
 import errno
 import hashlib

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tcpends -*-
 """Tests of TCP streams on this machine: every way to end."""
 
 import socket

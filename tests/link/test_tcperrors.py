@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tcperrors -*-
 """Tests of TCP streams on a scripted socket: what the kernel says rarely."""
 
 import errno

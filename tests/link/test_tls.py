@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tls -*-
 """Tests of the beginning of TLS, and of TLS on real connections."""
 
 from typing import cast

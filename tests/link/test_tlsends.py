@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tlsends -*-
 """Tests of TLS on streams in memory: every way to end."""
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tlsengine -*-
 """Tests of OpenSSL between bytes and bytes."""
 
 import contextlib

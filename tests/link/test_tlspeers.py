@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tlspeers -*-
 """Tests of TLS on real connections with Twisted's TLS and Python's ``ssl`` as peers."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tlspressure -*-
 """Tests of TLS on streams in memory: slow readers and slow networks."""
 
 from twisted.internet.error import ConnectionAborted, ConnectionLost

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tlstransport -*-
 """Tests of TLS on streams in memory: plaintext and handshake."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_tlswriter -*-
 """Tests of our direction of a TLS connection."""
 
 from twisted.internet.interfaces import IPushProducer

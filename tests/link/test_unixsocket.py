@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.link.unixsocket`."""
+# -*- test-case-name: tests.link.test_unixsocket -*-
+"""Tests of `tunnelsvc.link.unixsocket`."""
 
 import socket
 from pathlib import Path

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.link.test_verify -*-
 """Tests of who is trusted: pairs of OpenSSL connections, no transports."""
 
 from attrs import evolve

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.metrics.test_clients -*-
-"""Tests for `tunnelsvc.metrics.clients`."""
+"""Tests of `tunnelsvc.metrics.clients`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.metrics.test_counters -*-
-"""Tests for `tunnelsvc.metrics.counters`."""
+"""Tests of `tunnelsvc.metrics.counters`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

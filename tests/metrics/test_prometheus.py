@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.metrics.test_prometheus -*-
-"""Tests for `tunnelsvc.metrics.prometheus`."""
+"""Tests of `tunnelsvc.metrics.prometheus`."""
 
 import re
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.metrics.test_retention -*-
-"""Tests for `tunnelsvc.metrics.retention`."""
+"""Tests of `tunnelsvc.metrics.retention`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.metrics.test_traffic -*-
-"""Tests for `tunnelsvc.metrics.traffic`."""
+"""Tests of `tunnelsvc.metrics.traffic`."""
 
 import time
 

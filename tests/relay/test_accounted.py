@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.relay.accounted`."""
+# -*- test-case-name: tests.relay.test_accounted -*-
+"""Tests of `tunnelsvc.relay.accounted`."""
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport

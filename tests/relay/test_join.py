@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.relay.test_join -*-
-"""Tests for `tunnelsvc.relay.join`."""
+"""Tests of `tunnelsvc.relay.join`."""
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.relay.test_sockets -*-
-"""Tests for `tunnelsvc.relay.sockets`, on real sockets: what a kernel does is the point."""
+"""Tests of `tunnelsvc.relay.sockets`, on real sockets: what a kernel does is the point."""
 
 import errno
 import hashlib

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.relay.test_stages -*-
-"""Tests for `tunnelsvc.relay.stages`."""
+"""Tests of `tunnelsvc.relay.stages`."""
 
 import itertools
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_accept -*-
-"""Tests for `tunnelsvc.server.accept`."""
+"""Tests of `tunnelsvc.server.accept`."""
 
 from typing import Any
 

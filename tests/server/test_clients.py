@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_clients -*-
-"""Tests for `tunnelsvc.server.clients`."""
+"""Tests of `tunnelsvc.server.clients`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_groups -*-
-"""Tests for `tunnelsvc.server.groups`."""
+"""Tests of `tunnelsvc.server.groups`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_ports -*-
-"""Tests for `tunnelsvc.server.ports`."""
+"""Tests of `tunnelsvc.server.ports`."""
 
 from random import Random
 

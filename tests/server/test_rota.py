@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_rota -*-
-"""Tests for `tunnelsvc.server.rota`."""
+"""Tests of `tunnelsvc.server.rota`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_service -*-
-"""Tests for `tunnelsvc.server.service`: server and client together, on real sockets."""
+"""Tests of `tunnelsvc.server.service`: server and client together, on real sockets."""
 
 import itertools
 from pathlib import Path

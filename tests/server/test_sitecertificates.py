@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.server.test_sitecertificates -*-
 """Tests of `tunnelsvc.server.sitecertificates`."""
 
 import datetime

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.server.test_sni -*-
 """Tests of `tunnelsvc.server.sni`."""
 
 import datetime

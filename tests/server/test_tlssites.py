@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.server.test_tlssites -*-
 """Tests of `tunnelsvc.server.tlssites`: browsers, http proxies' services, in memory."""
 
 import datetime

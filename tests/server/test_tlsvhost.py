@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.server.test_tlsvhost -*-
 """Tests of `tunnelsvc.server.tlsvhost`: a server with certificates, on real sockets."""
 
 import http.client
@@ -15,6 +16,7 @@ from twisted.web.server import Request, Site
 
 from tests.link.authority import Authority, write_certificates, write_key
 from tests.loglines import LogLines
+from tests.programs import free_port
 from tests.tunnels import LOOPBACK, PATIENCE_SECONDS, TunnelCase
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.schema import (
@@ -24,6 +26,7 @@ from tunnelsvc.config.schema import (
     TLSConfig,
 )
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.server import sitecertificates
 from tunnelsvc.server.service import TunnelServer
 
 AUTHORITY = Authority()
@@ -58,13 +61,6 @@ class Seen:
     status: int
     headers: dict[str, str]
     body: bytes
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        number: int = probe.getsockname()[1]
-    return number
 
 
 class TLSVhostTests(TunnelCase):
@@ -251,6 +247,7 @@ class TLSVhostTests(TunnelCase):
         self.assertIn("new.example", (await self.ask(number, "a.example")).names)
 
     async def test_reload_by_itself(self) -> None:
+        self.patch(sitecertificates, "LOOK_SECONDS", 0.05)
         server = self.serve(
             vhost_https_port=free_port(),
             certificates=(self.certificate("one", "a.example", "old.example"),),

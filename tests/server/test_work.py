@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_work -*-
-"""Tests for `tunnelsvc.server.work`."""
+"""Tests of `tunnelsvc.server.work`."""
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionLost

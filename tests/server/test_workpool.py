@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.test_workpool -*-
-"""Tests for `tunnelsvc.server.workpool`."""
+"""Tests of `tunnelsvc.server.workpool`."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase

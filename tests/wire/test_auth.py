@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_auth -*-
 """Tests of `tunnelsvc.wire.auth`."""
 
 from hypothesis import given, settings

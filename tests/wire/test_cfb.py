@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_cfb -*-
 """Tests of `tunnelsvc.wire.cfb`."""
 
 from hypothesis import given, settings

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_clienthello -*-
 """Tests of `tunnelsvc.wire.clienthello`."""
 
 import ssl

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_framing -*-
 """Tests of `tunnelsvc.wire.framing`."""
 
 import json

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_httpselect -*-
 """Tests of `tunnelsvc.wire.httpselect`."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_messages -*-
 """Tests of `tunnelsvc.wire.messages`."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_snappy -*-
 """Tests of `tunnelsvc.wire.snappy`."""
 
 import random

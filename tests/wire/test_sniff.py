@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_sniff -*-
 """Tests of `tunnelsvc.wire.sniff`."""
 
 from hypothesis import example, given, settings

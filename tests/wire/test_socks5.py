@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.wire.test_socks5 -*-
 """Tests of `tunnelsvc.wire.socks5`."""
 
 from hypothesis import given, settings

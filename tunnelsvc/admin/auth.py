@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.admin.test_auth -*-
 """HTTP Basic authentication (RFC 7617), slow for who guesses."""
 
-import binascii
-from base64 import b64decode
 from collections import OrderedDict
 from hashlib import sha256
 from hmac import compare_digest
@@ -19,6 +17,7 @@ from zope.interface import implementer
 
 from tunnelsvc.admin.web import answer_text
 from tunnelsvc.units import MINUTE
+from tunnelsvc.wire.basicauth import credentials_in
 
 CHALLENGE: Final = b'Basic realm="Restricted", charset="UTF-8"'
 """frp's realm, so that what browsers have stored goes on working."""
@@ -120,7 +119,7 @@ def _site(address: str) -> str:
 class BasicAuth(Resource):
     """Lets those pass to another resource who know the password."""
 
-    log = Logger(namespace="dashboard")
+    log = Logger()
 
     def __init__(self, inner: IResource, user: str, password: str, clock: IReactorTime) -> None:
         """Guard `inner`.
@@ -216,13 +215,7 @@ def _credentials(request: Request) -> bytes | None:
     header = request.getHeader(b"authorization")
     if header is None:
         return None
-    scheme, _, encoded = header.strip().partition(b" ")
-    if scheme.lower() != b"basic":
-        return b""
-    try:
-        return b64decode(encoded.strip(), validate=True)
-    except binascii.Error:
-        return b""
+    return credentials_in(header)
 
 
 def _digest(value: bytes) -> bytes:

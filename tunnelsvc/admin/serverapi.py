@@ -38,7 +38,7 @@ class ServerAPI(Resource):
     """``/api/``."""
 
     isLeaf = True
-    log = Logger(namespace="dashboard")
+    log = Logger()
 
     def __init__(self, server: DashboardView) -> None:
         super().__init__()

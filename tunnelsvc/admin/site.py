@@ -112,7 +112,7 @@ class DashboardService(Service):
         port: where it listens; 0 until it does.
     """
 
-    log = Logger(namespace="dashboard")
+    log = Logger()
 
     def __init__(self, config: DashboardConfig, server: DashboardView, reactor: Any) -> None:
         """Build everything; nothing listens yet.

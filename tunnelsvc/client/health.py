@@ -82,7 +82,7 @@ class _Monitor:
         well: whether it can take users, as far as is known.
     """
 
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(
         self,

@@ -96,7 +96,7 @@ class Registration:
     clock: IReactorTime
     user: str
     server_addr: str
-    log: ClassVar[Logger] = Logger(namespace="proxy")
+    log: ClassVar[Logger] = Logger()
     _entries: dict[str, _Entry] = field(factory=dict, init=False)
 
     def announce(self, proxies: Iterable[ProxyConfig]) -> None:

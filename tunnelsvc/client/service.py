@@ -43,7 +43,7 @@ class TunnelClient(Service):
         on_login: called with the run id after each login that succeeded.
     """
 
-    log = Logger(namespace="client")
+    log = Logger()
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ class Spares:
     One that a user gets is replaced soon; one that fails, is refused or lost, later and later.
     """
 
-    log = Logger(namespace="client")
+    log = Logger()
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ Fulfil = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
 class Wishes:
     """Fulfils wishes in order, so many at a time."""
 
-    log = Logger(namespace="client")
+    log = Logger()
 
     def __init__(self) -> None:
         self._open = 0

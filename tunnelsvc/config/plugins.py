@@ -13,6 +13,7 @@ from attrs import NOTHING, fields, frozen
 from tunnelsvc.config import keys, notyet, values
 from tunnelsvc.config.report import Report, Section, nearest
 from tunnelsvc.config.schema import PluginConfig, secret, secrets
+from tunnelsvc.wire.socks5 import MAX_CREDENTIAL_BYTES
 
 ANY_STREAM: Final = ("tcp", "http", "https")
 """Types of proxies whose users are byte streams, whatever is in them."""
@@ -25,9 +26,6 @@ OF_HTTP: Final = ("tcp", "http")
 
 HTTP_PORT: Final = 80
 HTTPS_PORT: Final = 443
-
-# RFC 1929 section 2: a length is one byte.
-_MAX_SOCKS_BYTES: Final = 255
 
 
 @frozen(kw_only=True)
@@ -131,7 +129,7 @@ class StaticFileConfig(PluginConfig):
     """``plugin = static_file``: users read the files below a directory."""
 
     name: ClassVar[str] = "static_file"
-    types: ClassVar[tuple[str, ...]] = ("tcp", "http")
+    types: ClassVar[tuple[str, ...]] = OF_HTTP
     local_path: str
     strip_prefix: str = ""
     """Path of URLs below which the files are; without slashes around it."""
@@ -163,8 +161,9 @@ class _Kind:
 
 
 def _socks_credential(value: str) -> str:
-    if len(value.encode()) > _MAX_SOCKS_BYTES:
-        raise values.BadValueError(f"longer than the {_MAX_SOCKS_BYTES} bytes that SOCKS 5 allows")
+    if len(value.encode()) > MAX_CREDENTIAL_BYTES:
+        most = f"{MAX_CREDENTIAL_BYTES} bytes"
+        raise values.BadValueError(f"longer than the {most} that SOCKS 5 allows")
     return value
 
 

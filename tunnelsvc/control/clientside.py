@@ -73,7 +73,7 @@ class ClientCore:
     has_logged_in: bool = False
     session_since: float | None = None
     """When the session began that is or was the latest; None: the latest attempt came to none."""
-    log: ClassVar[Logger] = Logger(namespace="control")
+    log: ClassVar[Logger] = Logger()
 
     def gives_up(self) -> bool:
         """Whether a failed attempt is the end: only the first login's (``login_fail_exit``)."""

@@ -91,7 +91,7 @@ class ControlCore:
     watchdog: Watchdog | None = None
     turn: DeferredLock = field(factory=DeferredLock)
     """Requests are answered one after the other, in order (protocol notes 5.1)."""
-    log: ClassVar[Logger] = Logger(namespace="control")
+    log: ClassVar[Logger] = Logger()
 
     def in_turn(self, answer: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
         """Run `answer` after those before it; its errors are logged."""

@@ -106,7 +106,7 @@ _PAGE: Final = """<!DOCTYPE html>
 class Pages:
     """Makes error responses."""
 
-    log = Logger(namespace="vhost")
+    log = Logger()
 
     def __init__(self, custom_404_page: str = "") -> None:
         """Begin.
@@ -137,7 +137,7 @@ class Pages:
             location: value of the Location header; empty: none.
         """
         status = HTTPStatus(status)
-        content, kind = _json(status) if as_json else self._content(status)
+        content, kind = self._content(status, as_json=as_json)
         lines = [
             f"HTTP/1.1 {status.value} {status.phrase}",
             f"Date: {formatdate(now, usegmt=True)}",
@@ -154,8 +154,10 @@ class Pages:
         head = "\r\n".join([*lines, "", ""]).encode()
         return head + content if body else head
 
-    def _content(self, status: HTTPStatus) -> tuple[bytes, str]:
+    def _content(self, status: HTTPStatus, *, as_json: bool) -> tuple[bytes, str]:
         """Give the content and its media type."""
+        if as_json:
+            return _json(status)
         error = _ERRORS[status]
         if status in _CHALLENGES:
             return f"{error.title}\n".encode(), "text/plain; charset=utf-8"  # as frp has it

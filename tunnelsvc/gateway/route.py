@@ -2,7 +2,7 @@
 """What the parts of the vhost path ask of each other, and of those around it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -64,6 +64,23 @@ class Route(Target, Protocol):
 
     def exchange_finished(self, meter: Meter) -> None:
         """Take note that all is over with that request; called once for each."""
+
+
+class LoneRoute:
+    """What a `Route` does that stands alone, and counts nothing."""
+
+    def for_request(self) -> Self:
+        """Take every request."""
+        return self
+
+    def instead_of(self, tried: Sequence[Route]) -> None:
+        """Nobody stands in."""
+
+    def exchange_started(self, meter: Meter) -> None:
+        """Nothing to do."""
+
+    def exchange_finished(self, meter: Meter) -> None:
+        """Nothing to do."""
 
 
 class UserSide(Protocol):

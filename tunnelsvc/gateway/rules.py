@@ -1,14 +1,12 @@
 # -*- test-case-name: tests.gateway.test_rules -*-
 """What one http proxy wants done to its requests: headers set, who may enter."""
 
-import hmac
-from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.wire.basicauth import admits, credentials, credentials_in
 from tunnelsvc.wire.httphead import (
     Header,
     HeadError,
@@ -65,9 +63,7 @@ class Rules:
 
     def admit(self, head: RequestHead) -> bool:
         """Tell whether a request has the credentials (RFC 7617), in a time that tells nothing."""
-        if not self.credentials:
-            return True
-        return hmac.compare_digest(credentials_of(head), self.credentials)
+        return not self.credentials or admits(self.credentials, credentials_of(head))
 
 
 def _spelling(name: bytes) -> bytes:
@@ -83,17 +79,6 @@ def credentials_of(head: RequestHead) -> bytes:
     given = head.values(b"proxy-authorization") if head.is_for_proxy else []
     given = given or head.values(b"authorization")
     return credentials_in(given[0]) if given else b""
-
-
-def credentials_in(authorization: bytes) -> bytes:
-    """Give ``user:password`` of such a header; empty: it hasn't any of HTTP's Basic scheme."""
-    scheme, _, encoded = authorization.partition(b" ")
-    if scheme.lower() != b"basic":
-        return b""
-    try:
-        return b64decode(encoded.strip(), validate=True)
-    except Base64Error:
-        return b""
 
 
 def make_rules(
@@ -117,8 +102,12 @@ def make_rules(
         ProxyRefused: a value can't be sent in a header.
     """
     _, host = _header("Host", host_header_rewrite)
-    credentials = f"{http_user}:{http_password}".encode() if http_user or http_password else b""
-    return Rules(host, _to_set(headers or {}), credentials, _to_set(response_headers or {}))
+    return Rules(
+        host=host,
+        headers=_to_set(headers or {}),
+        credentials=credentials(http_user, http_password),
+        response_headers=_to_set(response_headers or {}),
+    )
 
 
 def _to_set(headers: Mapping[str, str]) -> tuple[Header, ...]:

@@ -39,7 +39,7 @@ class Sending(ABC, StreamReader):
         head: the request's.
     """
 
-    log = Logger(namespace="vhost")
+    log = Logger()
     _make_head: Callable[[RequestHead, Rules, Origin], bytes] = staticmethod(request_for_backend)
 
     def __init__(self, user: UserSide, head: RequestHead, route: Route, site: Site) -> None:

@@ -69,7 +69,7 @@ class MuxSession(Protocol):
         on_lost: called once, with why, after all streams were told.
     """
 
-    log = Logger(namespace="mux")
+    log = Logger()
 
     def __init__(
         self,

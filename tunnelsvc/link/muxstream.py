@@ -88,7 +88,7 @@ class MuxStream:
         queued: whether the session has it among those that can send.
     """
 
-    log = Logger(namespace="mux")
+    log = Logger()
 
     def __init__(self, carrier: Carrier, number: int) -> None:
         self.protocol: StreamReader

@@ -73,7 +73,7 @@ def watcher(reactor: Any) -> Watcher:
 class Poller:
     """Watches by an epoll of its own; see the module. The reactor has it while it has any."""
 
-    log = Logger(namespace="link")
+    log = Logger()
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor

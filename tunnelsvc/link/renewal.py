@@ -1,11 +1,16 @@
 # -*- test-case-name: tests.link.test_renewal -*-
-"""A server's certificate that is renewed while we run, as ACME clients do every few weeks."""
+"""Certificates in files that are renewed while we run, as ACME clients do every few weeks.
+
+Programs that renew certificates write two files, one after the other. In between they don't belong
+together, or one of them is half there. So a pair that can't be used changes nothing, and is looked
+at again when it changes again.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import define, field
 from OpenSSL import SSL
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,12 +27,13 @@ from tunnelsvc.link.certificates import (
 LOOK_SECONDS: Final = 1.0
 """Between two looks at the files, which each take a few microseconds; only handshakes look."""
 
-_State = tuple[tuple[int, int, int], ...] | None
+Version = tuple[int, int, int] | None
+"""What changes when a file does: time of modification, size, inode; None: it can't be looked at."""
 
 
-@frozen
+@define(eq=False)
 class CertificateFiles:
-    """Where a certificate and its key are, both in PEM form; both empty: nowhere.
+    """Where a certificate and its key are, both in PEM form.
 
     Attributes:
         cert_file: path.
@@ -39,17 +45,42 @@ class CertificateFiles:
     cert_file: str
     key_file: str
     prefix: str
-    names: tuple[str, str]
+    names: tuple[str, str] = ("cert_file", "key_file")
+    _seen: tuple[Version, ...] = field(default=(), init=False)
+
+    def changed(self) -> bool:
+        """Tell whether the files changed since `load`."""
+        return self._look() != self._seen
+
+    def load(self) -> Identity:
+        """Read the files.
+
+        Raises:
+            ConfigError: with all that is wrong with them.
+        """
+        self._seen = self._look()  # before reading: a later change is seen later
+        problems: list[str] = []
+        identity = load_identity(self.cert_file, self.key_file, problems, self.prefix, self.names)
+        if identity is None:
+            raise ConfigError(problems)
+        return identity
+
+    def _look(self) -> tuple[Version, ...]:
+        return _version(self.cert_file), _version(self.key_file)
+
+
+def _version(name: str) -> Version:
+    try:
+        status = Path(name).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 class RenewedCertificate:
-    """A `ConnectionFactory` whose files are read again when they have changed.
+    """A `ConnectionFactory` whose files are read again when they have changed."""
 
-    A renewal isn't one act: while only one of the two files is new, or a file can't be used, the
-    certificate of before stays.
-    """
-
-    log = Logger(namespace="tls")
+    log = Logger()
 
     def __init__(
         self, files: CertificateFiles, clock: IReactorTime, protocols: Sequence[bytes] = ()
@@ -57,7 +88,7 @@ class RenewedCertificate:
         """Read the files; without any, make a certificate that nobody signed.
 
         Args:
-            files: where they are.
+            files: where they are; with empty paths, there are none.
             clock: says when to look again.
             protocols: as for `site_context`.
 
@@ -67,7 +98,6 @@ class RenewedCertificate:
         self._files = files
         self._clock = clock
         self._protocols = tuple(protocols)
-        self._seen = self._state()
         self._looked = clock.seconds()
         self._connections = self._load()
 
@@ -76,40 +106,19 @@ class RenewedCertificate:
         now = self._clock.seconds()
         if self._files.cert_file and now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            self._look()
+            if self._files.changed():
+                self._renew()
         return self._connections()
 
-    def _look(self) -> None:
-        state = self._state()
-        if state == self._seen:
-            return
-        self._seen = state
+    def _renew(self) -> None:
         try:
             self._connections = self._load()
         except ConfigError as error:
             for problem in error.problems:
-                self.log.warn("the certificate of before stays: {problem}", problem=problem)
+                self.log.error("{problem}; the one before stays in use", problem=problem)
         else:
             self.log.info("new certificate from {path}", path=self._files.cert_file)
 
     def _load(self) -> ConnectionFactory:
-        files = self._files
-        problems: list[str] = []
-        identity: Identity | None
-        if files.cert_file:
-            identity = load_identity(
-                files.cert_file, files.key_file, problems, files.prefix, files.names
-            )
-        else:
-            identity = self_signed()
-        if identity is None:
-            raise ConfigError(problems)
+        identity = self._files.load() if self._files.cert_file else self_signed()
         return site_context(identity, self._protocols)
-
-    def _state(self) -> _State:
-        """Give what changes with the files; None if they can't be looked at."""
-        try:
-            found = [Path(name).stat() for name in (self._files.cert_file, self._files.key_file)]
-        except (OSError, ValueError):
-            return None
-        return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)

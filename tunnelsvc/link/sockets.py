@@ -28,7 +28,7 @@ BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel cuts it to ``somaxconn``."""
 MOST_AT_ONCE = 64
 """Connections accepted in one turn."""
-_log = Logger(namespace="server")
+_log = Logger()
 _CONNECTED = (0, errno.EISCONN)
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
 

@@ -25,6 +25,7 @@ pauses the stream below; what came before stays encrypted in OpenSSL's buffer, a
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import cast
 
 from OpenSSL import SSL
@@ -47,6 +48,7 @@ from tunnelsvc.interfaces import ILingering, IViewConsumer, Stream, StreamReader
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import Engine
 from tunnelsvc.link.tlswriter import Writer
+from tunnelsvc.timing import limit
 from tunnelsvc.units import MINUTE
 
 FLUSH_SECONDS = 10 * MINUTE
@@ -85,9 +87,7 @@ class TLSTransport:
         self._engine = Engine(connection)
         self._writer = Writer(below, self._engine, self._fail)
         self._clock = clock
-        self._deadline: IDelayedCall = clock.callLater(
-            handshake_seconds, self._too_late, handshake_seconds
-        )
+        self._deadline = limit(clock, handshake_seconds, partial(self._too_late, handshake_seconds))
         self._delivery: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
         self._failure: Failure | None = None
@@ -234,7 +234,7 @@ class TLSTransport:
         """Tell the reader that, and why, everything is over."""
         self._lost = True
         self._failure = self._explain(reason)
-        self._stop_clock()
+        self._deadline.cancel()
         if self._delivery is not None:
             self._delivery.cancel()
         self._writer.lost()
@@ -251,7 +251,7 @@ class TLSTransport:
             return
         self._writer.flush(self._engine.take())
         if established:
-            self._stop_clock()
+            self._deadline.cancel()
             self._established = True
             self._catch_up()
 
@@ -392,9 +392,5 @@ class TLSTransport:
         return reason
 
     def _restart_clock(self, seconds: float, then: Callable[[], None]) -> None:
-        self._stop_clock()
-        self._deadline = self._clock.callLater(seconds, then)
-
-    def _stop_clock(self) -> None:
-        if self._deadline.active():
-            self._deadline.cancel()
+        self._deadline.cancel()
+        self._deadline = limit(self._clock, seconds, then)

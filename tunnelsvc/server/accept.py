@@ -45,7 +45,7 @@ LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
 class Acceptor:
     """Recognises and distributes connections."""
 
-    log = Logger(namespace="accept")
+    log = Logger()
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ NO_MUX_HEARTBEAT_TIMEOUT_SECONDS = 90.0
 class Client:
     """One login: its conversation, its work connections, its proxies."""
 
-    log = Logger(namespace="client")
+    log = Logger()
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:
 class ClientRegistry:
     """All clients of the server."""
 
-    log = Logger(namespace="client")
+    log = Logger()
 
     def __init__(self, context: ServerContext, auth: TokenAuth) -> None:
         self.context = context

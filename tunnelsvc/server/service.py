@@ -40,7 +40,7 @@ class TunnelServer(MultiService):
         stats: what the dashboard shows.
     """
 
-    log = Logger(namespace="server")
+    log = Logger()
 
     def __init__(self, config: ServerConfig, reactor: Any) -> None:
         """Build everything; nothing listens yet.

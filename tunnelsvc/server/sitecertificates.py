@@ -1,30 +1,22 @@
 # -*- test-case-name: tests.server.test_sitecertificates -*-
-"""Certificates of web sites: loaded from files, found by host, loaded again when the files change.
-
-Programs that renew certificates write two files, one after the other. In between they don't belong
-together, or one of them is half there. So a pair that can't be used changes nothing, and is looked
-at again when it changes again.
-"""
+"""Certificates of web sites: loaded from files, found by host, loaded again when they change."""
 
 import datetime
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tunnelsvc.config.schema import CertificateConfig
 from tunnelsvc.errors import ConfigError
-from tunnelsvc.link.certificates import ConnectionFactory, load_identity, names_of, site_context
+from tunnelsvc.link.certificates import ConnectionFactory, Identity, names_of, site_context
+from tunnelsvc.link.renewal import CertificateFiles
 
 LOOK_SECONDS: Final = 3.0
 """Between two looks at the files, which cost some microseconds each."""
-
-Version = tuple[int, int, int] | None
-"""What changes when a file does: time of modification, size, inode; None: it can't be looked at."""
 
 
 @frozen(eq=False)
@@ -55,18 +47,22 @@ def _patterns(host: str) -> tuple[str, str]:
     return host, f"*.{host.partition('.')[2]}"
 
 
-def _load(
-    config: CertificateConfig, protocols: Sequence[bytes], problems: list[str]
-) -> SiteCertificate | None:
-    prefix = f"[certificate.{config.name}] "
-    identity = load_identity(config.cert_file, config.key_file, problems, prefix)
-    if identity is None:
-        return None
+def _place(config: CertificateConfig) -> str:
+    return f"[certificate.{config.name}] "
+
+
+def _site_certificate(
+    config: CertificateConfig, identity: Identity, protocols: Sequence[bytes]
+) -> SiteCertificate:
+    """Make the certificate of an identity.
+
+    Raises:
+        ConfigError: nothing says for which hosts it is.
+    """
     names = names_of(identity.certificate)
     if not (config.domains or names):
-        at = f"{prefix}cert_file = {config.cert_file}"
-        problems.append(f"{at}: the certificate has no names of hosts; set domains")
-        return None
+        at = f"{_place(config)}cert_file = {config.cert_file}"
+        raise ConfigError([f"{at}: the certificate has no names of hosts; set domains"])
     return SiteCertificate(
         name=config.name,
         domains=config.domains or names,
@@ -84,39 +80,30 @@ def _missing(domains: Iterable[str], names: Sequence[str]) -> Iterable[str]:
 
 @define(eq=False)
 class _Pair:
-    """A certificate's files, as they were looked at last, and what came of them."""
+    """A certificate's files, and what came of them."""
 
     config: CertificateConfig
+    files: CertificateFiles
     loaded: SiteCertificate | None = None
-    _seen: tuple[Version, ...] = field(default=(), init=False)
 
-    def changed(self) -> bool:
-        """Tell whether the files changed since `load`."""
-        return self._look() != self._seen
+    @classmethod
+    def of(cls, config: CertificateConfig) -> Self:
+        """Make the pair that a configuration names; nothing is loaded yet."""
+        return cls(config, CertificateFiles(config.cert_file, config.key_file, _place(config)))
 
-    def load(self, protocols: Sequence[bytes]) -> list[str]:
+    def load(self, protocols: Sequence[bytes]) -> Sequence[str]:
         """Load the files anew; return what is wrong with them, which leaves `loaded` as it was."""
-        self._seen = self._look()  # before reading: a later change is seen later
-        problems: list[str] = []
-        self.loaded = _load(self.config, protocols, problems) or self.loaded
-        return problems
-
-    def _look(self) -> tuple[Version, ...]:
-        return tuple(_version(name) for name in (self.config.cert_file, self.config.key_file))
-
-
-def _version(name: str) -> Version:
-    try:
-        status = Path(name).stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+        try:
+            self.loaded = _site_certificate(self.config, self.files.load(), protocols)
+        except ConfigError as error:
+            return error.problems
+        return ()
 
 
 class CertificateStore:
     """The certificates of all web sites."""
 
-    log = Logger(namespace="certificates")
+    log = Logger()
 
     def __init__(self, configs: Iterable[CertificateConfig], protocols: Sequence[bytes]) -> None:
         """Load all.
@@ -129,7 +116,7 @@ class CertificateStore:
             ConfigError: a file can't be used.
         """
         self._protocols = tuple(protocols)
-        self._pairs = [_Pair(config) for config in configs]
+        self._pairs = [_Pair.of(config) for config in configs]
         problems = [problem for pair in self._pairs for problem in pair.load(self._protocols)]
         if problems:
             raise ConfigError(problems)
@@ -157,7 +144,7 @@ class CertificateStore:
 
     def look(self) -> None:
         """Load again what changed."""
-        self._load([pair for pair in self._pairs if pair.changed()])
+        self._load([pair for pair in self._pairs if pair.files.changed()])
 
     def reload(self) -> None:
         """Load all again, changed or not."""

@@ -65,7 +65,7 @@ class Names:
 class TLSEntrance:
     """Where users' TLS connections come in."""
 
-    log = Logger(namespace="vhost")
+    log = Logger()
 
     def __init__(
         self,

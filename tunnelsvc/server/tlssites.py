@@ -66,7 +66,7 @@ APPLICATIONS: Final[Mapping[bytes, Application]] = {
 class TLSSites:
     """Ends users' TLS connections."""
 
-    log = Logger(namespace="vhost")
+    log = Logger()
 
     def __init__(self, site: Site, ends_here: Callable[[str], bool], clock: IReactorTime) -> None:
         """Begin.

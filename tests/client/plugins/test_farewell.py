@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.farewell`."""
+# -*- test-case-name: tests.client.plugins.test_farewell -*-
+"""Tests of `tunnelsvc.client.plugins.farewell`."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase

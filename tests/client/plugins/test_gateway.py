@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.gateway`."""
+# -*- test-case-name: tests.client.plugins.test_gateway -*-
+"""Tests of `tunnelsvc.client.plugins.gateway`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,8 @@ from twisted.internet import error
 from tests.client.plugins.support import PluginCase
 from tests.gateway.support import OK
 from tests.link.tlspair import Reader
-from tunnelsvc.client.plugins.gateway import RESPONSE_SECONDS, Gateway
+from tunnelsvc.client.plugins.gateway import Gateway
+from tunnelsvc.client.plugins.site import RESPONSE_SECONDS
 from tunnelsvc.config.plugins import (
     GatewayConfig,
     HTTPSToHTTPConfig,
@@ -147,6 +149,19 @@ class HTTPSToHTTPTests(GatewayCase):
             self.ask(get(host=host))
             self.answer(OK)
             self.assertEqual(self.shown(), OK)
+
+    def test_pages_of_the_site(self) -> None:
+        """They stay so behind another Host, which Jupyter compares; those of others don't."""
+        self.gateway(HTTPSToHTTPConfig, host_header_rewrite="localhost:1")
+        for origin, seen in (
+            (b"https://web.example", b"https://localhost:1"),
+            (b"https://evil.example", b"https://evil.example"),
+            (b"https://localhost:1", b"null"),
+        ):
+            self.connect_tls("web.example")
+            self.ask(get(b"Origin: " + origin))
+            self.assertIn(b"Origin: " + seen, self.lines_of(self.received()))
+            self.answer(OK)
 
     def test_misdirected_body(self) -> None:
         """What follows isn't taken for another request."""

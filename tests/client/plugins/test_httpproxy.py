@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.httpproxy`."""
+# -*- test-case-name: tests.client.plugins.test_httpproxy -*-
+"""Tests of `tunnelsvc.client.plugins.httpproxy`."""
 
 import errno
 from base64 import b64encode
@@ -8,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from tests.client.plugins.usersupport import ProxyCase, User
 from tests.streams import MemoryStream, Recorder, recorded
-from tunnelsvc.client.plugins import httpproxy
+from tunnelsvc.client.plugins import httpproxy, site
 from tunnelsvc.client.plugins.httpproxy import (
     MOST_DESTINATIONS,
     Authority,
@@ -77,7 +78,7 @@ class RequestTests(HTTPProxyCase):
     def setUp(self) -> None:
         super().setUp()
         # Less than a session without a word from its server lasts.
-        self.patch(httpproxy, "RESPONSE_SECONDS", SHORT_SECONDS)
+        self.patch(site, "RESPONSE_SECONDS", SHORT_SECONDS)
         self.serve(OPEN)
 
     def test_a_request(self) -> None:

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.listing`."""
+# -*- test-case-name: tests.client.plugins.test_listing -*-
+"""Tests of `tunnelsvc.client.plugins.listing`."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.pieces`."""
+# -*- test-case-name: tests.client.plugins.test_pieces -*-
+"""Tests of `tunnelsvc.client.plugins.pieces`."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.reach`."""
+# -*- test-case-name: tests.client.plugins.test_reach -*-
+"""Tests of `tunnelsvc.client.plugins.reach`."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins`."""
+# -*- test-case-name: tests.client.plugins.test_registry -*-
+"""Tests of `tunnelsvc.client.plugins`."""
 
 from pathlib import Path
 from typing import Any

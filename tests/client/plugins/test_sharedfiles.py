@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.sharedfiles`."""
+# -*- test-case-name: tests.client.plugins.test_sharedfiles -*-
+"""Tests of `tunnelsvc.client.plugins.sharedfiles`."""
 
 import gzip
 import os

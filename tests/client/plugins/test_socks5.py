@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.socks5`."""
+# -*- test-case-name: tests.client.plugins.test_socks5 -*-
+"""Tests of `tunnelsvc.client.plugins.socks5`."""
 
 import errno
 

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.staticfile`."""
+# -*- test-case-name: tests.client.plugins.test_staticfile -*-
+"""Tests of `tunnelsvc.client.plugins.staticfile`."""
 
 from pathlib import Path
 

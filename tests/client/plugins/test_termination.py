@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.termination`."""
+# -*- test-case-name: tests.client.plugins.test_termination -*-
+"""Tests of `tunnelsvc.client.plugins.termination`."""
 
 from pathlib import Path
 

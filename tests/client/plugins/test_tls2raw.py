@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.tls2raw`."""
+# -*- test-case-name: tests.client.plugins.test_tls2raw -*-
+"""Tests of `tunnelsvc.client.plugins.tls2raw`."""
 
 from twisted.internet import error
 

@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.unixsocket`."""
+# -*- test-case-name: tests.client.plugins.test_unixsocket -*-
+"""Tests of `tunnelsvc.client.plugins.unixsocket`."""
 
 from typing import Any
 

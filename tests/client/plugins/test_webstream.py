@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.client.plugins.webstream`."""
+# -*- test-case-name: tests.client.plugins.test_webstream -*-
+"""Tests of `tunnelsvc.client.plugins.webstream`."""
 
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.http2.test_budget -*-
-"""Tests for `tunnelsvc.gateway.http2.budget`."""
+"""Tests of `tunnelsvc.gateway.http2.budget`."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase

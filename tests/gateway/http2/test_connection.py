@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.http2.test_connection -*-
-"""Tests for `tunnelsvc.gateway.http2.connection` and `.request`, by a client in memory."""
+"""Tests of `tunnelsvc.gateway.http2.connection` and `.request`, by a client in memory."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.gateway.http2.test_fields -*-
-"""Tests for `tunnelsvc.gateway.http2.fields`."""
+"""Tests of `tunnelsvc.gateway.http2.fields`."""
 
 from hypothesis import given
 from hypothesis import strategies as st

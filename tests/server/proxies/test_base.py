@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.proxies.test_base -*-
-"""Tests for `tunnelsvc.server.proxies.base`."""
+"""Tests of `tunnelsvc.server.proxies.base`."""
 
 from typing import Any
 

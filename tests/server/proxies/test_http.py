@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.proxies.test_http -*-
-"""Tests for `tunnelsvc.server.proxies.http`."""
+"""Tests of `tunnelsvc.server.proxies.http`."""
 
 from typing import Any
 

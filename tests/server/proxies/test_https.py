@@ -1,4 +1,5 @@
-"""Tests for `tunnelsvc.server.proxies.https`."""
+# -*- test-case-name: tests.server.proxies.test_https -*-
+"""Tests of `tunnelsvc.server.proxies.https`."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.server.proxies.test_tcp -*-
-"""Tests for `tunnelsvc.server.proxies.tcp`."""
+"""Tests of `tunnelsvc.server.proxies.tcp`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

@@ -12,8 +12,7 @@ is, and the service is told in X-Forwarded-For and the like. For type http the s
 connections for many users, and has put those headers in: they go on as they came.
 """
 
-from collections.abc import Sequence
-from http import HTTPStatus
+from functools import partial
 from ipaddress import ip_address
 from typing import ClassVar, Final
 
@@ -24,39 +23,38 @@ from twisted.logger import Logger
 
 from tunnelsvc.client.local import dial_service
 from tunnelsvc.client.plugins import Place
+from tunnelsvc.client.plugins.site import make_site
 from tunnelsvc.client.plugins.termination import Termination, failure_of
 from tunnelsvc.config.plugins import GatewayConfig, SecuredGatewayConfig
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.errors import ConfigError, LocalServiceUnavailable, ProxyRefused
 from tunnelsvc.gateway.forwarded import Origin
+from tunnelsvc.gateway.gate import only_for
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.protocol import VhostProtocol
-from tunnelsvc.gateway.route import Route, Site, Target
+from tunnelsvc.gateway.route import LoneRoute, Site, Target
 from tunnelsvc.gateway.router import Router, normalise
 from tunnelsvc.gateway.rules import Rules, make_rules
 from tunnelsvc.handover import Parked
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.certificates import ConnectionFactory, client_context
 from tunnelsvc.link.tls import start_tls_client
-from tunnelsvc.relay import Closed, Meter, join
+from tunnelsvc.relay import Closed
 from tunnelsvc.relay.accounted import Accounted
-from tunnelsvc.units import MINUTE
-from tunnelsvc.wire.httphead import RequestHead
 from tunnelsvc.wire.messages import StartWorkConn
-
-RESPONSE_SECONDS: Final = 10 * MINUTE
-"""How long a service may take from the end of a request to the head of its response. frp waits for
-ever; before an http proxy the server's ``vhost_http_timeout`` is over long before."""
 
 PROTOCOLS: Final = (b"http/1.1",)
 """What is spoken in TLS, on both sides, as ALPN names it."""
 
 
-class Gateway:
-    """A `tunnelsvc.client.plugins.Plugin`, and the one route of its requests (`Route`)."""
+class Gateway(LoneRoute):
+    """A `tunnelsvc.client.plugins.Plugin`, and the one route of its requests.
 
-    log: ClassVar[Logger] = Logger(namespace="proxy")
+    It counts none of them: the account is that of the work connection.
+    """
+
+    log: ClassVar[Logger] = Logger()
 
     def __init__(self, place: Place) -> None:
         """Load what is configured; nothing is dialled yet.
@@ -80,13 +78,7 @@ class Gateway:
     def _one_route(self) -> Site:
         router: Router[Target] = Router()
         router.add("*", "", self)
-        return Site(
-            router=router,
-            clock=self._place.reactor,
-            response_timeout_seconds=RESPONSE_SECONDS,
-            pages=Pages(),
-            join=join,
-        )
+        return make_site(router, self._place.reactor, Pages())
 
     # Hops 7 and 8, of users.
 
@@ -101,7 +93,9 @@ class Gateway:
             VhostProtocol(self._site, origin=origin).take_over(user, unread)
             return await user.closed
         connection = self._tls_in.connection()
-        reader = _Secured(self._site, origin, connection, user)
+        # As in frp: certificate and content may not fit to another host.
+        site = evolve(self._site, gate=only_for(partial(_was_named, connection)))
+        reader = _Secured(site, origin, user)
         why = await failure_of(self._tls_in.start(user, unread, reader, connection))
         closed = await user.closed
         return evolve(closed, detail=why) if why else closed
@@ -137,42 +131,23 @@ class Gateway:
             raise LocalServiceUnavailable(f"TLS with local service [{host}:{port}] error: {why}")
         return tls
 
-    def for_request(self) -> Route:
-        """Take every request."""
-        return self
-
-    def instead_of(self, tried: Sequence[Route]) -> None:
-        """Nobody stands in."""
-
-    def exchange_started(self, meter: Meter) -> None:
-        """Nothing to do: the account is that of the work connection."""
-
-    def exchange_finished(self, meter: Meter) -> None:
-        """Nothing to do."""
-
 
 class _Secured(VhostProtocol):
-    """Reads requests in TLS that was asked for by the name of one host."""
+    """Reads requests in TLS, where the user's end of file is heard before that of TCP."""
 
-    def __init__(
-        self, site: Site, origin: Origin, connection: SSL.Connection, user: Accounted
-    ) -> None:
+    def __init__(self, site: Site, origin: Origin, user: Accounted) -> None:
         super().__init__(site, origin=origin)
-        self._connection = connection
         self._user = user
 
     def readConnectionLost(self) -> None:
         self._user.far_finished()
         super().readConnectionLost()
 
-    def _serve(self, head: RequestHead) -> None:
-        """Refuse requests for another host, as frp does: certificate and content may not fit."""
-        name = (self._connection.get_servername() or b"").decode("latin-1")
-        if name and normalise(name) != normalise(head.host.decode()):
-            status = HTTPStatus.MISDIRECTED_REQUEST
-            self._refuse(head, status, complete=head.length == 0)
-        else:
-            super()._serve(head)
+
+def _was_named(connection: SSL.Connection, host: str) -> bool:
+    """Tell whether TLS was asked for by the name of a host, or without any."""
+    name = (connection.get_servername() or b"").decode("latin-1")
+    return not name or normalise(name) == host
 
 
 def _rules(proxy: str, config: GatewayConfig) -> Rules:

@@ -9,9 +9,7 @@ Connections to targets are kept for the next request of the same user's connecti
 else: some servers (NTLM) take a connection for a login.
 """
 
-import hmac
 import re
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, cast
 
@@ -23,25 +21,23 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.client.plugins import Place
 from tunnelsvc.client.plugins.reach import reach
+from tunnelsvc.client.plugins.site import make_site
 from tunnelsvc.config.plugins import HTTPProxyPluginConfig
 from tunnelsvc.gateway.exchange import Exchange
 from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.pool import BackendPool
 from tunnelsvc.gateway.protocol import VhostProtocol
-from tunnelsvc.gateway.route import Route, Site
+from tunnelsvc.gateway.route import LoneRoute
 from tunnelsvc.gateway.router import Router
-from tunnelsvc.gateway.rules import Rules, credentials_in
+from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.relay import Closed, Meter, join
+from tunnelsvc.relay import Closed
 from tunnelsvc.relay.accounted import Accounted
-from tunnelsvc.units import MINUTE
+from tunnelsvc.wire.basicauth import admits, credentials, credentials_in
 from tunnelsvc.wire.httphead import RequestHead
 from tunnelsvc.wire.messages import StartWorkConn
 
-RESPONSE_SECONDS: Final = 10 * MINUTE
-"""How long a target may take from the end of a request to the head of its response. frp waits for
-ever."""
 MOST_DESTINATIONS: Final = 16
 """To which one user's connection keeps connections."""
 
@@ -75,15 +71,9 @@ class HTTPProxyPlugin:
     def __init__(self, place: Place) -> None:
         config = cast("HTTPProxyPluginConfig", place.proxy.plugin)
         self.place = place
-        user, password = config.http_user, config.http_password
-        self._credentials = f"{user}:{password}".encode() if user or password else b""
-        self.site = Site(
-            router=Router(),  # of no use: a request says itself where it goes
-            clock=place.reactor,
-            response_timeout_seconds=RESPONSE_SECONDS,
-            pages=_ProxyPages(),
-            join=join,
-        )
+        self._credentials = credentials(config.http_user, config.http_password)
+        # The router is of no use: a request says itself where it goes.
+        self.site = make_site(Router(), place.reactor, _ProxyPages())
 
     async def serve(
         self, stream: Stream, unread: bytes, start: StartWorkConn, *, far_half_closes: bool
@@ -102,10 +92,8 @@ class HTTPProxyPlugin:
 
         Those in Authorization are for the target.
         """
-        if not self._credentials:
-            return True
         given = head.values(b"proxy-authorization")
-        return hmac.compare_digest(credentials_in(given[0]) if given else b"", self._credentials)
+        return admits(self._credentials, credentials_in(given[0]) if given else b"")
 
 
 class _ForwardProtocol(VhostProtocol):
@@ -146,10 +134,10 @@ class _ForwardProtocol(VhostProtocol):
         self._destinations.clear()
 
 
-class _Destination:
-    """Where requests for one authority go: a `tunnelsvc.gateway.route.Route`."""
+class _Destination(LoneRoute):
+    """Where requests for one authority go. The account is that of the work connection."""
 
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(self, place: Place, start: StartWorkConn, authority: Authority) -> None:
         self.name = place.proxy.name
@@ -178,19 +166,6 @@ class _Destination:
                 why=why,
             )
             raise
-
-    def for_request(self) -> Route:
-        """Take every request for the authority."""
-        return self
-
-    def instead_of(self, tried: Sequence[Route]) -> None:
-        """Nobody stands in for a target."""
-
-    def exchange_started(self, meter: Meter) -> None:
-        """Nothing to do: the account is that of the work connection."""
-
-    def exchange_finished(self, meter: Meter) -> None:
-        """Nothing to do."""
 
 
 class _Request(Exchange):
@@ -234,22 +209,12 @@ class _Connection(_Request):
 class _ProxyPages(Pages):
     """Says in a line what is wrong, to programs and people alike."""
 
-    def response(
+    def _content(
         self,
-        status: int,
+        status: HTTPStatus,
         *,
-        body: bool,
-        connection: bytes,
-        now: float,
-        as_json: bool = False,  # noqa: ARG002 - a line is all there is
-        location: bytes = b"",
-    ) -> bytes:
-        """See `Pages`."""
-        return super().response(
-            status, body=body, connection=connection, now=now, location=location
-        )
-
-    def _content(self, status: HTTPStatus) -> tuple[bytes, str]:
+        as_json: bool,  # noqa: ARG002 - a line is all there is
+    ) -> tuple[bytes, str]:
         text = _TEXTS.get(status, status.phrase)
         return f"{text}\n".encode(), "text/plain; charset=utf-8"
 

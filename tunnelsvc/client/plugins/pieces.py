@@ -20,7 +20,7 @@ take long. An empty one says that there was work to do."""
 class PieceProducer:
     """Writes pieces to a request, one each turn, and finishes it."""
 
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(
         self,

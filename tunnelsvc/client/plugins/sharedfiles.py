@@ -19,7 +19,6 @@ what is opened is reached from the root without following any.
 """
 
 import errno
-import hmac
 import mimetypes
 import os
 import re
@@ -39,6 +38,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from tunnelsvc.client.plugins.listing import SECURITY_POLICY, list_directory
 from tunnelsvc.client.plugins.pieces import PieceProducer, Pieces
 from tunnelsvc.units import KiB
+from tunnelsvc.wire.basicauth import admits, credentials, credentials_in
 from tunnelsvc.wire.httpselect import Selection, Version, accepts_gzip, select
 
 READ_BYTES: Final = 256 * KiB
@@ -84,7 +84,7 @@ class SharedFiles(Resource):
     """Answers all requests of a site."""
 
     isLeaf = True
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class SharedFiles(Resource):
         self._clock = clock
         self._prefix = prefix.encode().split(b"/") if prefix else []
         self._told_of_links = False
-        self._credentials = f"{user}:{password}".encode() if user or password else b""
+        self._credentials = credentials(user, password)
 
     def render(self, request: Request) -> bytes | int:
         """Answer a request."""
@@ -127,14 +127,9 @@ class SharedFiles(Resource):
             status = HTTPStatus.SERVICE_UNAVAILABLE
         return _answer(request, status)
 
-    def _admits(self, request: Request) -> bool:
-        if not self._credentials:
-            return True
-        given = request.getUser() + b":" + request.getPassword()
-        return hmac.compare_digest(given, self._credentials)
-
     def _serve(self, request: Request) -> bytes | int:
-        if not self._admits(request):
+        given = credentials_in(request.getHeader(b"authorization") or b"")
+        if not admits(self._credentials, given):
             request.setHeader(b"WWW-Authenticate", b'Basic realm="Restricted"')
             raise _Refused(HTTPStatus.UNAUTHORIZED)
         if request.method not in {b"GET", b"HEAD"}:

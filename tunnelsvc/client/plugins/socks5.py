@@ -45,7 +45,7 @@ def reply_code(why: error.ConnectError) -> Reply:
 class Socks5Plugin:
     """A SOCKS 5 server; see `tunnelsvc.client.plugins.Plugin`."""
 
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(self, place: Place) -> None:
         self._place = place

@@ -19,7 +19,7 @@ from tunnelsvc.wire.messages import StartWorkConn
 class StaticFilePlugin:
     """A site of files; see `tunnelsvc.client.plugins.Plugin`."""
 
-    log = Logger(namespace="proxy")
+    log = Logger()
 
     def __init__(self, place: Place) -> None:
         config = cast("StaticFileConfig", place.proxy.plugin)

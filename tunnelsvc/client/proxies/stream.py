@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.client.test_service -*-
 """The hops of a user connection on the client, in order: see `StreamProxy.serve`.
 
-One handler for every type whose user connections are byte streams (tcp, http).
+One handler for every type whose user connections are byte streams (tcp, http, https).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tunnelsvc.wire.messages import StartWorkConn
 if TYPE_CHECKING:
     from tunnelsvc.client.plugins import Plugin
 
-_log = LeanLogger("proxy")
+_log = LeanLogger(__name__)
 
 
 @define(eq=False)
@@ -39,10 +39,10 @@ class StreamProxy:
     connections: Connections
     """Takes note of each connection to the service."""
     plugin: Plugin | None = None
-    log: ClassVar[Logger] = Logger(namespace="proxy")
+    log: ClassVar[Logger] = Logger()
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
-        """Carry one user connection from StartWorkConn to account; design notes number the hops."""
+        """Carry one user connection from StartWorkConn to account; docs/flow.md has the hops."""
         bare, unread = work.detach()
         ours = session.server_is_ours
         try:

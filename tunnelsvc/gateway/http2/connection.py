@@ -118,7 +118,7 @@ def _engine() -> H2Connection:
 class HTTP2Connection:
     """Reads a user's connection; see `tunnelsvc.gateway.http2.request.Owner`."""
 
-    log = Logger(namespace="vhost")
+    log = Logger()
 
     def __init__(self, site: Site, stream: Stream) -> None:
         """Take a parked stream, of which nothing was read."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tunnelsvc.server.context import ServerContext
     from tunnelsvc.server.groups import StreamMember
 
-_log = LeanLogger("proxy")
+_log = LeanLogger(__name__)
 
 
 NOBODY: Iterator[StreamMember] = iter(())
@@ -34,7 +34,7 @@ NOBODY: Iterator[StreamMember] = iter(())
 class Proxy(ABC):
     """One public service of one client."""
 
-    log = Logger(namespace="proxy")
+    log = Logger()
     uses_port = False
     """Whether it counts for ``max_ports_per_client``."""
     stats: ProxyStats
@@ -110,7 +110,7 @@ class Proxy(ABC):
     async def serve(
         self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
     ) -> None:
-        """Carry one user connection from accept to account; design notes number the hops."""
+        """Carry one user connection from accept to account; docs/flow.md has the hops."""
         try:
             self.admit(user)  # 2
             peer = user.getPeer()

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.pool import BackendPool
-from tunnelsvc.gateway.route import Route
+from tunnelsvc.gateway.route import LoneRoute
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
@@ -36,7 +35,7 @@ NEWS_SECONDS = 0.05
 are a few milliseconds apart."""
 
 
-class HTTPProxy(Proxy):
+class HTTPProxy(LoneRoute, Proxy):
     """A `tunnelsvc.gateway.route.Route`: hop 1 of its users is the vhost's request parser.
 
     A work connection carries requests of many users, so the hops of `Proxy.serve` happen apart:
@@ -91,19 +90,12 @@ class HTTPProxy(Proxy):
         remove_routes(self._places, self._routes, user=self.request.route_by_http_user)
         self.backend.close()
 
-    def for_request(self) -> Route:
-        """Take every request, unless there is a group; see `Target`."""
-        return self
-
-    def instead_of(self, tried: Sequence[Route]) -> None:
-        """Nobody stands in for a proxy without a group; see `Target`."""
-
     def exchange_started(self, meter: Meter) -> None:
         """Count a request; see `Route`."""
         self.stats.track(meter)
 
     def exchange_finished(self, meter: Meter) -> None:
-        """Hop 9: settle its bytes. An access log is no job of the daemon's log."""
+        """Hop 9: settle its bytes; see `Route`. Its line is for the access log, if there is one."""
         self.stats.untrack(meter)
 
     def api_conf(self) -> dict[str, Any]:
