@@ -185,6 +185,16 @@ class ParkingFactory(ServerFactory):
         self._on_stream(stream)
 
 
+def untaken_bytes(stream: Stream) -> int:
+    """Count what was written and hasn't arrived yet at the peer's machine.
+
+    Layers between may have made more or less of it: it shrinks while the peer takes something. 0
+    for a stream that doesn't know, as Twisted's own don't.
+    """
+    count: Callable[[], int] = getattr(stream, "untaken_bytes", lambda: 0)
+    return count()
+
+
 def host_of(stream: Stream) -> str:
     """Return the far end's address for the log; ``?`` where there is none."""
     return str(getattr(stream.getPeer(), "host", "?"))

@@ -66,12 +66,6 @@ class Stream(Protocol):
         If there is a producer, not before it is unregistered: its owner may yet abort instead.
         """
 
-    def untaken_bytes(self) -> int:
-        """Count what was written and hasn't arrived yet at the peer's machine, as far as is known.
-
-        Layers between may have made more or less of it: it shrinks while the peer takes something.
-        """
-
     def getPeer(self) -> IAddress:
         """Address of the far end."""
 

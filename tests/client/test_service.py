@@ -2,7 +2,7 @@
 """Tests of `tunnelsvc.client.service`, against a fake server."""
 
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -14,7 +14,7 @@ from tests.control.fakes import TOKEN, FakeServer
 from tests.loglines import LogLines
 from tests.streams import MemoryStream, pair, pump, recorded
 from tunnelsvc.client import local, service
-from tunnelsvc.client.service import TunnelClient
+from tunnelsvc.client.service import LEAVE_SECONDS, LOOK_SECONDS, TunnelClient
 from tunnelsvc.config.schema import (
     ClientConfig,
     HealthCheckConfig,
@@ -135,6 +135,42 @@ class LoginTests(ClientCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertTrue(self.server.links[0].closed)
         self.client.message_received(NewProxyResp(proxy_name="ssh"))
+
+    def stop_while_serving(self) -> tuple[MemoryStream, Deferred[None]]:
+        """Stop while there is a user; return the server's end of his connection."""
+        self.start(SSH)
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh"))
+        self.pump()
+        user, _ = work.detach()
+        self.server.heard.clear()
+        stopped = self.client.stopService()
+        self.server.pump()
+        self.assertEqual(self.server.heard, [CloseProxy(proxy_name="ssh")])
+        self.assertFalse(self.server.links[0].closed)
+        return cast("MemoryStream", user), stopped
+
+    def test_stop_lets_users_end(self) -> None:
+        user, stopped = self.stop_while_serving()
+        service = recorded(self.services[0])
+        user.write(b"bye")
+        user.loseConnection()
+        self.pump()
+        self.assertEqual(bytes(service.received), b"bye")
+        self.assertTrue(service.finished)
+        self.services[0].loseConnection()
+        self.pump()
+        self.clock.pump([LOOK_SECONDS] + [0] * 20)
+        self.successResultOf(stopped)
+        self.assertTrue(self.server.links[0].closed)
+
+    def test_stop_waits_for_nobody_long(self) -> None:
+        _, stopped = self.stop_while_serving()
+        self.clock.pump([LOOK_SECONDS] * int(LEAVE_SECONDS / LOOK_SECONDS - 1))
+        self.assertFalse(self.server.links[0].closed)
+        self.clock.pump([LOOK_SECONDS] * 2 + [0] * 20)
+        self.assertTrue(self.server.links[0].closed)
+        self.successResultOf(stopped)
 
 
 CHECKED = TCPProxyConfig(

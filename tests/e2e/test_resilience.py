@@ -124,6 +124,30 @@ class CrashTests(TunnelTestCase):
     def test_client_stopped_within_requests(self) -> None:
         self.check_requests(Program.stop, {})
 
+    def check_kept_connections(self, options: Options) -> None:
+        """A service isn't cut off whose connection waits for the next request."""
+        ends: list[bool] = []
+
+        def serve(connection: socket.socket) -> None:
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            ends.append(is_reset(connection))
+
+        service = self.local_service(serve)
+        self.start_server()
+        proxies = {"web": http_proxy(service.port, {"custom_domains": "a.test"})}
+        client = self.start_client(proxies, options)
+        self.assertEqual(request(self.vhost_port, host="a.test").status, 200)
+        client.stop()
+        eventually(lambda: ends, "the end at the service")
+        self.assertEqual(ends, [False])
+
+    def test_client_stopped_between_requests(self) -> None:
+        self.check_kept_connections({})
+
+    def test_client_stopped_between_requests_with_mux(self) -> None:
+        self.check_kept_connections({"tcp_mux": True})
+
     def test_service_down_within_requests(self) -> None:
         """The client lives: it is the service."""
         service = self.local_service(lambda connection: connection.close())

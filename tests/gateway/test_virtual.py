@@ -15,7 +15,7 @@ from tests.streams import Producer, Recorder
 from tunnelsvc.gateway import Rules
 from tunnelsvc.gateway.requesttext import RequestText
 from tunnelsvc.gateway.virtual import VirtualUser
-from tunnelsvc.handover import Connections, attach
+from tunnelsvc.handover import Connections, attach, untaken_bytes
 from tunnelsvc.wire.httphead import HeadError, Length
 
 PEER, HOST = IPv4Address("TCP", "203.0.113.9", 4), IPv4Address("TCP", "192.0.2.1", 80)
@@ -419,7 +419,7 @@ class StreamTests(VirtualCase):
 
     def test_addresses(self) -> None:
         self.assertEqual((self.stream.getPeer(), self.stream.getHost()), (PEER, HOST))
-        self.assertEqual(self.stream.untaken_bytes(), 0)
+        self.assertEqual(untaken_bytes(self.stream), 0)
 
     def test_a_producer_that_comes_late_waits_at_once(self) -> None:
         self.begin()

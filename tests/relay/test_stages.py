@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from tests.streams import MemoryStream, Recorder, pair, pump, recorded
 from tunnelsvc.errors import RemoteProtocolError
-from tunnelsvc.handover import attach
+from tunnelsvc.handover import attach, untaken_bytes
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay.stages import codecs, dress
 
@@ -113,7 +113,7 @@ class DressTests(SynchronousTestCase):
         dressed.unregisterProducer()
         self.assertIsNone(a.producer)
         dressed.writeSequence([b"a", b"b"])  # type: ignore[attr-defined]
-        self.assertEqual(dressed.untaken_bytes(), a.buffered())
+        self.assertEqual(untaken_bytes(dressed), a.buffered())
         dressed.loseConnection()
         at_b = recorded(b)
         b.paused = False

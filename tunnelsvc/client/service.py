@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from tunnelsvc.client.olderserver import ignored_by
@@ -32,6 +33,10 @@ from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
 if TYPE_CHECKING:
     from tunnelsvc.client.health import HealthChecks
 
+LEAVE_SECONDS = 0.25
+"""How long a client that is stopped waits for its users to go."""
+LOOK_SECONDS = 0.01
+"""Between two looks whether they are gone."""
 MOST_SPARES = 100
 """A server that wants more direct connections than that is out of order."""
 
@@ -144,10 +149,30 @@ class TunnelClient(Service):
         super().stopService()
         if self._health is not None:
             self._health.stop()
+        self._waiting.fail(CancelledError("the client was stopped"))
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        if self._registration is not None and self._serves():
+            await self._take_leave(self._registration)
         self._control.stop()
         self._control = self._make_control()  # that one has ended for good; we may start again
-        self._waiting.fail(CancelledError("the client was stopped"))
-        return ensureDeferred(self._connections.abort_all(self._reactor))
+        await self._connections.abort_all(self._reactor)
+
+    async def _take_leave(self, registration: Registration) -> None:
+        """Withdraw all proxies, and let end in order what can: the others are cut off.
+
+        That is requests that are nearly answered, and connections to web servers that a server of
+        ours keeps for the next request. An end in the middle of something would be no truth.
+        """
+        for proxy in self.config.proxies:
+            registration.withdraw(proxy)
+        until = self._reactor.seconds() + LEAVE_SECONDS
+        while self._serves() and self._reactor.seconds() < until:
+            await deferLater(self._reactor, LOOK_SECONDS)
+
+    def _serves(self) -> bool:
+        return any(proxy.serving for proxy in self._proxies.values())
 
     # What the conversation tells us.
 

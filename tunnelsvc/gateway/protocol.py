@@ -23,7 +23,7 @@ from tunnelsvc.gateway.negotiation import prefers_json
 from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
 from tunnelsvc.gateway.route import Route, Site
 from tunnelsvc.gateway.taking import Taking
-from tunnelsvc.handover import attach
+from tunnelsvc.handover import attach, untaken_bytes
 from tunnelsvc.interfaces import ILingering, Stream
 from tunnelsvc.units import MINUTE, KiB
 from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
@@ -360,7 +360,7 @@ class VhostProtocol(Protocol):
 
     def _linger(self) -> None:
         """Close if all has been taken for a while; from then on it is the kernel's."""
-        takes = self.stream.untaken_bytes() > 0
+        takes = untaken_bytes(self.stream) > 0
         if takes or self._taken_late:
             self._taken_late = takes
             self._wait(LINGER_SECONDS)

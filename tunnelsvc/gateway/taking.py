@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tunnelsvc.gateway.deadline import Deadline
+from tunnelsvc.handover import untaken_bytes
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.units import MINUTE
 
@@ -37,7 +38,7 @@ class Taking(Deadline):
         self.set(LOOK_SECONDS, self._see)
 
     def _see(self) -> None:
-        untaken = self._stream.untaken_bytes()
+        untaken = untaken_bytes(self._stream)
         if 0 <= self._untaken_bytes <= untaken:
             self._on_stall()
         else:

@@ -302,10 +302,6 @@ class VirtualStream:
         if self._producer is None:
             self.loseConnection()
 
-    def untaken_bytes(self) -> int:
-        """See `Stream`: who is told of the answer has it."""
-        return 0
-
     def getPeer(self) -> IAddress:
         """Give the user's address."""
         return self._peer

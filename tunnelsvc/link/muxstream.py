@@ -384,7 +384,7 @@ class MuxStream:
     # Facts.
 
     def untaken_bytes(self) -> int:
-        """See `tunnelsvc.interfaces.Stream`; what the session has sent isn't known any more."""
+        """See `tunnelsvc.handover.untaken_bytes`; what the session has sent isn't known."""
         return len(self.unsent)
 
     def getPeer(self) -> IAddress:

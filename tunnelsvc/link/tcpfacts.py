@@ -36,7 +36,7 @@ class TCPFacts:
         return self._socket
 
     def untaken_bytes(self) -> int:
-        """See `Stream`: with what waits in the kernel, or is on its way (tcp(7), ``SIOCOUTQ``)."""
+        """See `tunnelsvc.handover.untaken_bytes`; the kernel's part is ``SIOCOUTQ`` of tcp(7)."""
         if not self.connected:
             return 0
         with suppress(OSError):  # not every kernel tells

@@ -43,7 +43,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.handover import attach
+from tunnelsvc.handover import attach, untaken_bytes
 from tunnelsvc.interfaces import ILingering, IViewConsumer, Stream, StreamReader
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import Engine
@@ -193,8 +193,8 @@ class TLSTransport:
             self.loseConnection()
 
     def untaken_bytes(self) -> int:
-        """See `Stream`; counted where it is encrypted."""
-        return self._below.untaken_bytes()
+        """See `tunnelsvc.handover.untaken_bytes`; counted where it is encrypted."""
+        return untaken_bytes(self._below)
 
     def getPeer(self) -> IAddress:
         """Address of the far end of the stream below."""

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.errors import RemoteProtocolError
-from tunnelsvc.handover import Parked, attach
+from tunnelsvc.handover import Parked, attach, untaken_bytes
 from tunnelsvc.interfaces import Stream, StreamReader
 from tunnelsvc.wire.cfb import Decryptor, Encryptor
 from tunnelsvc.wire.snappy import Compressor, Decompressor
@@ -169,8 +169,8 @@ class Dressed:
         self._stream.stopProducing()
 
     def untaken_bytes(self) -> int:
-        """See `Stream`; counted as encoded."""
-        return self._stream.untaken_bytes()
+        """See `tunnelsvc.handover.untaken_bytes`; counted as encoded."""
+        return untaken_bytes(self._stream)
 
     def getPeer(self) -> IAddress:
         """See `Stream`."""

@@ -8,6 +8,7 @@ from twisted.internet import error
 from tests.client.test_service import ClientCase
 from tests.streams import MemoryStream, pair, recorded
 from tunnelsvc.client.plugins import unixsocket
+from tunnelsvc.client.service import LEAVE_SECONDS
 from tunnelsvc.config.plugins import UnixDomainSocketConfig
 from tunnelsvc.config.schema import TCPProxyConfig
 from tunnelsvc.interfaces import Stream
@@ -71,7 +72,7 @@ class UnixDomainSocketTests(ClientCase):
         self.pump()
         stopped = self.client.stopService()
         self.server.pump()
-        self.clock.pump([0] * 20)
+        self.clock.pump([LEAVE_SECONDS] + [0] * 20)
         self.successResultOf(stopped)
         self.assertTrue(self.services[0].peer.lost)
 

@@ -39,12 +39,15 @@ class StreamProxy:
     connections: Connections
     """Takes note of each connection to the service."""
     plugin: Plugin | None = None
+    serving: int = 0
+    """User connections that aren't over."""
     log: ClassVar[Logger] = Logger()
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
         """Carry one user connection from StartWorkConn to account; docs/flow.md has the hops."""
         bare, unread = work.detach()
         ours = session.server_is_ours
+        self.serving += 1
         try:
             stream, unread = dress(bare, unread, self._codecs())  # 6
             if self.plugin is not None:
@@ -66,6 +69,8 @@ class StreamProxy:
         except BaseException:
             bare.abortConnection()
             raise
+        finally:
+            self.serving -= 1
         if closed is not None:
             self.account(start, closed)  # 9
 
