@@ -139,6 +139,11 @@ class ServerConfig:
     log: LogConfig = LogConfig()
     dashboard: DashboardConfig = DashboardConfig(addr="127.0.0.1")
 
+    @property
+    def takes_http(self) -> bool:
+        """Whether users of http proxies can come in by a port."""
+        return bool(self.vhost_http_port or (self.vhost_https_port and self.certificates))
+
 
 @frozen(kw_only=True)
 class HealthCheckConfig:

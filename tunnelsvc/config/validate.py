@@ -186,7 +186,7 @@ def _access_log(config: ServerConfig, common: Section, report: Report) -> None:
         report.problem(
             "can't be the log_file; give it a file of its own", common.find("access_log")
         )
-    elif not config.vhost_http_port and not (config.vhost_https_port and config.certificates):
+    elif not config.takes_http:
         report.warn(
             "stays empty: without vhost_http_port, or vhost_https_port with a certificate, there "
             "are no requests",

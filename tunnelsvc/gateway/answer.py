@@ -81,10 +81,7 @@ class Answer:
 
     def _is_tunnel(self, head: ResponseHead) -> bool:
         """Tell whether CONNECT succeeded (RFC 9110 section 9.3.6)."""
-        return (
-            self._method == b"CONNECT"
-            and HTTPStatus.OK <= head.status < HTTPStatus.MULTIPLE_CHOICES
-        )
+        return self._method == b"CONNECT" and head.status in _SUCCESSFUL
 
     def finish(self) -> bool:
         """Take the end of the bytes; tell whether that was, or is, the end of the response."""

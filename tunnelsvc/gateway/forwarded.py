@@ -18,6 +18,7 @@ from typing import Final
 
 from attrs import frozen
 
+from tunnelsvc.link.tcpfacts import unmapped
 from tunnelsvc.wire.httphead import Head, Header, RequestHead
 
 MOST_REMEMBERED: Final = 1_024
@@ -122,7 +123,7 @@ def origin_of(peer: str, scheme: bytes, trust: Trust | None) -> Origin:
         scheme: as for `Origin`.
         trust: whose word is believed; None: everybody is a stranger, and treated as in frp.
     """
-    address = peer.removeprefix("::ffff:") if "." in peer else peer
+    address = unmapped(peer)  # Twisted's own transports have it as the kernel does
     if trust is None:
         return Origin(address.encode(), scheme)
     trusted = trust.covers(address)

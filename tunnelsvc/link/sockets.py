@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet import error, tcp
 from twisted.internet.defer import Deferred, fail
@@ -23,6 +23,8 @@ from tunnelsvc.handover import Parked
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune_socket
 from tunnelsvc.link.tcp import TCPStream
 from tunnelsvc.timing import soon
+
+S = TypeVar("S", bound=TCPStream)
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel cuts it to ``somaxconn``."""
@@ -202,7 +204,7 @@ class _Attempt:
         return "connecting"
 
     def _succeed(self) -> None:
-        self.result.callback(_parked(self._socket, self._address, self._reactor))
+        self.result.callback(parked_stream(TCPStream, self._socket, self._address, self._reactor))
 
     def _give_up(self, why: BaseException) -> None:
         self._stop_waiting()
@@ -219,9 +221,10 @@ class _Attempt:
             self._deadline = None
 
 
-def _parked(sock: socket.socket, peer: tuple[Any, ...], reactor: Any) -> TCPStream:
+def parked_stream(kind: type[S], sock: socket.socket, peer: tuple[Any, ...], reactor: Any) -> S:
+    """Make a parked stream of a kind; for the rest see `TCPStream`."""
     parked = Parked()
-    stream = TCPStream(sock, peer, parked, reactor)
+    stream = kind(sock, peer, parked, reactor)
     parked.makeConnection(stream)
     return stream
 
@@ -267,7 +270,7 @@ def adopt(reactor: Any, transport: Any) -> Deferred[TCPStream]:
         # An abort only drops Twisted's descriptor, as long as there is ours, and it leaves the
         # socket such that our close would be an abort as well.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
-        result.callback(_parked(sock, (peer.host, peer.port), reactor))
+        result.callback(parked_stream(TCPStream, sock, (peer.host, peer.port), reactor))
 
     transport.protocol = _Adopting(released)
     transport.abortConnection()

@@ -72,10 +72,14 @@ class TCPFacts:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
 
 
+def unmapped(host: str) -> str:
+    """Give an IPv4 address as such; a port for both protocols has it as ``::ffff:192.0.2.1``."""
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
 def _address(address: tuple[Any, ...]) -> IPv4Address | IPv6Address:
     host, port, *_ = address
-    if "." in host:  # a port for both protocols has it as ::ffff:192.0.2.1
-        host = host.removeprefix("::ffff:")
+    host = unmapped(host)
     # Asking the socket for its family makes an enumeration's member each time.
     kind = IPv6Address if ":" in host else IPv4Address
     return kind("TCP", host, port)

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import ITCPTransport, ITransport
 from twisted.internet.task import deferLater
 from zope.interface import implementedBy, implementer_only
 
-from tunnelsvc.handover import Parked
+from tunnelsvc.link.sockets import parked_stream
 from tunnelsvc.link.tcp import TCPStream
 
 RETRY_SECONDS = 0.05
@@ -63,10 +63,7 @@ async def connect_unix(reactor: Any, path: str, *, timeout: float) -> UnixStream
     except BaseException:
         sock.close()
         raise
-    parked = Parked()
-    stream = UnixStream(sock, (path,), parked, reactor)
-    parked.makeConnection(stream)
-    return stream
+    return parked_stream(UnixStream, sock, (path,), reactor)
 
 
 async def _connect(reactor: Any, sock: socket.socket, path: str, deadline: float) -> None:

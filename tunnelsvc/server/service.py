@@ -68,9 +68,7 @@ class TunnelServer(MultiService):
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
             router=Router(reactor.seconds),
             stats=self.stats,
-            takes_http=bool(
-                config.vhost_http_port or (config.vhost_https_port and config.certificates)
-            ),
+            takes_http=config.takes_http,
         )
         self._registry = ClientRegistry(context, auth)
         self._access_file = self._open_access_log()
