@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from tunnelsvc.lean import lean_imports
 
@@ -28,16 +28,36 @@ USAGE_STATUS: Final = 2
 READ_LIMIT_BYTES: Final = 1024 * 1024
 """What is read of a file to see whose it is: the longest that either program takes."""
 
+_INI_SIGN: Final = re.compile(rb"^[ \t]*\[[ \t]*common[ \t]*\]", re.MULTILINE)
+
 # A server's file has [common], certificates and plugins. A client's has proxies, or at least a
 # server.
 _CLIENT_SIGN: Final = re.compile(
     rb"^\s*(\[(?!\s*(common\s*\]|certificate\.|plugin\.))|server_(addr|port)\s*=)", re.MULTILINE
 )
 
+# The same for TOML, YAML and JSON, in which each may be in quotes.
+_CLIENT_KEYS: Final = rb"(?:proxies|visitors|serverAddr|serverPort)"
+_CLIENT_DOCUMENT_SIGN: Final = re.compile(
+    rb"^[ \t]*(?:\[\[[ \t]*%(keys)s[ \t]*\]\]|['\"]?%(keys)s['\"]?[ \t]*[:=])"
+    rb"|[{,\s]\"%(keys)s\"\s*:" % {b"keys": _CLIENT_KEYS},
+    re.MULTILINE | re.IGNORECASE,
+)
 
-def role_of(content: bytes) -> str:
-    """Tell whose configuration file this is: ``client`` or ``server``."""
-    return "client" if _CLIENT_SIGN.search(content) else "server"
+
+def role_of(content: bytes) -> Literal["client", "server"]:
+    """Tell whose configuration file this is."""
+    if _CLIENT_DOCUMENT_SIGN.search(content):
+        return "client"
+    return "client" if _INI_SIGN.search(content) and _CLIENT_SIGN.search(content) else "server"
+
+
+def _role_of_file(path: str) -> Literal["client", "server"]:
+    try:
+        with Path(path).open("rb") as file:
+            return role_of(file.read(READ_LIMIT_BYTES))
+    except (OSError, ValueError):
+        return "server"  # Reading it again gives the message.
 
 
 class VerifyRole(ProgramOptions):
@@ -74,13 +94,39 @@ class VerifyOptions(VerifyRole):
 
     def role(self) -> str:
         """Whose file it is: what was said, else what it looks like."""
-        if self.subCommand:
-            return str(self.subCommand)
-        try:
-            with Path(self.path()).open("rb") as file:
-                return role_of(file.read(READ_LIMIT_BYTES))
-        except OSError:
-            return "server"  # Reading it again gives the message.
+        return str(self.subCommand) if self.subCommand else _role_of_file(self.path())
+
+
+class ConvertOptions(ProgramOptions):
+    """Options of ``convert``."""
+
+    longdesc = (
+        "Turns an INI file into TOML, which frp from 0.52 on takes, too. Comments don't come along."
+    )
+    optParameters: ClassVar = [
+        ["output", "o", None, "The file to write; without, it is shown."],
+        ["role", "r", None, "client or server; without, it is told from the file."],
+    ]
+
+    def parseArgs(self, *paths: str) -> None:  # noqa: N802 - Twisted's name
+        """Take the INI file.
+
+        Args:
+            paths: its name.
+
+        Raises:
+            UsageError: there is none, or more than one, or the role is none.
+        """
+        if len(paths) != 1:
+            raise UsageError("which file? Say convert FILE")
+        self["path"] = paths[0]
+        if self["role"] not in {None, "client", "server"}:
+            raise UsageError("--role is client or server")
+
+    @property
+    def synopsis(self) -> str:
+        """What ``--help`` shows after the command's name."""
+        return "[options] FILE"
 
 
 class DemoOptions(ProgramOptions):
@@ -114,6 +160,7 @@ class CommandOptions(ProgramOptions):
         ["server", None, _server_options, "Run the public side of the tunnel (frps.ini)."],
         ["client", None, _client_options, "Run the hidden side of the tunnel (frpc.ini)."],
         ["verify", None, VerifyOptions, "Check a configuration file."],
+        ["convert", None, ConvertOptions, "Turn an INI file into TOML."],
         ["demo", None, DemoOptions, "Run both sides and a small web page on this machine."],
     ]
 
@@ -166,10 +213,26 @@ def _verify(options: VerifyOptions) -> int:
     return 0
 
 
+def _convert(options: ConvertOptions) -> int:
+    from tunnelsvc.config.convert import convert, write
+
+    path = options["path"]
+    with config_errors_exit():
+        text, warnings = convert(path, options["role"] or _role_of_file(path))
+        if options["output"]:
+            write(options["output"], text)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+    if not options["output"]:
+        print(text, end="")
+    return 0
+
+
 COMMANDS: Final = {
     "server": _run_server,
     "client": _run_client,
     "verify": _verify,
+    "convert": _convert,
     "demo": _run_demo,
 }
 

@@ -40,7 +40,8 @@ _OURS: Final = frozenset(
         "user-agent",
     }
 )
-"""Headers that neither ``header_…`` nor ``health_check_header_…`` sets: the request has no body and is the last one."""
+"""Headers that neither ``header_…`` nor ``health_check_header_…`` sets here: the request has no
+body and is the last one."""
 
 
 async def check_http(reactor: DialReactor, proxy: ProxyConfig) -> None:

@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.config.test_dialect -*-
-"""What frp's second INI library made of INI files, as far as it takes nothing from the first.
+r"""What frp's second INI library made of INI files, as far as it takes nothing from the first.
 
 frp has read them literally up to 0.35, and with Go's ini.v1 since. Files of both times are to mean
 what they meant; where that can't be, a value is what is written there. So each of these happens
 only where the literal reading would be an error or pointless:
 
-* a line that ends with ``\\`` goes on in the next one, if that can't be a line of its own;
+* a line that ends with ``\`` goes on in the next one, if that can't be a line of its own;
 * ``%(key)s`` is the value of that key, if the section has it;
 * what ``[a.b]`` lacks comes from ``[a]``, and the file's owner is told.
 

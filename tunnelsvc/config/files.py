@@ -115,12 +115,10 @@ def load_included(
         size += len(content)
         if size > MAX_INCLUDED_BYTES:
             report.fail(f"includes more than {MAX_INCLUDED_BYTES} bytes")
-        yield from _included(name, content, settings, report.of(Source(name)), ini=file.is_ini)
+        yield from _included(content, settings, report.of(Source(name)), ini=file.is_ini)
 
 
-def _included(
-    name: str, content: bytes, settings: Settings, report: Report, *, ini: bool
-) -> list[Section]:
+def _included(content: bytes, settings: Settings, report: Report, *, ini: bool) -> list[Section]:
     first = _first_line(content)
     heading = _HEADING.fullmatch(first) is not None
     if not first:
@@ -179,10 +177,10 @@ def _ini_sections(
     if not any("." in section.name for section in found):
         return found
     by_name = {section.name: section for section in found}
-    return [inherited(section, by_name, _known(section, by_name), report) for section in found]
+    return [inherited(section, by_name, known_keys(section, by_name), report) for section in found]
 
 
-def _known(section: Section, by_name: Mapping[str, Section]) -> frozenset[str]:
+def known_keys(section: Section, by_name: Mapping[str, Section]) -> frozenset[str]:
     """Say what may come to a section from another one: what its type has."""
 
     def value(key: str) -> str:
@@ -239,7 +237,7 @@ def _decoded(content: bytes, report: Report) -> str:
 def _set_tls_mode(common: Section) -> None:
     """Turn the dashboard's TLS on where there is a table of it, as frp does."""
     entry = common.entries.get("dashboard_tls_cert_file")
-    if entry is not None and isinstance(common.entries, dict):
+    if entry is not None and entry.value and isinstance(common.entries, dict):
         common.entries["dashboard_tls_mode"] = Entry(
             entry.section, "dashboard_tls_mode", "true", 0, entry.shown, entry.source
         )

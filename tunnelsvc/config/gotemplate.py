@@ -179,7 +179,8 @@ class _Parser:
             raise TemplateError(_SUPPORTED, line)
 
     def _tokens(self, body: str, line: int) -> list[str]:
-        tokens, position = [], 0
+        tokens: list[str] = []
+        position = 0
         stripped = body.rstrip()
         while position < len(stripped):
             token = _TOKEN.match(stripped, position)
@@ -199,10 +200,9 @@ def _range(tokens: list[str], line: int) -> Range:
     variables: list[str] = []
     if ":=" in tokens:
         at = tokens.index(":=")
-        variables = [token for token in tokens[:at] if token != ","]
-        commas = tokens[:at].count(",")
+        variables, commas = tokens[:at:2], tokens[1:at:2]
         named = all(_NAME.fullmatch(name[1:]) and name[0] == "$" for name in variables)
-        if not named or not 1 <= len(variables) <= 2 or commas != len(variables) - 1:  # noqa: PLR2004
+        if not named or not variables or commas not in ([], [","]):
             raise TemplateError("not {{ range $index, $element := … }}", line)
         tokens = tokens[at + 1 :]
     function, *arguments = tokens or [""]

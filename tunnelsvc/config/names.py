@@ -53,8 +53,8 @@ class Names:
 
     Attributes:
         by_key: name by the key of an INI file; of a `Kind.TEXTS`, by how such keys begin.
-        subtrees: tables that frp has and we don't, by path, to what keys begin with that stand for
-            what is in them.
+        subtrees: what frp has in its newer formats only and we don't at all, by path, to how keys
+            begin that stand for what is there.
         ours: paths of which frp knows nothing.
     """
 
@@ -123,6 +123,8 @@ SERVER: Final = Names(
                 "bind_addr": "bindAddr",
                 "proxy_bind_addr": "proxyBindAddr",
                 "subdomain_host": "subDomainHost",
+                "oidc_issuer": "auth.oidc.issuer",
+                "oidc_audience": "auth.oidc.audience",
                 "custom_404_page": "custom404Page",
                 "access_log": "accessLog.to",
                 "access_log_format": "accessLog.format",
@@ -156,6 +158,8 @@ SERVER: Final = Names(
                 "vhost_https_redirect": "vhostHTTPSRedirect",
                 "tcpmux_passthrough": "tcpmuxPassthrough",
                 "detailed_errors_to_client": "detailedErrorsToClient",
+                "oidc_skip_expiry_check": "auth.oidc.skipExpiryCheck",
+                "oidc_skip_issuer_check": "auth.oidc.skipIssuerCheck",
                 "tls_only": "transport.tls.force",
                 "enable_prometheus": "enablePrometheus",
             }
@@ -163,7 +167,7 @@ SERVER: Final = Names(
         **_lists({"trusted_proxies": "trustedProxies"}),
         "allow_ports": Name("allowPorts", Kind.PORTS),
     },
-    subtrees={"auth.oidc": "oidc_", "sshTunnelGateway": "ssh_tunnel_gateway_"},
+    subtrees={"sshTunnelGateway": "ssh_tunnel_gateway_"},
     ours=frozenset(
         {
             "accessLog.to",
@@ -188,6 +192,11 @@ CLIENT: Final = Names(
                 "user": "user",
                 "client_id": "clientID",
                 "nat_hole_stun_server": "natHoleStunServer",
+                "oidc_client_id": "auth.oidc.clientID",
+                "oidc_client_secret": "auth.oidc.clientSecret",
+                "oidc_audience": "auth.oidc.audience",
+                "oidc_scope": "auth.oidc.scope",
+                "oidc_token_endpoint_url": "auth.oidc.tokenEndpointURL",
                 "admin_addr": "webServer.addr",
                 "admin_user": "webServer.user",
                 "admin_pwd": "webServer.password",
@@ -216,9 +225,13 @@ CLIENT: Final = Names(
         **_lists({"start": "start", "includes": "includes"}),
         "server_addr": Name("serverAddr", Kind.TEXT_OR_LIST),
         "meta_": Name("metadatas", Kind.TEXTS),
+        "oidc_additional_": Name("auth.oidc.additionalEndpointParams", Kind.TEXTS),
     },
     subtrees={
-        "auth.oidc": "oidc_",
+        "auth.oidc.tokenSource": "oidc_token_source_",
+        "auth.oidc.trustedCaFile": "oidc_trusted_ca_file",
+        "auth.oidc.insecureSkipVerify": "oidc_insecure_skip_verify",
+        "auth.oidc.proxyURL": "oidc_proxy_url",
         "virtualNet": "virtual_net_",
         "featureGates": "feature_gates_",
         "store": "store_",
@@ -337,7 +350,7 @@ CERTIFICATE: Final = Names(
 HOOK: Final = Names(
     {
         **_texts({"addr": "addr", "path": "path"}),
-        **_flags({"tls_verify": "tlsVerify"}),
+        **_flags({"tlsVerify": "tlsVerify"}),
         **_lists({"ops": "ops"}),
     }
 )
@@ -372,7 +385,6 @@ CLIENT_ARRAYS: Final = (
 IMPLIED: Final = {
     "dashboard_tls_mode": "`webServer.tls` is there",
     "role": "`[[proxies]]` or `[[visitors]]`",
-    "tlsVerify": "`tlsVerify`",
 }
 """Keys of INI files that have no name of their own, and what says the same."""
 

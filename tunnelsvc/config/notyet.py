@@ -31,7 +31,6 @@ SERVER: Final[NotYet] = {
     "nat_hole_*": _OFF,
     "assets_dir": _OFF,
     "pprof_enable": _OFF,
-    "ssh_tunnel_gateway_autoGenPrivateKeyPath": _off_or("./.autogen_ssh_key"),
     "ssh_tunnel_gateway*": _OFF,
 }
 

@@ -215,7 +215,9 @@ def _show(value: object) -> str:
         return str(value)
     if isinstance(value, str):
         return value if not unfit_character(value) else "…"
-    return {list: "[…]", dict: "{…}"}.get(type(value), "…")
+    if isinstance(value, list):
+        return "[…]"
+    return "{…}" if isinstance(value, dict) else "…"
 
 
 def _text(value: object) -> str:

@@ -99,9 +99,10 @@ def _health_check(config: ProxyConfig, section: Section, report: Report) -> None
             "asks without TLS, which a service with TLS doesn't answer well; tcp will do",
             section.find("health_check_type"),
         )
-    elif check.type == "tcp" and check.url:
+    elif check.type == "tcp" and (check.url or check.headers):
         report.warn(
-            "ignored: health_check_type = tcp only connects", section.find("health_check_url")
+            "ignored: health_check_type = tcp only connects",
+            section.find("health_check_url" if check.url else "health_check_type"),
         )
 
 

@@ -49,7 +49,7 @@ MAX_DATAGRAM_BYTES: Final = 65507
 
 # The words of Go's ini.v1, in any case.
 _YES: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
-_NO: Final = frozenset({"0", "f", "false", "n", "no", "off"})
+NO: Final = frozenset({"0", "f", "false", "n", "no", "off"})
 
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
@@ -88,7 +88,7 @@ def some_text(value: str) -> str:
 def boolean(value: str) -> bool:
     """Take true or false, or another of ini.v1's words for them."""
     word = value.lower()
-    if word not in _YES | _NO:
+    if word not in _YES | NO:
         raise BadValueError("neither true nor false")
     return word in _YES
 

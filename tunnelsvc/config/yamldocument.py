@@ -33,7 +33,7 @@ def parse(text: str) -> object:
         SyntaxProblem: it isn't one, or not a single one, or more than the limits allow.
     """
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as why:
         mark = why.problem_mark or why.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
