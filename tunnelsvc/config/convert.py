@@ -27,6 +27,8 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 _RANGE_PORTS: Final = {"local_port": "{{ $v.First }}", "remote_port": "{{ $v.Second }}"}
 _TLS_MODE: Final = "dashboard_tls_mode"
+_NEVER_EMPTY: Final = "webServer.tls."
+"""A table that turns TLS on in frp, whatever is in it."""
 
 
 class _Variables(Mapping[str, str]):
@@ -224,6 +226,8 @@ class _Writer:
         for entry in section.entries.values():
             key, name = _name(entry.key, own)
             foreign = table is not None and not _has(table, entry.key)
+            if name is not None and not entry.value and name.path.startswith(_NEVER_EMPTY):
+                continue
             if name is None or foreign:
                 self._report.warn("left out: it does nothing here", entry)
                 continue

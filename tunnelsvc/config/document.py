@@ -19,8 +19,9 @@ Tree = dict[str, Any]
 MAX_DEPTH: Final = 32
 
 # A line that says something, by format; the first such line tells which one was meant.
-_TOML_LINE: Final = re.compile(r"\[|[\w.\"'-]+(\s*\.\s*[\w\"'-]+)*\s*=")
-_YAML_LINE: Final = re.compile(r"---|%YAML|- |[\w.\"'-]+\s*:(\s|$)|<<\s*:")
+_KEY: Final = r"(?:\"[^\"]*\"|'[^']*'|[\w-]+)"
+_TOML_LINE: Final = re.compile(rf"\[|{_KEY}(\s*\.\s*{_KEY})*\s*=")
+_YAML_LINE: Final = re.compile(rf"---|%YAML|- |\.?{_KEY}\s*:(\s|$)|<<\s*:")
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 

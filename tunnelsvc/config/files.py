@@ -148,10 +148,10 @@ def _looks_like_ini(line: str) -> bool:
     """Tell from its first line whether a file was meant to be an INI file."""
     from tunnelsvc.config import names  # noqa: PLC0415 - INI files have [common] and don't need it
 
-    paths = [name.path for each in (names.SERVER, names.CLIENT) for name in each.by_key.values()]
+    paths = [array.name for array in (*names.SERVER_ARRAYS, *names.CLIENT_ARRAYS)]
+    for each in (names.SERVER, names.CLIENT):
+        paths += [*(name.path for name in each.by_key.values()), *each.subtrees]
     tops = {path.partition(".")[0].lower() for path in paths}
-    tops |= {path.partition(".")[0].lower() for path in names.CLIENT.subtrees}
-    tops |= {path.partition(".")[0].lower() for path in names.SERVER.subtrees}
     heading = _HEADING.match(line)
     if heading and not line.startswith("[["):
         return heading[1].partition(".")[0].lower() not in tops

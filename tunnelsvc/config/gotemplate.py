@@ -79,9 +79,10 @@ Arguments = Sequence[str]
 
 @frozen
 class Text:
-    """What is copied."""
+    """What is copied, from this line on."""
 
     text: str
+    line: int
 
 
 @frozen
@@ -148,13 +149,13 @@ class _Parser:
             if action is None:
                 raise TemplateError("{{ without }}, or with something else than text", self._line)
             text = text.lstrip() if trim else text
-            nodes.append(Text(text.rstrip() if action["left"] else text))
+            nodes.append(Text(text.rstrip() if action["left"] else text, self._line))
             self._action(action, nodes, open_ranges)
             position, trim = action.end(), bool(action["right"])
         if open_ranges:
             raise TemplateError("{{ range … }} without {{ end }}", open_ranges[-1].line)
         text = self.template[position:]
-        top.append(Text(text.lstrip() if trim else text))
+        top.append(Text(text.lstrip() if trim else text, self._line))
         return top
 
     def _action(self, action: re.Match[str], nodes: list[Node], open_ranges: list[Range]) -> None:
@@ -202,7 +203,7 @@ def _range(tokens: list[str], line: int) -> Range:
         at = tokens.index(":=")
         variables, commas = tokens[:at:2], tokens[1:at:2]
         named = all(_NAME.fullmatch(name[1:]) and name[0] == "$" for name in variables)
-        if not named or not variables or commas not in ([], [","]):
+        if not named or not variables or commas != [","] * (len(variables) - 1) or variables[2:]:
             raise TemplateError("not {{ range $index, $element := … }}", line)
         tokens = tokens[at + 1 :]
     function, *arguments = tokens or [""]
@@ -235,7 +236,7 @@ class _Expansion:
         for node in nodes:
             match node:
                 case Text():
-                    self._add(node.text, 0)
+                    self._add(node.text, node.line)
                 case Output():
                     value = self._value(node, scope)
                     if isinstance(value, Pair):

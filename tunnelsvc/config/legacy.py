@@ -172,7 +172,7 @@ def _divided(line: str) -> tuple[str, str, str]:
     """Cut a line into key, what divides, if anything does, and value."""
     with_colon = _WITH_COLON.fullmatch(line)
     if with_colon:
-        return with_colon[1], ":", with_colon[2]
+        return with_colon[1], ":", with_colon[2] or ""
     key, equals, value = line.partition("=")
     if not equals and line in FLAGS:
         return line, "=", "true"

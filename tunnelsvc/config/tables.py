@@ -155,6 +155,9 @@ class _Reader:
                 self.add(key, text, f"{name.path}.{inner}" if inner else name.path)
         except BadValueError as why:
             self._report.problem(str(why), entry)
+            if name.kind in _CONVERTERS:
+                # So that nobody thinks that it is missing.
+                self.entries.setdefault(keys[0], entry)
 
     def _texts(self, keys: list[str], name: Name, value: object) -> Iterator[tuple[str, str]]:
         """Give key and value for each that an INI file has."""
@@ -200,11 +203,23 @@ class _Reader:
         if path in known:  # as it is in an INI file
             what = f"{UNKNOWN_KEY}; here it is {known[path].path}"
         else:
-            meant = nearest(path, sorted({name.path for name in known.values()}))
+            meant = _nearest_path(path, sorted({name.path for name in known.values()}))
             what = f"{UNKNOWN_KEY}; did you mean {meant}?" if meant else UNKNOWN_KEY
         self._report.useless(
             what, Entry(self._shown, path, "", 0, shown=path, source=self._report.source)
         )
+
+
+def _nearest_path(path: str, known: list[str]) -> str | None:
+    """Look among what is in the same table first, then for a name that another table has."""
+    table, _, key = path.rpartition(".")
+    beside = [other for other in known if other.rpartition(".")[0].lower() == table.lower()]
+    for paths in beside, known:
+        by_key = {other.rpartition(".")[2]: other for other in reversed(paths)}
+        meant = nearest(key, by_key)
+        if meant:
+            return by_key[meant]
+    return None
 
 
 def _show(value: object) -> str:
