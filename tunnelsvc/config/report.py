@@ -1,11 +1,12 @@
 # -*- test-case-name: tests.config.test_report -*-
 """What is wrong with a file: gathered, each in one line that says where, and told all at once."""
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final, NoReturn
 
-from attrs import define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from tunnelsvc.errors import ConfigError
 
@@ -40,19 +41,51 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 @frozen
+class Source:
+    """The file that something came from, and how it speaks.
+
+    Attributes:
+        path: the file, as its user named it.
+        words: what is called otherwise in it than in an INI file: keys and phrases of messages.
+        strict: whether a key that nobody knows makes it unusable.
+        zero_is_unset: whether ``""`` and ``0`` stand for nothing wherever they are no value.
+    """
+
+    path: str
+    words: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
+    strict: bool = False
+    zero_is_unset: bool = False
+
+    def say(self, what: str) -> str:
+        """Put a message into the words of this file."""
+        if not self.words:
+            return what
+        known = "|".join(re.escape(word) for word in sorted(self.words, key=len, reverse=True))
+        found = re.compile(rf"(?<![\w.])(?:{known})(?!\w)")
+        return found.sub(lambda match: self.words[match[0]], what)
+
+
+@frozen
 class Entry:
-    """One ``key = value`` line. As a string: what messages show of it, secrets masked."""
+    """One ``key = value``. As a string: what messages show of it, secrets masked."""
 
     section: str
+    """As its file has it; nothing: outside of all."""
     key: str
+    """As INI files have it."""
     value: str = field(repr=False)
     line: int
-    """Line number, from 1."""
+    """Line number, from 1; 0: unknown."""
+    shown: str = ""
+    """The key as its file has it, if that differs."""
+    source: Source | None = None
+    """None: the file that is reported on."""
 
     @property
     def place(self) -> str:
         """The entry without its value."""
-        return f"[{shorten(self.section)}] {shorten(self.key)}"
+        key = shorten(self.shown or self.key)
+        return f"[{shorten(self.section)}] {key}" if self.section else key
 
     def __str__(self) -> str:
         value = "***" if self.value and is_secret(self.key) else shorten(self.value)
@@ -66,11 +99,22 @@ class Section:
     name: str
     line: int
     entries: Mapping[str, Entry] = field(factory=dict)
+    shown: str | None = None
+    """The name as its file has it, if that differs; empty: it has none."""
+    source: Source | None = None
+    """As `Entry.source`."""
+    origin: str = ""
+    """The section of a range that this one was made of."""
 
     @property
     def place(self) -> str:
         """The name, as messages show it."""
-        return f"[{shorten(self.name)}]"
+        shown = self.name if self.shown is None else self.shown
+        return f"[{shorten(shown)}]" if shown else ""
+
+    def with_entries(self, entries: Mapping[str, Entry]) -> "Section":
+        """Return this section with other entries."""
+        return evolve(self, entries=entries)
 
     def find(self, *keys: str) -> "Entry | Section":
         """Return the first of these entries that the file has, to point at; else the section."""
@@ -88,7 +132,11 @@ class Report:
     path: str
     _problems: list[str] = field(factory=list, init=False)
     _warnings: list[str] = field(factory=list, init=False)
-    _wrong_lines: set[int] = field(factory=set, init=False)
+    _wrong: set[Entry] = field(factory=set, init=False)
+    source: Source = field(
+        default=Factory(lambda self: Source(self.path), takes_self=True), init=False
+    )
+    """Of what says nothing else."""
 
     def problem(self, what: str, where: Entry | Section | int | None = None) -> None:
         """Note something that makes the file unusable.
@@ -99,10 +147,11 @@ class Report:
                 only the first problem counts: what doesn't fit it then follows from that.
         """
         if isinstance(where, Entry):
-            if where.line in self._wrong_lines:
+            if where in self._wrong:
                 return
-            self._wrong_lines.add(where.line)
-            what, where = f"{where}: {what}", where.line
+            self._wrong.add(where)
+            self._problems.append(self._line(what, where, f"{where}: "))
+            return
         self._problems.append(self._line(what, where))
 
     def warn(self, what: str, where: Entry | Section | int | None = None) -> None:
@@ -111,6 +160,18 @@ class Report:
         A key that we don't know may be a misspelt one, and its value a password.
         """
         self._warnings.append(self._line(what, where))
+
+    def useless(self, what: str, where: Entry | Section) -> None:
+        """Note what the file could as well leave out; where that is an error, it is one.
+
+        Args:
+            what: why.
+            where: an entry, whose value isn't shown (see `warn`), or a section.
+        """
+        if (where.source or self.source).strict:
+            self._problems.append(self._line(what, where))
+        else:
+            self.warn(f"ignored: {what}", where)
 
     def fail(self, what: str) -> NoReturn:
         """Note a problem of the whole file after which there is nothing more to look at.
@@ -131,12 +192,21 @@ class Report:
             raise ConfigError(_limited(self._problems, self.path))
         return tuple(_limited(self._warnings, self.path))
 
-    def _line(self, what: str, where: Entry | Section | int | None) -> str:
-        if where is None:
-            return f"{self.path}: {what}"
-        if isinstance(where, int):
-            return f"{self.path}:{where}: {what}"
-        return f"{self.path}:{where.line}: {where.place}: {what}"
+    def _line(self, what: str, where: Entry | Section | int | None, shown: str = "") -> str:
+        """Compose a message.
+
+        Args:
+            what: what it says.
+            where: see `problem`.
+            shown: what is shown of the place; else what is known of it without any value.
+        """
+        source = self.source
+        line = where if isinstance(where, int) else 0
+        if isinstance(where, Entry | Section):
+            source, line = where.source or source, where.line
+            shown = shown or (f"{where.place}: " if where.place else "")
+        numbered = f"{source.path}:{line}" if line else source.path
+        return f"{numbered}: {shown}{source.say(what)}"
 
 
 def _limited(lines: list[str], path: str) -> list[str]:
