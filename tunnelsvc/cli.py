@@ -28,16 +28,22 @@ USAGE_STATUS: Final = 2
 READ_LIMIT_BYTES: Final = 1024 * 1024
 """What is read of a file to see whose it is: the longest that either program takes."""
 
-# A server's file has [common], certificates and plugins. A client's has proxies, or at least a
-# server.
-_CLIENT_SIGN: Final = re.compile(
+# An INI file of a server has [common], certificates and plugins. A client's has proxies, or at
+# least a server.
+_INI: Final = re.compile(rb"^\s*\[\s*common\s*\]", re.MULTILINE)
+_INI_CLIENT_SIGN: Final = re.compile(
     rb"^\s*(\[(?!\s*(common\s*\]|certificate\.|plugin\.))|server_(addr|port)\s*=)", re.MULTILINE
+)
+# In the other formats a client has lists of proxies and visitors.
+_CLIENT_SIGN: Final = re.compile(
+    rb"^[\s{,]*(\[\[\s*)?[\"']?(serverAddr|serverPort|proxies|visitors)\b", re.MULTILINE
 )
 
 
 def role_of(content: bytes) -> str:
     """Tell whose configuration file this is: ``client`` or ``server``."""
-    return "client" if _CLIENT_SIGN.search(content) else "server"
+    sign = _INI_CLIENT_SIGN if _INI.search(content) else _CLIENT_SIGN
+    return "client" if sign.search(content) else "server"
 
 
 class VerifyRole(ProgramOptions):
