@@ -40,7 +40,7 @@ _OURS: Final = frozenset(
         "user-agent",
     }
 )
-"""Headers that ``header_…`` doesn't set here: the request has no body and is the last one."""
+"""Headers that neither ``header_…`` nor ``health_check_header_…`` sets: the request has no body and is the last one."""
 
 
 async def check_http(reactor: DialReactor, proxy: ProxyConfig) -> None:
@@ -79,15 +79,23 @@ def request(proxy: ProxyConfig) -> bytes:
         "Accept: */*",
         "Connection: close",
     ]
-    if isinstance(proxy, HTTPProxyConfig):
-        lines.extend(
-            f"{name}: {value}" for name, value in proxy.headers.items() if name.lower() not in _OURS
-        )
+    headers = proxy.headers if isinstance(proxy, HTTPProxyConfig) else {}
+    own = {name.lower() for name in proxy.health_check.headers}
+    chosen = {name: value for name, value in headers.items() if name.lower() not in own}
+    lines.extend(
+        f"{name}: {value}"
+        for name, value in {**chosen, **proxy.health_check.headers}.items()
+        if name.lower() not in _OURS
+    )
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 def _host(proxy: ProxyConfig) -> str:
     """Choose a name that the service knows: what users' requests have, else its address."""
+    assert proxy.health_check is not None
+    for name, value in proxy.health_check.headers.items():
+        if name.lower() == "host":
+            return value
     if isinstance(proxy, HTTPProxyConfig):
         names = [domain for domain in proxy.custom_domains if "*" not in domain]
         if proxy.host_header_rewrite or names:

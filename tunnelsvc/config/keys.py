@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from tunnelsvc.config import addresses, notyet, values
-from tunnelsvc.config.report import Entry, Report, Section, nearest
+from tunnelsvc.config.report import UNKNOWN_KEY, Entry, Report, Section, nearest
 from tunnelsvc.units import DAY
 
 # Days that log files may be kept: a century; more is a slip of the finger.
@@ -74,7 +74,7 @@ class Table:
     def _read(self, entry: Entry, fields: Fields, report: Report) -> None:
         key = self.keys.get(entry.key)
         if key is not None:
-            fields[key.field] = key.parse(entry.value)
+            _parse(key, entry, fields)
             return
         for start, prefix in self.prefixes.items():
             if entry.key.startswith(start):
@@ -82,7 +82,7 @@ class Table:
                 fields.setdefault(prefix.field, {})[name] = entry.value
                 return
         if not self._is_off(entry):
-            report.warn(self._unknown(entry.key), entry)
+            report.useless(self._unknown(entry.key), entry)
 
     def _is_off(self, entry: Entry) -> bool:
         off = notyet.off_values(self.not_yet, entry.key)
@@ -93,9 +93,18 @@ class Table:
     def _unknown(self, key: str) -> str:
         for other, place in self.elsewhere.items():
             if key == other or (other.endswith("_") and key.startswith(other)):
-                return f"ignored: it belongs {place}"
+                return f"it belongs {place}"
         meant = nearest(key, [*self.keys, *self.elsewhere])
-        return f"unknown key, ignored; did you mean {meant}?" if meant else "unknown key, ignored"
+        return f"{UNKNOWN_KEY}; did you mean {meant}?" if meant else UNKNOWN_KEY
+
+
+def _parse(key: Key, entry: Entry, fields: Fields) -> None:
+    try:
+        fields[key.field] = key.parse(entry.value)
+    except values.BadValueError:
+        # frp can't tell such a value from none, and has files that are full of them.
+        if entry.value not in {"", "0"} or not (entry.source and entry.source.zero_is_unset):
+            raise
 
 
 def _explain(what: str, value: str) -> str:
@@ -259,6 +268,9 @@ _HOOK: Final = {
 
 _METAS: Final = {"meta_": Prefix("metas")}
 _ABOUT: Final = {**_METAS, "annotation_": Prefix("annotations")}
+_CHECK_HEADERS: Final = {
+    "health_check_header_": Prefix("health_check.headers", values.header_name)
+}
 _HEADERS: Final = {
     "header_": Prefix("headers", values.header_name),
     "response_header_": Prefix("response_headers", values.header_name),
@@ -298,7 +310,7 @@ def _or(words: Sequence[str]) -> str:
 
 
 def _proxy_table(kind: str, own: Mapping[str, Key]) -> Table:
-    prefixes = {**_ABOUT, **_HEADERS} if kind == "http" else _ABOUT
+    prefixes = {**_ABOUT, **_CHECK_HEADERS, **(_HEADERS if kind == "http" else {})}
     return Table({**_PROXY, **own}, prefixes, notyet.PROXY, _elsewhere(kind))
 
 
@@ -333,3 +345,10 @@ HOOK: Final = Table(
     _HOOK,
     elsewhere=dict.fromkeys({**_BOTH, **_SERVER}, "in [common]"),
 )
+FLAGS: Final = frozenset(
+    name
+    for table in (SERVER, CLIENT, VISITOR, CERTIFICATE, HOOK, *PROXIES.values())
+    for name, key in table.keys.items()
+    if key.parse is values.boolean
+)
+"""Keys that are true or false."""

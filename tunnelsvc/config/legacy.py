@@ -1,9 +1,10 @@
 # -*- test-case-name: tests.config.test_legacy -*-
 """frp's INI files: lines to sections.
 
-What the two INI libraries that frp has used agree on. It is not the dialect of Python's
-configparser: a line may be indented, and never continues the one before. A comment is a whole line
-that begins with ``#`` or ``;``; in a value both are ordinary characters.
+What the two INI libraries that frp has used agree on, and what can be had of the second without
+harm to the first (`tunnelsvc.config.dialect`). It is not the dialect of Python's configparser: a
+line may be indented. A comment is a whole line that begins with ``#`` or ``;``; in a value both are
+ordinary characters.
 
 No line's text is shown in a message here: it may be a password whose key was forgotten.
 """
@@ -15,19 +16,20 @@ from typing import Final
 
 from attrs import define, field
 
+from tunnelsvc.config.dialect import MAX_LINE_BYTES, interpolated, joined
+from tunnelsvc.config.keys import FLAGS
 from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.template import expand
 from tunnelsvc.config.values import BadValueError
 from tunnelsvc.errors import ConfigError
-from tunnelsvc.units import KiB, MiB
+from tunnelsvc.units import MiB
 
 # Bytes of a file: a few thousand proxies. Whatever is larger was named by mistake.
 MAX_FILE_BYTES: Final = 1 * MiB
 
-# Bytes of a line: Go's bufio.Scanner, which reads many such files, stops there too.
-MAX_LINE_BYTES: Final = 64 * KiB
-
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# How ini.v1 lets keys be written, too; the first library had no use for such a line.
+_WITH_COLON: Final = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+([^=]*))?")
 _COMMENTS: Final = ("#", ";")
 _HEADING: Final = re.compile(r"\[([^\[\]]*)\]\s*([#;].*)?")
 
@@ -65,21 +67,26 @@ def parse(content: bytes, environ: Mapping[str, str], report: Report) -> Section
         report: gets what is wrong. Such lines are left out of the result.
     """
     parser = _Parser(report, environ)
-    lines = content.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    for number, line in joined(content.removeprefix(BYTE_ORDER_MARK).split(b"\n")):
         try:
             parser.feed(line, number)
         except BadValueError as why:
             report.problem(str(why), number)
-    return parser.sections
+    return {name: interpolated(each, report) for name, each in parser.sections.items()}
 
 
 def unquote(value: str) -> str:
     """Take a matching pair of quotes away, unless there are more of them inside."""
-    for quote in ('"', "'"):
+    for quote in ('"', "'", "`"):
         if len(value) > 1 and value[0] == quote and value.find(quote, 1) == len(value) - 1:
             return value[1:-1]
     return value
+
+
+def unfit_character(text: str) -> str:
+    """Name the first character, if any, that is no text."""
+    unfit = _UNFIT.search(text)
+    return f"U+{ord(unfit[0]):04X}" if unfit else ""
 
 
 def _decode(raw: bytes) -> str:
@@ -120,9 +127,9 @@ class _Parser:
 
     def _expand(self, line: str) -> str:
         line = expand(line, self._environ).strip()
-        unfit = _UNFIT.search(line)
+        unfit = unfit_character(line)
         if unfit:
-            raise BadValueError(f"holds the character U+{ord(unfit[0]):04X}, which is no text")
+            raise BadValueError(f"holds the character {unfit}, which is no text")
         return line
 
     def _place(self, line: str) -> str:
@@ -140,22 +147,33 @@ class _Parser:
         self._name = name
         if not name:
             raise BadValueError("not a section's heading, which is [name]")
-        section = Section(name, number, self._entries)
+        section = Section(name, number, self._entries, source=self._report.source)
         first = self.sections.setdefault(name, section)
         if first is not section:
             self._report.problem(f"the section was already in line {first.line}", section)
 
     def _entry(self, line: str, number: int) -> None:
-        key, equals, value = line.partition("=")
-        key = key.strip()
+        key, equals, value = _divided(line)
         if not equals:
             raise BadValueError('neither "key = value" nor [section] nor a comment (# or ;)')
         if not key:
             raise BadValueError('nothing before the "="')
         if self._name is None:
             raise BadValueError("a key before the first section; [common] goes first")
-        entry = Entry(self._name, key, unquote(value.strip()), number)
+        text = unquote(value.strip())
+        entry = Entry(self._name, key, text, number, source=self._report.source)
         first = self._entries.setdefault(key, entry)
         if first is not entry:
             what = f"{entry.place}: the key was already in line {first.line}"
             self._report.problem(what, number)
+
+
+def _divided(line: str) -> tuple[str, str, str]:
+    """Cut a line into key, what divides, if anything does, and value."""
+    with_colon = _WITH_COLON.fullmatch(line)
+    if with_colon:
+        return with_colon[1], ":", with_colon[2]
+    key, equals, value = line.partition("=")
+    if not equals and line in FLAGS:
+        return line, "=", "true"
+    return key.strip(), equals, value

@@ -3,12 +3,11 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
-from pathlib import PurePath
 from typing import Final, Generic, TypeVar
 
 from attrs import frozen
 
-from tunnelsvc.config import keys, legacy, notyet, validate, values
+from tunnelsvc.config import files, keys, notyet, validate, values
 from tunnelsvc.config.proxies import (
     HealthCheckConfig,
     HTTPProxyConfig,
@@ -32,7 +31,6 @@ from tunnelsvc.config.schema import (
     TLSConfig,
     WebhookConfig,
 )
-from tunnelsvc.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -44,8 +42,6 @@ CERTIFICATE_SECTIONS: Final = "certificate."
 HOOK_SECTIONS: Final = "plugin."
 """How the names of sections begin that have a server plugin."""
 
-_COMMON: Final = "common"
-_OTHER_FORMATS: Final = (".toml", ".yaml", ".yml", ".json")
 _PROXY_CLASSES: Final[Mapping[str, type[ProxyConfig]]] = {
     "tcp": TCPProxyConfig,
     "http": HTTPProxyConfig,
@@ -70,29 +66,35 @@ class Loaded(Generic[T]):
     warnings: tuple[str, ...]
 
 
-def load_server(path: str, environ: Mapping[str, str]) -> Loaded[ServerConfig]:
-    """Load a frps.ini.
+def load_server(
+    path: str, environ: Mapping[str, str], *, strict: bool = True
+) -> Loaded[ServerConfig]:
+    """Load a server's file: frps.ini, or frps.toml, which may be YAML or JSON, too.
 
     Args:
         path: the file. Names of files in it are kept as they are.
         environ: what ``{{ .Envs.NAME }}`` stands for.
+        strict: whether a key that nobody knows is an error; in INI files it never is.
 
     Raises:
         ConfigError: with everything that is wrong.
     """
     report = Report(path)
-    common, others = _sections(path, environ, report)
-    config = _server(path, common, others, report)
-    validate.server(config, common, report)
+    file = files.load(path, files.Settings(environ, "server", strict), report)
+    config = _server(path, file, report)
+    validate.server(config, file.common, report)
     return Loaded(config, report.finish())
 
 
-def load_client(path: str, environ: Mapping[str, str]) -> Loaded[ClientConfig]:
-    """Load a frpc.ini.
+def load_client(
+    path: str, environ: Mapping[str, str], *, strict: bool = True
+) -> Loaded[ClientConfig]:
+    """Load a client's file: frpc.ini, or frpc.toml, which may be YAML or JSON, too.
 
     Args:
         path: the file. Names of files in it are kept as they are.
         environ: what ``{{ .Envs.NAME }}`` stands for.
+        strict: as for `load_server`.
 
     Returns:
         The configuration, in which only the proxies are that are to be started.
@@ -101,9 +103,12 @@ def load_client(path: str, environ: Mapping[str, str]) -> Loaded[ClientConfig]:
         ConfigError: with everything that is wrong.
     """
     report = Report(path)
-    common, others = _sections(path, environ, report)
-    fields = keys.CLIENT.read(common, report)
-    wanted = _started(fields.get("start", ()), others, common, report)
+    settings = files.Settings(environ, "client", strict)
+    file = files.load(path, settings, report)
+    fields = keys.CLIENT.read(file.common, report)
+    included = files.load_included(fields.get("includes", ()), file, settings, report)
+    others = _unique([*file.others, *included], report)
+    wanted = _started(fields.get("start", ()), others, file.common, report)
     found = list(_proxies_and_visitors(wanted, report))
     _first_server(fields)
     config = ClientConfig(
@@ -111,27 +116,28 @@ def load_client(path: str, environ: Mapping[str, str]) -> Loaded[ClientConfig]:
         tls=TLSConfig(**keys.group(fields, "tls")),
         log=LogConfig(**keys.group(fields, "log")),
         admin=AdminConfig(**keys.group(fields, "admin")),
-        proxies=tuple(each for each in found if isinstance(each, ProxyConfig)),
-        visitors=tuple(each for each in found if isinstance(each, VisitorConfig)),
+        proxies=tuple(each for each in found if isinstance(each, ProxyConfig) and each.enabled),
+        visitors=tuple(each for each in found if isinstance(each, VisitorConfig) and each.enabled),
         tcp_mux_chosen="tcp_mux" in fields,
         **fields,
     )
-    validate.client(config, common, report)
+    validate.client(config, file.common, report)
     return Loaded(config, report.finish())
 
 
-def _sections(
-    path: str, environ: Mapping[str, str], report: Report
-) -> tuple[Section, list[Section]]:
-    content = legacy.read(path)
-    sections = dict(legacy.parse(content, environ, report))
-    common = sections.pop(_COMMON, None)
-    if common is None:
-        if PurePath(path).suffix in _OTHER_FORMATS:
-            what = "not an INI file with [common]; no other format is supported yet"
-            raise ConfigError([f"{path}: {what}"])
-        report.fail("there is no section [common]")
-    return common, list(sections.values())
+def _unique(sections: list[Section], report: Report) -> list[Section]:
+    """Refuse names that are there twice, be it in several files."""
+    taken: dict[tuple[bool, str], Section] = {}
+    for section in sections:
+        visitor = _is_visitor(section)
+        first = taken.setdefault((visitor, section.name), section)
+        if first is not section:
+            where = first.source.path if first.source else report.path
+            what = "visitor" if visitor else "proxy"
+            report.problem(
+                f"{what} name [{section.name}] is duplicated: it is in {where} already", section
+            )
+    return list(taken.values())
 
 
 def _first_server(fields: keys.Fields) -> None:
@@ -183,8 +189,9 @@ def _certificate(section: Section, report: Report) -> CertificateConfig | None:
     return CertificateConfig(name=section.name.removeprefix(CERTIFICATE_SECTIONS), **fields)
 
 
-def _server(path: str, common: Section, others: list[Section], report: Report) -> ServerConfig:
-    found = list(_others(others, report))
+def _server(path: str, file: files.File, report: Report) -> ServerConfig:
+    common = file.common
+    found = list(_others(file.others, report))
     fields = keys.SERVER.read(common, report)
     tls = keys.group(fields, "tls")
     if tls.get("trusted_ca_file"):
@@ -196,7 +203,7 @@ def _server(path: str, common: Section, others: list[Section], report: Report) -
         path=path,
         tls=TLSConfig(**tls),
         log=LogConfig(**keys.group(fields, "log")),
-        dashboard=_dashboard(dashboard, bind_addr, common, report),
+        dashboard=_dashboard(dashboard, bind_addr if file.is_ini else LOOPBACK, common, report),
         certificates=tuple(each for each in found if isinstance(each, CertificateConfig)),
         plugins=tuple(each for each in found if isinstance(each, WebhookConfig)),
         tcp_mux_chosen="tcp_mux" in fields,
@@ -205,10 +212,18 @@ def _server(path: str, common: Section, others: list[Section], report: Report) -
 
 
 def _dashboard(
-    fields: keys.Fields, bind_addr: str, common: Section, report: Report
+    fields: keys.Fields, default: str, common: Section, report: Report
 ) -> DashboardConfig:
+    """Complete the dashboard's fields.
+
+    Args:
+        fields: its own.
+        default: where it listens if the file doesn't say.
+        common: where they are from.
+        report: gets what is wrong.
+    """
     _dashboard_tls(fields, common, report)
-    addr = fields.pop("addr", bind_addr)
+    addr = fields.pop("addr", default)
     configured = bool(fields.get("password"))
     if fields.get("port") and not configured:
         if fields.get("user"):
@@ -248,22 +263,23 @@ def _started(
     names: tuple[str, ...], sections: list[Section], common: Section, report: Report
 ) -> list[Section]:
     """Choose the sections that ``start`` names; all, if it names none."""
-    known = [section.name for section in sections]
+    known = [name for section in sections for name in (section.name, section.origin) if name]
     for name in names:
         if name not in known:
             meant = nearest(name, known)
             hint = f"; did you mean {meant}?" if meant else ""
             report.problem(f"there is no proxy [{name}]{hint}", common.find("start"))
-    return [section for section in sections if not names or section.name in names]
+    return [
+        section
+        for section in sections
+        if not names or section.name in names or section.origin in names
+    ]
 
 
 def _proxies_and_visitors(
     sections: list[Section], report: Report
 ) -> Iterator[ProxyConfig | VisitorConfig]:
     for section in sections:
-        if section.name.startswith(notyet.CLIENT_SECTIONS):
-            report.problem("ranges of proxies are not supported yet", section)
-            continue
         try:
             values.name(section.name)
         except values.BadValueError as why:
@@ -324,7 +340,7 @@ def _without_plugin_parameters(section: Section) -> Section:
         for key, entry in section.entries.items()
         if not key.startswith(keys.PLUGIN_PARAMETERS)
     }
-    return Section(section.name, section.line, own)
+    return section.with_entries(own)
 
 
 def _served(section: Section, kind: str, fields: keys.Fields, report: Report) -> bool:

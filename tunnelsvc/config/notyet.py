@@ -2,7 +2,8 @@
 """What frp knows and we don't yet: refused, so that nobody relies on what isn't there.
 
 Each table gives, by key (``*`` at the end: all that begin so), the values that ask for nothing
-and are therefore accepted: frp's defaults. When a feature comes, its lines go.
+and are therefore accepted: frp's defaults. When a feature comes, its lines go. Names with capitals
+are of tables that only frp's newer formats have (`tunnelsvc.config.names`).
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ SERVER: Final[NotYet] = {
     "nat_hole_*": _OFF,
     "assets_dir": _OFF,
     "pprof_enable": _OFF,
+    "ssh_tunnel_gateway_autoGenPrivateKeyPath": _off_or("./.autogen_ssh_key"),
+    "ssh_tunnel_gateway*": _OFF,
 }
 
 CLIENT: Final[NotYet] = {
@@ -42,9 +45,12 @@ CLIENT: Final[NotYet] = {
     "nat_hole_*": _OFF,
     "assets_dir": _OFF,
     "pprof_enable": _OFF,
+    "virtual_net*": _OFF,
+    "feature_gates*": _OFF,
+    "store*": _OFF,
 }
 
-PROXY: Final[NotYet] = {}
+PROXY: Final[NotYet] = {"nat_traversal*": _OFF}
 
 VISITOR: Final[NotYet] = {
     "protocol": _off_or("quic"),
@@ -53,14 +59,13 @@ VISITOR: Final[NotYet] = {
     "min_retry_interval": _off_or("90"),
     "fallback_to": _OFF,
     "fallback_timeout_ms": _off_or("1000"),
+    "nat_traversal*": _OFF,
+    "plugin*": _OFF,
 }
 
 PROXY_TYPES: Final = ("xtcp",)
 
 PLUGINS: Final = ("virtual_net",)
-
-CLIENT_SECTIONS: Final = "range:"
-"""How the names of many proxies in one section begin."""
 
 
 def off_values(table: NotYet, key: str) -> frozenset[str] | None:

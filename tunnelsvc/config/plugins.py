@@ -197,6 +197,8 @@ _CERTIFICATE: Final = {
     "plugin_crt_path": keys.Key("crt_path"),
     "plugin_key_path": keys.Key("key_path"),
 }
+_HTTP2: Final = {"plugin_enable_http2": frozenset({"", "true", "false"})}
+"""A leave to offer HTTP/2, which isn't taken either way: users' programs speak HTTP/1.1, too."""
 _UNIX: Final = keys.Table({"plugin_unix_path": keys.Key("unix_path", values.some_text)})
 _RAW: Final = keys.Table(
     {"plugin_local_addr": keys.Key("local_addr", addresses.host_and_port()), **_CERTIFICATE}
@@ -212,7 +214,8 @@ def _gateway(config: type[GatewayConfig]) -> _Kind:
         **certificate,
     }
     headers = {"plugin_header_": keys.Prefix("headers", values.header_name)}
-    return _Kind(config, keys.Table(parameters, headers), together=tuple(certificate))
+    table = keys.Table(parameters, headers, _HTTP2 if certificate else {})
+    return _Kind(config, table, together=tuple(certificate))
 
 
 _KINDS: Final = (
@@ -291,10 +294,11 @@ def _parameters(section: Section, kind: _Kind, report: Report) -> Section:
     """Give those that the plugin has; of any other, nobody would notice that it does nothing."""
     own: dict[str, Any] = {}
     for key, entry in section.entries.items():
-        if key in kind.table.keys or key.startswith(tuple(kind.table.prefixes)):
+        known = key in kind.table.keys or key in kind.table.not_yet
+        if known or key.startswith(tuple(kind.table.prefixes)):
             own[key] = entry
         elif key.startswith(keys.PLUGIN_PARAMETERS):
             meant = nearest(key, kind.table.keys)
             hint = f"; did you mean {meant}?" if meant else f" ({', '.join(kind.table.keys)})"
             report.problem(f"not a parameter of {kind.config.name}{hint}", entry)
-    return Section(section.name, section.line, own)
+    return section.with_entries(own)

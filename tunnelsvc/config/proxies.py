@@ -23,6 +23,8 @@ class HealthCheckConfig:
     """From the end of one check to the next."""
     url: str = ""
     """Path and query that a check of type http asks for."""
+    headers: Mapping[str, str] = secrets()
+    """Headers of a check of type http."""
 
 
 @frozen(kw_only=True)

@@ -20,13 +20,18 @@ MAX_SHOWN_CHARACTERS: Final = 80
 # of a short name such as `type` gives 0.86, two letters exchanged in a long one 0.9.
 _ALIKE: Final = 0.7
 
+UNKNOWN_KEY: Final = "unknown key"
+"""How messages begin about a key that nothing is known of."""
+
 _SECRET_PARTS: Final = ("token", "pwd", "passw", "secret", "group_key", "http_proxy")
-_SECRET_PREFIXES: Final = ("meta_", "header_", "response_header_", "plugin_header_", "sk")
+_SECRET_PREFIXES: Final = ("meta_", "header_", "response_header_", "plugin_header_",
+    "health_check_header_", "sk")
 """Metadata is what server plugins take passwords from; headers may be `Authorization`."""
 
 
 def is_secret(key: str) -> bool:
     """Tell whether the value of this key must not be shown."""
+    key = key.lower()
     return key.startswith(_SECRET_PREFIXES) or any(part in key for part in _SECRET_PARTS)
 
 
@@ -170,16 +175,30 @@ class Report:
         """
         if (where.source or self.source).strict:
             self._problems.append(self._line(what, where))
+        elif what.startswith(UNKNOWN_KEY):
+            self.warn(what.replace(UNKNOWN_KEY, f"{UNKNOWN_KEY}, ignored", 1), where)
         else:
             self.warn(f"ignored: {what}", where)
 
-    def fail(self, what: str) -> NoReturn:
-        """Note a problem of the whole file after which there is nothing more to look at.
+    def of(self, source: Source) -> "Report":
+        """Return a report on another file that belongs to this one; both come out together."""
+        other = Report(source.path)
+        other.source = source
+        other._problems, other._warnings = self._problems, self._warnings  # noqa: SLF001
+        other._wrong = self._wrong  # noqa: SLF001
+        return other
+
+    def fail(self, what: str, line: int = 0) -> NoReturn:
+        """Note a problem after which there is nothing more to look at.
+
+        Args:
+            what: what is wrong.
+            line: where; 0: in the whole file.
 
         Raises:
             ConfigError: with all the problems.
         """
-        self.problem(what)
+        self.problem(what, line)
         raise ConfigError(_limited(self._problems, self.path))
 
     def finish(self) -> tuple[str, ...]:
