@@ -13,11 +13,9 @@ from attrs import field, frozen
 from twisted.python.usage import UsageError
 
 from tunnelsvc.config import values
+from tunnelsvc.config.commandline import COMMAND_LINE
 from tunnelsvc.config.report import Entry, Source
 from tunnelsvc.runner import ProgramOptions
-
-COMMAND_LINE: Final = "command line"
-"""What messages say in the place of a file's name."""
 
 
 @frozen

@@ -268,9 +268,7 @@ _HOOK: Final = {
 
 _METAS: Final = {"meta_": Prefix("metas")}
 _ABOUT: Final = {**_METAS, "annotation_": Prefix("annotations")}
-_CHECK_HEADERS: Final = {
-    "health_check_header_": Prefix("health_check.headers", values.header_name)
-}
+_CHECK_HEADERS: Final = {"health_check_header_": Prefix("health_check.headers", values.header_name)}
 _HEADERS: Final = {
     "header_": Prefix("headers", values.header_name),
     "response_header_": Prefix("response_headers", values.header_name),

@@ -24,8 +24,14 @@ UNKNOWN_KEY: Final = "unknown key"
 """How messages begin about a key that nothing is known of."""
 
 _SECRET_PARTS: Final = ("token", "pwd", "passw", "secret", "group_key", "http_proxy")
-_SECRET_PREFIXES: Final = ("meta_", "header_", "response_header_", "plugin_header_",
-    "health_check_header_", "sk")
+_SECRET_PREFIXES: Final = (
+    "meta_",
+    "header_",
+    "response_header_",
+    "plugin_header_",
+    "health_check_header_",
+    "sk",
+)
 """Metadata is what server plugins take passwords from; headers may be `Authorization`."""
 
 
@@ -184,8 +190,8 @@ class Report:
         """Return a report on another file that belongs to this one; both come out together."""
         other = Report(source.path)
         other.source = source
-        other._problems, other._warnings = self._problems, self._warnings  # noqa: SLF001
-        other._wrong = self._wrong  # noqa: SLF001
+        other._problems, other._warnings = self._problems, self._warnings
+        other._wrong = self._wrong
         return other
 
     def fail(self, what: str, line: int = 0) -> NoReturn:
