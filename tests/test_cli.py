@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import tunnelsvc
 from tunnelsvc import cli, demo, server_tap
-from tunnelsvc.cli import CommandOptions, main, role_of
+from tunnelsvc.cli import main, role_of
 from tunnelsvc.runner import Program
 
 ROOT = Path(tunnelsvc.__file__).parents[1]
@@ -106,11 +106,6 @@ class CommandTests(CommandCase):
         self.assertEqual(caught.exception.code, 0)
         self.assertIn("syntax is ok", self.stdout.getvalue())
 
-    def test_default_files(self) -> None:
-        made: dict[str, Any] = {row[0]: row[2]() for row in CommandOptions.subCommands}
-        self.assertEqual(made["server"]["config"], "frps.ini")
-        self.assertEqual(made["client"]["config"], "frpc.ini")
-
 
 class RoleTests(SynchronousTestCase):
     """Whose file is it?"""
@@ -125,6 +120,14 @@ class RoleTests(SynchronousTestCase):
             "[common]\r\n[plugin.manager]\r\naddr = 127.0.0.1:9000": "server",
             "[ common ]\n[ certificate.a ]\ncert_file = a.pem\n": "server",
             "": "server",
+            'serverAddr = "x"\n': "client",
+            "[[proxies]]\nname = 'x'\n": "client",
+            "serverPort: 7000\n": "client",
+            '{"proxies": []}': "client",
+            "bindPort = 7000\n[webServer]\nport = 1\n": "server",
+            '{\n  "bindPort": 7000\n}': "server",
+            "[[httpPlugins]]\nname = 'x'\n": "server",
+            "[auth]\ntoken = 'x'\n[[allowPorts]]\nsingle = 1\n": "server",
         }.items():
             self.assertEqual(role_of(content.encode()), role, content)
 

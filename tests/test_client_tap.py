@@ -17,8 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 import tunnelsvc
 from tests.loglines import LogLines
 from tunnelsvc.client.service import TunnelClient
-from tunnelsvc.client_tap import Options, makeService
+from tunnelsvc.client_tap import Options, Remaining, makeService
 from tunnelsvc.config import Loaded
+from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig, UDPProxyConfig, VisitorConfig
 from tunnelsvc.config.schema import ClientConfig, ServerConfig, TLSConfig
 from tunnelsvc.server.service import TunnelServer
 
@@ -85,6 +86,107 @@ class OptionsTests(SynchronousTestCase):
         options.loaded = Loaded(evolve(options.loaded.config, tls=tls), ())
         self.assertEqual(self.assertRaises(SystemExit, makeService, options).code, 1)
         self.assertIn("tls_trusted_ca_file", self.stderr.getvalue())
+
+
+class FlagsTests(SynchronousTestCase):
+    """Clients without a file, and with many."""
+
+    def setUp(self) -> None:
+        self.stderr = io.StringIO()
+        self.patch(sys, "stderr", self.stderr)
+        self.patch(os, "environ", {"TUNNEL_USER": "alice"})
+
+    def parsed(self, *args: str) -> Options:
+        options = Options()
+        options.parseOptions(args)
+        return options
+
+    def config(self, *args: str) -> ClientConfig:
+        return self.parsed(*args).loaded.config
+
+    def test_tcp(self) -> None:
+        config = self.config(
+            *("tcp", "-s", "a.example.com:7001", "-t", "s", "-u", "bob", "-n", "ssh"),
+            *("-l", "22", "-r", "6000", "--ue", "--metadatas", "a=b"),
+        )
+        self.assertEqual((config.server_addr, config.server_port), ("a.example.com", 7001))
+        self.assertEqual((config.token, config.user, config.path), ("s", "bob", ""))
+        self.assertEqual(
+            config.proxies,
+            (
+                TCPProxyConfig(
+                    name="ssh",
+                    local_port=22,
+                    remote_port=6000,
+                    use_encryption=True,
+                    metas={"a": "b"},
+                ),
+            ),
+        )
+
+    def test_server_port(self) -> None:
+        """As frpc has it since 0.52."""
+        config = self.config("tcp", "-s", "a.example.com", "-P", "7001", "-l", "22")
+        self.assertEqual((config.server_addr, config.server_port), ("a.example.com", 7001))
+
+    def test_defaults(self) -> None:
+        config = self.config("udp", "-l", "53")
+        self.assertEqual((config.server_addr, config.server_port), ("127.0.0.1", 7000))
+        self.assertEqual(config.proxies, (UDPProxyConfig(name="udp-53", local_port=53),))
+
+    def test_http(self) -> None:
+        config = self.config("http", "-l", "80", "-d", "a.com", "-d", "b.com,c.com", "--sd", "x")
+        (proxy,) = config.proxies
+        assert isinstance(proxy, HTTPProxyConfig)
+        self.assertEqual(proxy.custom_domains, ("a.com", "b.com", "c.com"))
+        self.assertEqual(proxy.subdomain, "x")
+
+    def test_visitors(self) -> None:
+        """As frpc has had it, and has it since 0.52."""
+        own = ("-n", "v", "--sk=x", "--server_name=y", "--bind_port=-1")
+        for args in (("stcp", "visitor", *own), ("stcp", "--role", "visitor", *own)):
+            config = self.config(*args)
+            visitor = VisitorConfig(
+                name="v", type="stcp", server_name="y", secret_key="x", bind_port=-1
+            )
+            self.assertEqual((config.visitors, config.proxies), ((visitor,), ()), args)
+
+    def test_problems(self) -> None:
+        end = self.assertRaises(SystemExit, self.parsed, "http", "-l", "0", "-p", "kcp")
+        self.assertEqual(end.code, 1)
+        told = self.stderr.getvalue()
+        self.assertIn("command line: --protocol = kcp: is not supported yet", told)
+        self.assertIn("command line: --local_port = 0: not a port number", told)
+
+    def test_directory(self) -> None:
+        """A client for each file of a directory."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        for port in (7001, 7002):
+            write(str(directory / f"{port}.ini"), port)
+        program = makeService(self.parsed("--config_dir", str(directory)))
+        ports = [each.config.server_port for each in program if isinstance(each, TunnelClient)]
+        self.assertEqual(ports, [7001, 7002])
+
+    def test_no_directory(self) -> None:
+        empty = Path(self.mktemp())
+        empty.mkdir()
+        for path, why in ((self.mktemp(), "No such file"), (str(empty), "there is no file in it")):
+            end = self.assertRaises(SystemExit, self.parsed, "--config_dir", path)
+            self.assertEqual(end.code, 1)
+            self.assertIn(f"{path}: ", self.stderr.getvalue())
+            self.assertIn(why, self.stderr.getvalue())
+
+    def test_all_must_fail(self) -> None:
+        """One client of many that gives up doesn't end the others."""
+        program = makeService(self.parsed("tcp", "-l", "22"))
+        failures: list[str] = []
+        self.patch(program, "fail", failures.append)
+        clients = Remaining(program, 2)
+        clients.gave_up("one")
+        self.assertEqual(failures, [])
+        clients.gave_up("two")
+        self.assertEqual(failures, ["two"])
 
 
 class ServiceTests(TestCase):

@@ -12,6 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.python.usage import Options as TwistdOptions
+from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.loglines import LogLines
@@ -69,6 +70,58 @@ class OptionsTests(SynchronousTestCase):
     def test_no_file(self) -> None:
         self.assertEqual(self.exit_status(self.mktemp()), 1)
         self.assertIn("No such file", self.stderr.getvalue())
+
+
+class FlagsTests(SynchronousTestCase):
+    """frp's flags, with and without a file."""
+
+    def setUp(self) -> None:
+        self.stderr = io.StringIO()
+        self.patch(sys, "stderr", self.stderr)
+
+    def config(self, *args: str) -> ServerConfig:
+        options = Options()
+        options.parseOptions(args)
+        return options.loaded.config
+
+    def test_no_file(self) -> None:
+        config = self.config("-p", "7001", "-t", "s", "--vhost_http_port=80", "--tls_only")
+        self.assertEqual((config.path, config.bind_port, config.token), ("", 7001, "s"))
+        self.assertEqual((config.vhost_http_port, config.tls.only), (80, True))
+
+    def test_over_a_file(self) -> None:
+        """What is said on the command line holds."""
+        path = write(self.mktemp(), bind_port=7001, token="secret")
+        config = self.config("-c", path, "--bind-port", "7002")
+        self.assertEqual((config.bind_port, config.token), (7002, "secret"))
+
+    def test_default_file(self) -> None:
+        write("frps.ini", bind_port=7003, token="secret")
+        self.addCleanup(Path("frps.ini").unlink)
+        self.assertEqual(self.config().bind_port, 7003)
+        self.assertEqual(self.config("-p", "1").token, "")
+
+    def test_problems(self) -> None:
+        end = self.assertRaises(SystemExit, self.config, "-p", "x", "--kcp_bind_port=7000")
+        self.assertEqual(end.code, 1)
+        self.assertEqual(
+            self.stderr.getvalue().splitlines(),
+            [
+                "command line: --bind_port = x: not a port number (1 to 65535)",
+                "command line: --kcp_bind_port = 7000: is not supported yet; leave the line out",
+            ],
+        )
+
+    def test_unsafe(self) -> None:
+        why = self.assertRaises(UsageError, self.config, "--allow-unsafe", "TokenSourceExec")
+        self.assertIn("--allow-unsafe", str(why))
+
+    def test_strict(self) -> None:
+        """Files can be read more kindly than they are by default."""
+        path = self.mktemp()
+        Path(path).write_text('bindPort = 7001\nbindPrt = 1\nauth.token = "x"\n', encoding="utf-8")
+        self.assertEqual(self.assertRaises(SystemExit, self.config, "-c", path).code, 1)
+        self.assertEqual(self.config("-c", path, "--strict_config=false").bind_port, 7001)
 
 
 class CompositionTests(SynchronousTestCase):

@@ -2,35 +2,145 @@
 """``twistd tunnel-client``: its options, and what it is composed of."""
 
 import os
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
+from attrs import define
 from twisted.internet import reactor as global_reactor
 
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config import Loaded, load_client
+from tunnelsvc.config.commandline import client_of
+from tunnelsvc.config.keys import VISITOR_TYPES
+from tunnelsvc.config.load import LOOPBACK
+from tunnelsvc.config.report import Entry
 from tunnelsvc.config.schema import ClientConfig
-from tunnelsvc.runner import Program, ProgramOptions, config_errors_exit
+from tunnelsvc.errors import ConfigError
+from tunnelsvc.flags import (
+    CLIENT,
+    CONFIG_DIR,
+    FILE,
+    PROXIES,
+    STRICT,
+    VISITOR,
+    Flag,
+    FlagOptions,
+    no_unsafe,
+)
+from tunnelsvc.runner import Program, config_errors_exit
+
+DEFAULT_FILE: Final = "frpc.ini"
+"""What is read when nothing else is given."""
 
 
-class Options(ProgramOptions):
+class SingleOptions(FlagOptions):
+    """Options of a client without a file, for one proxy or visitor.
+
+    Attributes:
+        kind: its type.
+        own_flags: those of its section; the others are of ``[common]``.
+    """
+
+    kind: ClassVar[str]
+    own_flags: ClassVar[Sequence[Flag]]
+
+    def load(self) -> Loaded[ClientConfig]:
+        """Make the configuration.
+
+        Raises:
+            UsageError: a flag makes no sense.
+            ConfigError: with everything that is wrong.
+        """
+        if self.subCommand:
+            loaded: Loaded[ClientConfig] = self.subOptions.load()
+            return loaded
+        common = {"server_addr": Entry("", "server_addr", LOOPBACK, 0)}
+        common |= self.entries(CLIENT)
+        own = self.said_by_name() | self.entries(self.own_flags)
+        port = own.get("local_port") or own.get("bind_port")
+        name = own.pop("name", None)
+        default = f"{self.kind}-{port.value}" if port else self.kind
+        return client_of(common, name.value if name else default, own)
+
+    def said_by_name(self) -> dict[str, Entry]:
+        """Return the entries that the command's name stands for."""
+        return {"type": Entry("", "type", self.kind, 0, f"client {self.kind}")}
+
+
+class _VisitorOptions(SingleOptions):
+    """Options of a client with one visitor."""
+
+    own_flags = VISITOR
+
+    def said_by_name(self) -> dict[str, Entry]:
+        """See `SingleOptions`."""
+        role = Entry("", "role", "visitor", 0, "visitor")
+        return super().said_by_name() | {"role": role}
+
+
+def _single(kind: str) -> type[SingleOptions]:
+    """Make the options of the command for one type of proxy."""
+    own = PROXIES[kind]
+    more: list[list[Any]] = []
+    if kind in VISITOR_TYPES:
+        visitor = {"kind": kind, "flags": (*CLIENT, *VISITOR)}
+        made = type(f"{kind}Visitor", (_VisitorOptions,), visitor)
+        more.append(["visitor", None, made, "The visitor's side of it."])
+    attributes = {"kind": kind, "own_flags": own, "flags": (*CLIENT, *own)}
+    return type(kind, (SingleOptions,), {**attributes, "subCommands": more})
+
+
+class Options(FlagOptions):
     """Options of the client.
 
     Attributes:
-        loaded: what the configuration file says.
+        loaded: what the configuration file says, or the flags, or a directory's first file.
+        others: what that directory's other files say.
     """
 
-    longdesc = "The hidden side of the tunnel. Its configuration is that of frpc."
-    optParameters: ClassVar = [["config", "c", "frpc.ini", "The configuration file."]]
+    longdesc = (
+        "The hidden side of the tunnel. Its configuration is that of frpc; a single proxy needs no "
+        "file: tunnelsvc client tcp --help."
+    )
+    flags = (*FILE, CONFIG_DIR)
+    subCommands: ClassVar[list[Any]] = [
+        [kind, None, _single(kind), f"One proxy of type {kind}, without a file."]
+        for kind in PROXIES
+    ]
     loaded: Loaded[ClientConfig]
+    others: Sequence[Loaded[ClientConfig]] = ()
 
     def postOptions(self) -> None:
         """Read the configuration.
 
         Raises:
-            SystemExit: it can't be used; the problems are on standard error.
+            UsageError: a flag makes no sense.
+            SystemExit: the configuration can't be used; the problems are on standard error.
         """
+        no_unsafe(self)
         with config_errors_exit():
-            self.loaded = load_client(self["config"], os.environ)
+            self.loaded, *self.others = self._load()
+
+    def _load(self) -> Iterator[Loaded[ClientConfig]]:
+        if self.subCommand:
+            yield self.subOptions.load()
+            return
+        strict = self.is_on(STRICT, default=True)
+        for path in self._paths():
+            yield load_client(path, os.environ, strict=strict)
+
+    def _paths(self) -> list[str]:
+        directory = self[CONFIG_DIR.dashed]
+        if directory is None:
+            return [self["config"] or DEFAULT_FILE]
+        try:
+            paths = sorted(str(path) for path in Path(directory).iterdir() if path.is_file())
+        except OSError as why:
+            raise ConfigError([f"{directory}: can't be read: {why.strerror or why}"]) from None
+        if not paths:
+            raise ConfigError([f"{directory}: there is no file in it"])
+        return paths
 
 
 def makeService(options: Options, reactor: Any = global_reactor) -> Program:
@@ -43,12 +153,33 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     Raises:
         SystemExit: a TLS file can't be used; the problems are on standard error.
     """
-    config = options.loaded.config
-    program = Program(
-        config.log, reactor, warnings=options.loaded.warnings, launcher=options.parent
-    )
-    with config_errors_exit():
-        client = TunnelClient(config, reactor, program.fail)
-    client.on_login = lambda run_id: program.ready(f"logged in, run id {run_id}")
-    client.setServiceParent(program)
+    first = options.loaded.config
+    all_loaded = [options.loaded, *options.others]
+    warnings = [text for loaded in all_loaded for text in loaded.warnings]
+    program = Program(first.log, reactor, warnings=warnings, launcher=options.parent)
+    clients = Remaining(program, len(all_loaded))
+    for loaded in all_loaded:
+        with config_errors_exit():
+            client = TunnelClient(loaded.config, reactor, clients.gave_up)
+        client.on_login = lambda run_id: program.ready(f"logged in, run id {run_id}")
+        client.setServiceParent(program)
     return program
+
+
+@define
+class Remaining:
+    """Ends the program when all its clients have given up.
+
+    Attributes:
+        program: that.
+        left: clients that haven't.
+    """
+
+    program: Program
+    left: int
+
+    def gave_up(self, message: str) -> None:
+        """Take note of one more."""
+        self.left -= 1
+        if self.left <= 0:
+            self.program.fail(message)

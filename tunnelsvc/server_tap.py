@@ -2,35 +2,48 @@
 """``twistd tunnel-server``: its options, and what it is composed of."""
 
 import os
-from typing import Any, ClassVar
+from typing import Any, Final
 
 from twisted.internet import reactor as global_reactor
 
 from tunnelsvc.config import Loaded, load_server
+from tunnelsvc.config.commandline import server_of
 from tunnelsvc.config.schema import ServerConfig
-from tunnelsvc.runner import Program, ProgramOptions, config_errors_exit
+from tunnelsvc.flags import FILE, SERVER, STRICT, FlagOptions, no_unsafe
+from tunnelsvc.runner import Program, config_errors_exit
 from tunnelsvc.server.service import TunnelServer
 
+DEFAULT_FILE: Final = "frps.ini"
+"""What is read when neither a file nor flags are given."""
 
-class Options(ProgramOptions):
+
+class Options(FlagOptions):
     """Options of the server.
 
     Attributes:
-        loaded: what the configuration file says.
+        loaded: what the configuration file says, or the flags.
     """
 
     longdesc = "The public side of the tunnel. Its configuration is that of frps."
-    optParameters: ClassVar = [["config", "c", "frps.ini", "The configuration file."]]
+    flags = (*FILE, *SERVER)
     loaded: Loaded[ServerConfig]
 
     def postOptions(self) -> None:
         """Read the configuration.
 
         Raises:
-            SystemExit: it can't be used; the problems are on standard error.
+            UsageError: a flag makes no sense.
+            SystemExit: the configuration can't be used; the problems are on standard error.
         """
+        no_unsafe(self)
+        strict = self.is_on(STRICT, default=True)
+        entries = self.entries(SERVER)
         with config_errors_exit():
-            self.loaded = load_server(self["config"], os.environ)
+            if self["config"] is None and entries:
+                self.loaded = server_of(entries)
+            else:
+                path = self["config"] or DEFAULT_FILE
+                self.loaded = load_server(path, os.environ, strict=strict, flags=entries)
 
 
 def makeService(options: Options, reactor: Any = global_reactor) -> Program:

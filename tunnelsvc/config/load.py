@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Final, Generic, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tunnelsvc.config import files, keys, notyet, validate, values
 from tunnelsvc.config.proxies import (
@@ -20,7 +20,7 @@ from tunnelsvc.config.proxies import (
     UDPProxyConfig,
     VisitorConfig,
 )
-from tunnelsvc.config.report import Report, Section, nearest
+from tunnelsvc.config.report import Entry, Report, Section, nearest
 from tunnelsvc.config.schema import (
     AdminConfig,
     CertificateConfig,
@@ -33,6 +33,8 @@ from tunnelsvc.config.schema import (
 )
 
 T = TypeVar("T")
+
+NO_FLAGS: Final[Mapping[str, Entry]] = {}
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -67,7 +69,11 @@ class Loaded(Generic[T]):
 
 
 def load_server(
-    path: str, environ: Mapping[str, str], *, strict: bool = True
+    path: str,
+    environ: Mapping[str, str],
+    *,
+    strict: bool = True,
+    flags: Mapping[str, Entry] = NO_FLAGS,
 ) -> Loaded[ServerConfig]:
     """Load a server's file: frps.ini, or frps.toml, which may be YAML or JSON, too.
 
@@ -75,12 +81,23 @@ def load_server(
         path: the file. Names of files in it are kept as they are.
         environ: what ``{{ .Envs.NAME }}`` stands for.
         strict: whether a key that nobody knows is an error; in INI files it never is.
+        flags: entries of ``[common]`` that go before those of the file.
 
     Raises:
         ConfigError: with everything that is wrong.
     """
     report = Report(path)
     file = files.load(path, files.Settings(environ, "server", strict), report)
+    common = file.common.with_entries({**file.common.entries, **flags})
+    return make_server(path, evolve(file, common=common), report)
+
+
+def make_server(path: str, file: files.File, report: Report) -> Loaded[ServerConfig]:
+    """Make a configuration of what is in a file.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
     config = _server(path, file, report)
     validate.server(config, file.common, report)
     return Loaded(config, report.finish())
@@ -104,7 +121,17 @@ def load_client(
     """
     report = Report(path)
     settings = files.Settings(environ, "client", strict)
-    file = files.load(path, settings, report)
+    return make_client(path, files.load(path, settings, report), settings, report)
+
+
+def make_client(
+    path: str, file: files.File, settings: files.Settings, report: Report
+) -> Loaded[ClientConfig]:
+    """Make a configuration of what is in a file, and in those that it includes.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
     fields = keys.CLIENT.read(file.common, report)
     included = files.load_included(fields.get("includes", ()), file, settings, report)
     others = _unique([*file.others, *included], report)
