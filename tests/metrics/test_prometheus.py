@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.metrics.test_traffic import Time
 from tunnelsvc.metrics.counters import ServerStats
-from tunnelsvc.metrics.prometheus import Exporter, server_families
+from tunnelsvc.metrics.prometheus import Exporter, own_families, server_families
 from tunnelsvc.relay import Meter
 
 # The names, types, labels and order of frps 0.70.1.
@@ -56,6 +56,33 @@ class ServerFamiliesTests(SynchronousTestCase):
         proxy.track(meter)
         meter.up_bytes, meter.down_bytes = 5, 12345678901234
         self.assertEqual("".join(server_families(self.stats)), EXPECTED)
+
+    def test_who_is_who(self) -> None:
+        """What frp's labels leave out, of those that are online."""
+        for run_id, user, client_id in (("r1", "alice", "laptop"), ("r2", "bob", "")):
+            self.stats.client_online(
+                run_id,
+                user=user,
+                client_id=client_id,
+                version="0.70.1",
+                address="192.0.2.7",
+                os="linux",
+                arch="amd64",
+                hostname="box",
+            )
+            self.stats.proxy_online(f"{user}.ssh", type="tcp", conf={}, run_id=run_id)
+        self.stats.client_offline("r2")
+        self.stats.proxy_offline("bob.ssh")
+        clients, proxies = own_families(self.stats)
+        who = 'user="alice",client_id="laptop"'
+        facts = 'version="0.70.1",address="192.0.2.7",hostname="box"'
+        self.assertEqual(
+            clients.splitlines()[2:], [f"tunnelsvc_server_client_info{{{who},{facts}}} 1"]
+        )
+        proxy = 'name="alice.ssh",type="tcp"'
+        self.assertEqual(
+            proxies.splitlines()[2:], [f"tunnelsvc_server_proxy_info{{{proxy},{who}}} 1"]
+        )
 
     @given(st.text(st.characters(exclude_categories=["Cs"])))
     def test_any_name_comes_back_as_it_was(self, name: str) -> None:

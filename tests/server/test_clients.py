@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -67,6 +68,35 @@ class LoginTests(SynchronousTestCase):
             [response] = client.heard
             assert isinstance(response, LoginResp)
             self.assertIn("run id", response.error)
+
+    def test_client_id(self) -> None:
+        """Nobody takes the name of a client that is there; when that has gone, it is free."""
+        registry = make_registry()
+        first = FakeClient(registry, user="alice", client_id="laptop")
+        for detailed, text in (
+            (True, "client_id [laptop] for user [alice] is already online"),
+            (False, "register control error"),
+        ):
+            config = evolve(registry.context.config, detailed_errors_to_client=detailed)
+            registry.context.config = config
+            second = FakeClient(registry, user="alice", client_id="laptop")
+            [response] = second.heard
+            assert isinstance(response, LoginResp)
+            self.assertEqual(response.error, text)
+            self.assertTrue(second.streams[0].lost)
+        self.assertEqual(list(registry.clients), [first.run_id])
+        self.assertEqual(registry.context.stats.online_clients, 1)
+        self.assertTrue(FakeClient(registry, user="bob", client_id="laptop").run_id)
+        self.assertTrue(FakeClient(registry, user="alice").run_id)
+        first.messages.abort()
+        self.assertTrue(FakeClient(registry, user="alice", client_id="laptop").run_id)
+
+    def test_client_id_again(self) -> None:
+        """The same run id is the same client, which comes back."""
+        registry = make_registry()
+        first = FakeClient(registry, client_id="laptop")
+        second = FakeClient(registry, client_id="laptop", run_id=first.run_id)
+        self.assertEqual(second.run_id, first.run_id)
 
     def test_heartbeat_timeouts(self) -> None:
         for configured, muxed, expected in (

@@ -161,6 +161,7 @@ def greeting(terms: LoginTerms, run_id: str) -> Login:
         os=platform.system().lower(),
         arch=_MACHINES.get(platform.machine(), platform.machine()),
         user=config.user,
+        client_id=config.client_id,
         run_id=run_id,
         metas=dict(config.metas),
         pool_count=config.pool_count,

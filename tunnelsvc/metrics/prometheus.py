@@ -24,6 +24,8 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LAG_BUCKETS_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """From a reactor with nothing to do to one that users complain about."""
 
+_FRPS: Final = "frp_server"
+_OWN: Final = "tunnelsvc_server"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 Sample = tuple[dict[str, str], int]
@@ -52,7 +54,7 @@ class Exporter:
 
     def text(self) -> bytes:
         """Write everything, in `CONTENT_TYPE`."""
-        own = "".join(server_families(self._stats))
+        own = "".join([*server_families(self._stats), *own_families(self._stats)])
         return own.encode("utf-8", "replace") + generate_latest(self._registry)
 
 
@@ -97,8 +99,51 @@ def server_families(stats: ServerStats) -> Iterable[str]:
     )
 
 
-def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
-    full = f"frp_server_{name}"
+def own_families(stats: ServerStats) -> Iterable[str]:
+    """Write who is who, to be joined with frp's families by ``name`` and ``type``."""
+    clients = [client for client in stats.clients() if client.online]
+    yield _family(
+        "client_info",
+        "gauge",
+        "A client that is logged in",
+        [
+            (
+                {
+                    "user": each.user,
+                    "client_id": each.shown_id,
+                    "version": each.version,
+                    "address": each.address,
+                    "hostname": each.hostname,
+                },
+                1,
+            )
+            for each in clients
+        ],
+        prefix=_OWN,
+    )
+    proxies = [proxy for proxy in stats.proxies() if proxy.online]
+    yield _family(
+        "proxy_info",
+        "gauge",
+        "A proxy that users can reach",
+        [
+            (
+                {
+                    "name": each.name,
+                    "type": each.type,
+                    "user": each.user,
+                    "client_id": each.client_id,
+                },
+                1,
+            )
+            for each in proxies
+        ],
+        prefix=_OWN,
+    )
+
+
+def _family(name: str, kind: str, text: str, samples: Iterable[Sample], prefix: str = _FRPS) -> str:
+    full = f"{prefix}_{name}"
     lines = [f"# HELP {full} {text}", f"# TYPE {full} {kind}"]
     lines += [f"{full}{_labels(labels)} {value}" for labels, value in samples]
     return "\n".join(lines) + "\n"

@@ -63,6 +63,8 @@ class Client:
         self.is_ours = bool(login.tunnelsvc)
         self.before: Client | None = None
         """The client in whose place this one comes, until that is gone."""
+        self.welcomed = False
+        """Whether its login holds."""
         self.proxies: dict[str, Proxy] = {}
         self._context = context
         self._registry = registry
@@ -94,6 +96,7 @@ class Client:
 
     def welcome(self, peer: str) -> None:
         """Answer the login, and ask for the first work connections."""
+        self.welcomed = True
         response = LoginResp(
             version=WIRE_VERSION,
             run_id=self.run_id,
@@ -258,8 +261,28 @@ class ClientRegistry:
             client.before.control.drop(REPLACED)
             await _gone(client.before)
             client.before = None
-        if self.clients.get(client.run_id) is client:
+        if self.clients.get(client.run_id) is not client:
+            return
+        if self._is_double(client.login, client):
+            self._turn_away(client)
+        else:
             client.welcome(peer)
+
+    def _is_double(self, login: Login, client: Client) -> bool:
+        """Tell whether another client that is logged in goes by the name of this one."""
+        who = login.user, login.client_id
+        return bool(login.client_id) and any(
+            (other.login.user, other.login.client_id) == who
+            for other in self.clients.values()
+            if other is not client and other.welcomed
+        )
+
+    def _turn_away(self, client: Client) -> None:
+        login = client.login
+        why = f"client_id [{login.client_id}] for user [{login.user}] is already online"
+        self.log.warn("[{run_id}] register control error: {why}", run_id=client.run_id, why=why)
+        detailed = self.context.config.detailed_errors_to_client
+        client.control.drop(why[:MOST_ERROR_CHARACTERS] if detailed else "register control error")
 
     def work_connection(self, work: MessageProtocol, message: NewWorkConn, *, direct: bool) -> bool:
         """Take a connection whose first message was a NewWorkConn.

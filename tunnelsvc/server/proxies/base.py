@@ -85,7 +85,10 @@ class Proxy(ABC):
             "transport": {
                 "useEncryption": request.use_encryption,
                 "useCompression": request.use_compression,
+                "bandwidthLimit": request.bandwidth_limit,
+                "bandwidthLimitMode": request.bandwidth_limit_mode or "client",
             },
+            "annotations": dict(request.annotations or {}),
             "metadatas": dict(request.metas or {}),
             **({"loadBalancer": {"group": request.group}} if request.group else {}),
         }
