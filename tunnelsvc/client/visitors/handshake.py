@@ -6,7 +6,7 @@ For visitors of every type; what the bytes mean is between them and the owner of
 
 from typing import Final
 
-from twisted.internet.error import ConnectError, ConnectionClosed, TimeoutError
+from twisted.internet import error
 
 from tunnelsvc.config.proxies import VisitorConfig
 from tunnelsvc.control.session import Session
@@ -57,7 +57,7 @@ async def open_visitor_connection(session: Session, config: VisitorConfig) -> tu
         if answer.error:
             raise VisitRefused(_with_remedy(answer.error))
         return dress(*messages.detach(), _codecs(config))
-    except (ConnectionClosed, TimeoutError, RemoteProtocolError) as why:
+    except (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError) as why:
         messages.abort()
         raise VisitRefused(f"no answer of the server: {why}") from why
     except BaseException:
@@ -77,7 +77,7 @@ async def _ask(session: Session, config: VisitorConfig) -> MessageProtocol:
     )
     try:
         return await session.open_visitor(first)
-    except (ConnectError, ConnectionClosed, LocalProtocolError) as why:
+    except (error.ConnectError, error.ConnectionClosed, LocalProtocolError) as why:
         raise VisitRefused(f"no connection to the server: {why}") from why
 
 
