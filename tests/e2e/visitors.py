@@ -3,14 +3,9 @@
 
 from typing import Final
 
+from tests.e2e.services import connected, is_closed
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
-from tests.programs import (
-    OUR_CLIENT,
-    Peer,
-    Program,
-    Sections,
-    accepts_connections,
-)
+from tests.programs import OUR_CLIENT, Peer, Program, Sections
 
 SECRET: Final = "open sesame"
 
@@ -45,8 +40,14 @@ class VisitorTestCase(TunnelTestCase):
             (*self.visitor_peer.command, "-c", str(config)),
             name=f"visiting {self.visitor_peer.name}",
         )
-        for section in visitors.values():
-            port = section["bind_port"]
-            assert isinstance(port, int)
-            client.wait_until(lambda port=port: accepts_connections(port), f"port {port} is open")  # type: ignore[misc]
+        client.wait_for("start visitor success", times=len(visitors))
         return client
+
+
+def is_refused(port: int) -> bool:
+    """Whether a visitor's user is sent away, perhaps before the kernel has told of the arrival."""
+    try:
+        with connected(port) as user:
+            return is_closed(user)
+    except ConnectionError:
+        return True

@@ -57,7 +57,9 @@ async def open_visitor_connection(session: Session, config: VisitorConfig) -> tu
         if answer.error:
             raise VisitRefused(_with_remedy(answer.error))
         return dress(*messages.detach(), _codecs(config))
-    except (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError) as why:
+    except error.TimeoutError as why:
+        raise VisitRefused(f"no answer of the server within {ANSWER_SECONDS:g} s") from why
+    except (error.ConnectionClosed, RemoteProtocolError) as why:
         messages.abort()
         raise VisitRefused(f"no answer of the server: {why}") from why
     except BaseException:
