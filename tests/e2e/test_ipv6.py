@@ -8,7 +8,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.e2e.services import LocalService, echo, echo_once, request
 from tests.e2e.tunnel import TunnelTestCase, http_proxy, tcp_proxy
-from tests.e2e.visitors import stcp_proxy, stcp_visitor
+from tests.e2e.visitors import VisitorTestCase, stcp_proxy, stcp_visitor
 from tests.programs import PATIENCE, Program, eventually, free_port
 
 LOOPBACKS: Final = ("127.0.0.1", "::1")
@@ -157,7 +157,7 @@ class ServerTests(IPv6Case):
             self.assertTrue(echoes("::1", int(line.rpartition(":")[2])), client.excerpt())
 
 
-class VisitorTests(IPv6Case):
+class VisitorTests(IPv6Case, VisitorTestCase):
     """``bind_addr`` of a visitor."""
 
     def test_bind_addr(self) -> None:
@@ -170,9 +170,7 @@ class VisitorTests(IPv6Case):
             f"to{port}": stcp_visitor("echo", port, {"bind_addr": addr})
             for addr, port in ports.items()
         }
-        config = self.write_config("visitor.ini", self.client_sections(visitors))
-        program = self.run_program((*self.client_peer.command, "-c", str(config)), name="visitor")
-        program.wait_for("start visitor success", times=len(ports))
+        self.start_visitor(visitors)
         for addr, port in ports.items():
             seen = [echoes(host, port) for host in LOOPBACKS]
             wanted = {"::": [True, True], "[::1]": [False, True], "localhost": [True, False]}

@@ -35,7 +35,7 @@ class MixTests(VisitorTestCase):
         """Each leg has its own cipher and compression, whatever the other one has."""
         self.start_server({"token": "t0ken"})
         service = self.local_service(echo)
-        self.start_client(
+        self.start_owner(
             {f"owner{number}": stcp_proxy(service.port, leg) for number, leg in enumerate(LEGS)},
             {"token": "t0ken"},
         )
@@ -56,7 +56,7 @@ class MixTests(VisitorTestCase):
         """Each visitor has a connection of its own to the server; a wrong secret gets nowhere."""
         self.start_server({"tcp_mux": False})
         service = self.local_service(echo)
-        self.start_client({"owner": stcp_proxy(service.port, LEGS[-1])}, {"tcp_mux": False})
+        self.start_owner({"owner": stcp_proxy(service.port, LEGS[-1])}, {"tcp_mux": False})
         right, wrong = free_port(), free_port()
         self.start_visitor(
             {
@@ -74,7 +74,7 @@ class MixTests(VisitorTestCase):
         self.start_server()
         service = self.local_service(echo)
         users = {"alice": "bob,carol", "all": "*", "own": ""}
-        self.start_client(
+        self.start_owner(
             {name: stcp_proxy(service.port, {"allow_users": who}) for name, who in users.items()},
             {"user": "owner"},
         )
