@@ -478,7 +478,7 @@ class VisitorTests(ConfigTestCase):
         self.assertEqual(self.client_says(f"{start}server\n"), ())
         self.assertEqual(
             self.client_says(f"{start}Visitor\nserver_name=y\nbind_port=1\n"),
-            ("5: [x] local_port = 1: ignored: it belongs to the proxy that is visited",),
+            ("5: [x] local_port: ignored: it belongs to the proxy that is visited",),
         )
 
     def test_port(self) -> None:
