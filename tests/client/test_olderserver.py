@@ -6,11 +6,18 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.client.olderserver import ignored_by
-from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.config.proxies import (
+    HTTPProxyConfig,
+    HTTPSProxyConfig,
+    ProxyConfig,
+    STCPProxyConfig,
+    TCPProxyConfig,
+)
 
 BY_USER = HTTPProxyConfig(name="a", custom_domains=("a.example",), route_by_http_user="alice")
 ANY_NAME = HTTPProxyConfig(name="a", custom_domains=("*",))
 HEADERS = HTTPProxyConfig(name="a", subdomain="a", response_headers={"X-A": "b"})
+BY_VISITORS = STCPProxyConfig(name="a", secret_key="s", allow_users=("bob",))
 SECURE_GROUP = HTTPSProxyConfig(name="a", type="https", subdomain="a", group="g")
 
 
@@ -26,12 +33,14 @@ class IgnoredTests(SynchronousTestCase):
     def test_since(self) -> None:
         self.check(BY_USER, "0.43.0", "0.42.0", "route_by_http_user")
         self.check(ANY_NAME, "0.43.0", "0.33.0", "custom_domains = *")
+        self.check(BY_VISITORS, "0.50.0", "0.49.0", "allow_users")
         self.check(HEADERS, "0.58.0", "0.57.0", "response_header_")
         self.check(SECURE_GROUP, "0.66.0", "0.65.0", "group")
 
     def test_ordinary_proxies(self) -> None:
         for proxy in (
             TCPProxyConfig(name="a", group="g"),
+            STCPProxyConfig(name="a", secret_key="s"),
             HTTPProxyConfig(name="a", custom_domains=("*.a.example",), group="g"),
             HTTPSProxyConfig(name="a", type="https", custom_domains=("a.example",)),
         ):

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.logs import LeanLogger
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.relay import Closed, Meter, Stages, codecs, dress, join
@@ -68,6 +69,10 @@ class Proxy(ABC):
         await self.unlisten()
         self.context.stats.proxy_offline(self.name)
 
+    def name_taken_by(self, other: Proxy) -> str:
+        """Say that our name is another proxy's, for the client's user."""
+        return f"proxy [{other.name}] already exists"
+
     @abstractmethod
     async def listen(self) -> str:
         """Start to accept users; see `open`."""
@@ -94,7 +99,12 @@ class Proxy(ABC):
         }
 
     def accept(
-        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+        self,
+        user: Stream,
+        seen: bytes = b"",
+        others: Iterator[StreamMember] = NOBODY,
+        *,
+        half_closes: bool = True,
     ) -> None:
         """Hop 1: take a paused user connection.
 
@@ -102,8 +112,10 @@ class Proxy(ABC):
             user: that connection.
             seen: what was read of it.
             others: who takes it instead if our client gives no work connection.
+            half_closes: whether the user can go on reading after its end of file.
         """
-        ensureDeferred(self.serve(user, seen, others)).addErrback(self._broken, user)
+        serving = ensureDeferred(self.serve(user, seen, others, half_closes=half_closes))
+        serving.addErrback(self._broken, user)
 
     def _broken(self, failure: Failure, user: Stream) -> None:
         """Let nobody wait for what a bug of ours left undone."""
@@ -111,7 +123,12 @@ class Proxy(ABC):
         user.abortConnection()
 
     async def serve(
-        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+        self,
+        user: Stream,
+        seen: bytes = b"",
+        others: Iterator[StreamMember] = NOBODY,
+        *,
+        half_closes: bool = True,
     ) -> None:
         """Carry one user connection from accept to account; docs/flow.md has the hops."""
         try:
@@ -133,6 +150,7 @@ class Proxy(ABC):
             far_unread=unread,
             clock=self.context.reactor,
             far_half_closes=self.client.is_ours,
+            near_half_closes=half_closes,
             meter=meter,
         )
         self.stats.untrack(meter)
@@ -198,4 +216,4 @@ class Proxy(ABC):
 
 
 def _at(peer: IAddress) -> str:
-    return f"{getattr(peer, 'host', '?')}:{getattr(peer, 'port', '?')}"
+    return host_and_port(getattr(peer, "host", "?"), getattr(peer, "port", "?"))
