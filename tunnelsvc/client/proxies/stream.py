@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import define
 from twisted.logger import Logger
 
-from tunnelsvc.client.local import dial_local
+from tunnelsvc.client.local import dial_local, introduce
 from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.errors import LocalServiceUnavailable, RemoteProtocolError
@@ -55,6 +55,8 @@ class StreamProxy:
             else:
                 local = await dial_local(self.reactor, self.config)  # 7
                 self.connections.add(local)
+                if self.config.proxy_protocol_version:
+                    introduce(local, self.config, start)
                 closed = await join(  # 8
                     local,
                     stream,
