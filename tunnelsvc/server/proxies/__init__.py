@@ -6,9 +6,11 @@ from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.server.proxies.http import HTTPProxy
 from tunnelsvc.server.proxies.https import HTTPSProxy
 from tunnelsvc.server.proxies.tcp import TCPProxy
+from tunnelsvc.server.proxies.tcpmux import TCPMuxProxy
 
 PROXY_TYPES: Mapping[str, type[Proxy]] = {
     "tcp": TCPProxy,
     "http": HTTPProxy,
     "https": HTTPSProxy,
+    "tcpmux": TCPMuxProxy,
 }
