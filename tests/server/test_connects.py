@@ -98,6 +98,7 @@ class RouteTests(ConnectCase):
         for host, name in (
             (b"a.example:22", "@a.example"),
             (b"A.Example.:443", "@a.example"),
+            (b"a.example", "@a.example"),
             (b"x.y.b.example:1", "@*.b.example"),
             (b"b.example:22", "404"),
             (b"aa.example:22", "404"),
@@ -164,7 +165,8 @@ class HeadTests(ConnectCase):
 
     def test_garbage(self) -> None:
         for data in (
-            b"CONNECT a.example HTTP/1.1\r\n\r\n",
+            b"CONNECT a.example:22 HTTP/1.1\r\n\r\n",
+            b"CONNECT http://a.example HTTP/1.0\r\n\r\n",
             b"CONNECT a.example:22 HTTP/1.1\r\nA b: c\r\n\r\n",
             b"\x16\x03\x01\n\n",
             b"CONNECT " + bytes(MAX_HEAD_BYTES),

@@ -26,7 +26,7 @@ from tunnelsvc.interfaces import Stream
 from tunnelsvc.server.context import ConnectTarget
 from tunnelsvc.timing import limit
 from tunnelsvc.wire.basicauth import admits
-from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_request_head
+from tunnelsvc.wire.httphead import HeadError, HeadReader, RequestHead, parse_connect_head
 
 HEAD_SECONDS: Final = 30.0
 """How long a user may take for his request; frp's figure."""
@@ -173,7 +173,7 @@ class _HeadWait:
             found = self._reader.feed(data)
             if found is None:
                 return
-            head = parse_request_head(found[0])
+            head = parse_connect_head(found[0])
         except HeadError as why:
             self._decide()
             self._on_garbage(self._stream, HTTPStatus(why.status), str(why))
