@@ -67,6 +67,25 @@ class ServerTests(ConfigTestCase):
             "can be both",
         )
 
+    def test_tcpmux_port(self) -> None:
+        """Likewise."""
+        self.assertSays("tcpmux_httpconnect_port = 7000\nvhost_http_port = 7000\n")
+        self.assertSays(
+            "tcpmux_httpconnect_port = 7000\nproxy_bind_addr = 10.0.0.1\n",
+            "3: [common] tcpmux_httpconnect_port = 7000: can be the bind_port only if "
+            "proxy_bind_addr is the bind_addr",
+        )
+        for other in ("vhost_http_port", "vhost_https_port"):
+            self.assertSays(
+                f"tcpmux_httpconnect_port = 80\n{other} = 80\n",
+                f"3: [common] tcpmux_httpconnect_port = 80: already the {other}; only the "
+                "bind_port can be both",
+            )
+        self.assertSays(
+            "tcpmux_passthrough = true\n",
+            "3: [common] tcpmux_passthrough: ignored without tcpmux_httpconnect_port",
+        )
+
     def test_certificates(self) -> None:
         """What is about https doesn't go without a port and a certificate."""
         files = "cert_file = a.crt\nkey_file = a.key\n"
@@ -265,3 +284,25 @@ class ProxyTests(ConfigTestCase):
         validate.proxy(config, Section("x", 3), report)
         what = "nothing to check: a plugin has no local_port"
         self.assertEqual(lines_of(report), ((f"f:3: [x]: {what}",), ()))
+
+    def test_proxy_protocol(self) -> None:
+        self.proxy_says("proxy_protocol_version = v1\n")
+        self.proxy_says("remote_port = 1\nproxy_protocol_version = v2\n", kind="udp")
+        self.proxy_says(
+            "remote_port = 1\nproxy_protocol_version = v1\n",
+            "6: [x] proxy_protocol_version: v1 tells no addresses of datagrams; v2 does",
+            kind="udp",
+        )
+
+    def test_proxy_protocol_of_plugins(self) -> None:
+        """Only where a user has a connection to a service."""
+        start = "[common]\n[x]\ntype = tcp\nproxy_protocol_version = v2\nplugin = "
+        self.assertEqual(self.client_says(f"{start}tls2raw\nplugin_local_addr = a:1\n"), ())
+        self.assertEqual(
+            self.client_says(f"{start}unix_domain_socket\nplugin_unix_path = /a\n"), ()
+        )
+        what = "ignored: no service gets users' connections from"
+        self.assertEqual(
+            self.client_says(f"{start}socks5\nplugin_user = a\nplugin_passwd = b\n"),
+            (f"4: [x] proxy_protocol_version: {what} socks5",),
+        )

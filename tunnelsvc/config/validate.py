@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.config.test_validate -*-
 """Values that are right by themselves and must also fit one another."""
 
+from itertools import combinations
 from typing import Final
 
 from tunnelsvc.config.proxies import (
@@ -9,7 +10,7 @@ from tunnelsvc.config.proxies import (
     SecretProxyConfig,
     VhostProxyConfig,
 )
-from tunnelsvc.config.report import Report, Section
+from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import CertificateConfig, ClientConfig, ServerConfig
 from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
 
@@ -75,8 +76,19 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
         )
     if config.bandwidth_limit_mode != "client" and not config.bandwidth_limit:
         report.warn("ignored without bandwidth_limit", section.find("bandwidth_limit_mode"))
+    if config.proxy_protocol_version:
+        _proxy_protocol(config, section.find("proxy_protocol_version"), report)
     _headers(section, report)
     _health_check(config, section, report)
+
+
+def _proxy_protocol(config: ProxyConfig, entry: Entry | Section, report: Report) -> None:
+    """Warn of services that can't be told who their users are."""
+    plugin = config.plugin
+    if plugin is not None and not plugin.passes_on:
+        report.warn(f"ignored: no service gets users' connections from {plugin.name}", entry)
+    elif config.proxy_protocol_version == "v1" and config.type in {"udp", "sudp"}:
+        report.warn("v1 tells no addresses of datagrams; v2 does", entry)
 
 
 def _headers(section: Section, report: Report) -> None:
@@ -152,16 +164,19 @@ def _vhost_ports(config: ServerConfig, common: Section, report: Report) -> None:
     ports = {
         "vhost_http_port": config.vhost_http_port,
         "vhost_https_port": config.vhost_https_port,
+        "tcpmux_httpconnect_port": config.tcpmux_httpconnect_port,
     }
     for key, port in ports.items():
         if port == config.bind_port and config.bind_addr != config.proxy_bind_addr:
             report.problem(
                 "can be the bind_port only if proxy_bind_addr is the bind_addr", common.find(key)
             )
-    http, https = ports.values()
-    if http and http == https != config.bind_port:
-        what = "already the vhost_http_port; only the bind_port can be both"
-        report.problem(what, common.find("vhost_https_port"))
+    for (first, port), (second, other) in combinations(ports.items(), 2):
+        if port and port == other != config.bind_port:
+            what = f"already the {first}; only the bind_port can be both"
+            report.problem(what, common.find(second))
+    if config.tcpmux_passthrough and not config.tcpmux_httpconnect_port:
+        report.warn("ignored without tcpmux_httpconnect_port", common.find("tcpmux_passthrough"))
 
 
 def _needs_certificates(config: ServerConfig, common: Section, report: Report) -> None:

@@ -6,6 +6,7 @@ A new type is a module here, and a line in `make_proxy` unless its users are byt
 
 from typing import Protocol
 
+from tunnelsvc.client.limits import limit_of
 from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.control.session import Session
@@ -46,7 +47,7 @@ def make_proxy(
         key: of the cipher, derived from the token.
         connections: takes note of each connection to the service.
     """
-    made = StreamProxy(config, reactor, key, connections)
+    made = StreamProxy(config, reactor, key, connections, limit=limit_of(config, reactor))
     if config.plugin is not None:
         # Most clients have none, and each costs memory.
         from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415

@@ -7,6 +7,7 @@ from tunnelsvc.server.proxies.http import HTTPProxy
 from tunnelsvc.server.proxies.https import HTTPSProxy
 from tunnelsvc.server.proxies.secret import SecretProxy
 from tunnelsvc.server.proxies.tcp import TCPProxy
+from tunnelsvc.server.proxies.tcpmux import TCPMuxProxy
 
 PROXY_TYPES: Mapping[str, type[Proxy]] = {
     "tcp": TCPProxy,
@@ -14,4 +15,5 @@ PROXY_TYPES: Mapping[str, type[Proxy]] = {
     "https": HTTPSProxy,
     "stcp": SecretProxy,
     "sudp": SecretProxy,
+    "tcpmux": TCPMuxProxy,
 }

@@ -18,6 +18,7 @@ from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.logs import LeanLogger
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.relay import Closed, Meter, Stages, codecs, dress, join
+from tunnelsvc.server.limits import limit_of
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import NewProxy, StartWorkConn
 
@@ -38,6 +39,8 @@ class Proxy(ABC):
     log = Logger()
     uses_port = False
     """Whether it counts for ``max_ports_per_client``."""
+    greeting = b""
+    """What a user is told as soon as there is a work connection."""
     stats: ProxyStats
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
@@ -46,6 +49,7 @@ class Proxy(ABC):
         self.client = client
         self.context = context
         self.closed = False
+        self.limit = limit_of(request, context.reactor) if request.bandwidth_limit else None
         self._key = derive_key(context.config.token)
 
     async def open(self) -> str:
@@ -90,8 +94,7 @@ class Proxy(ABC):
             "transport": {
                 "useEncryption": request.use_encryption,
                 "useCompression": request.use_compression,
-                "bandwidthLimit": request.bandwidth_limit,
-                "bandwidthLimitMode": request.bandwidth_limit_mode or "client",
+                **_limit_conf(request),
             },
             "annotations": dict(request.annotations or {}),
             "metadatas": dict(request.metas or {}),
@@ -141,6 +144,8 @@ class Proxy(ABC):
             )
             self._pass_on(user, seen, others)
             return
+        if self.greeting:
+            user.write(self.greeting)
         meter = Meter()
         self.stats.track(meter)
         closed = await join(  # 8
@@ -160,9 +165,13 @@ class Proxy(ABC):
         """Let another member of the group take a user whom we can't serve."""
         other = next(others, None)
         if other is None:
-            user.abortConnection()
+            self.turn_away(user)
         else:
             other.accept(user, seen, others)
+
+    def turn_away(self, user: Stream) -> None:
+        """End the connection of a user whom nobody can serve."""
+        user.abortConnection()
 
     def admit(self, user: Stream) -> None:
         """Hop 2: whether this user may enter; rules by user come here.
@@ -184,7 +193,8 @@ class Proxy(ABC):
             WorkConnectionUnavailable: the client gave none.
         """
         stream = await self.client.work.open(self.start_message(user, entrance))  # 3, 5
-        return dress(stream, b"", self._codecs())  # 6
+        stream, unread = dress(stream, b"", self._codecs())  # 6
+        return (stream, unread) if self.limit is None else self.limit.put_on(stream, unread)
 
     def start_message(self, user: IAddress, entrance: IAddress | None) -> StartWorkConn:
         """Tell the client which proxy a work connection is for, and whose."""
@@ -213,6 +223,15 @@ class Proxy(ABC):
             down=closed.down_bytes,
             seconds=closed.seconds,
         )
+
+
+def _limit_conf(request: NewProxy) -> dict[str, str]:
+    if not request.bandwidth_limit:
+        return {}
+    return {
+        "bandwidthLimit": request.bandwidth_limit,
+        "bandwidthLimitMode": request.bandwidth_limit_mode or "client",
+    }
 
 
 def _at(peer: IAddress) -> str:
