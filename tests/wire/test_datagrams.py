@@ -16,6 +16,7 @@ from tunnelsvc.wire.datagrams import (
     DatagramCodec,
     FrameDatagrams,
     MessageDatagrams,
+    user_at,
 )
 from tunnelsvc.wire.framing import MessageReader, encode
 from tunnelsvc.wire.messages import Ping, Pong, UDPAddress, UDPPacket
@@ -163,6 +164,18 @@ class MessageTests(Carrying, SynchronousTestCase):
         """How messages become bytes is a parameter: it depends on the session."""
         codec = MessageDatagrams(reader=MessageReader(), encode=lambda message: encode(message)[:1])
         self.assertEqual(codec.ping(), b"h")
+
+
+class NameTests(SynchronousTestCase):
+    def test_names(self) -> None:
+        cases = {
+            ("192.0.2.7", 53): UDPAddress(ip="192.0.2.7", port=53),
+            ("::ffff:192.0.2.7", 53, 0, 0): UDPAddress(ip="192.0.2.7", port=53),
+            ("2001:db8::1", 53, 0, 0): UDPAddress(ip="2001:db8::1", port=53),
+            ("fe80::1", 53, 0, 3): UDPAddress(ip="fe80::1", port=53, zone="3"),
+        }
+        for address, user in cases.items():
+            self.assertEqual(user_at(address), user)
 
 
 def encode_v1(kind: str, body: bytes) -> bytes:

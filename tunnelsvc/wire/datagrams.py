@@ -23,7 +23,7 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tunnelsvc.errors import LocalProtocolError, RemoteProtocolError
 from tunnelsvc.wire.framing import MessageReader, encode
@@ -38,6 +38,8 @@ REMEMBERED: Final = 4096
 
 Datagram = tuple[UDPAddress, bytes]
 """The user and the content."""
+SocketAddress = tuple[Any, ...]
+"""As sockets have it: host, port, and for IPv6 flow and scope."""
 
 
 class DatagramCodec(Protocol):
@@ -189,6 +191,17 @@ class MessageDatagrams:
 
 NOBODY: Final = UDPAddress()
 """Who a datagram is from, or for, that doesn't say it."""
+_MAPPED: Final = "::ffff:"
+
+
+@lru_cache(REMEMBERED)
+def user_at(address: SocketAddress) -> UDPAddress:
+    """Name a user as the protocol does: IPv4 as such, also on a socket for both families."""
+    host: str = address[0]
+    zone = str(address[3]) if len(address) > 3 and address[3] else ""  # noqa: PLR2004
+    if host.startswith(_MAPPED) and "." in host:
+        host = host.removeprefix(_MAPPED)
+    return UDPAddress(ip=host, port=address[1], zone=zone)
 
 
 def _content(text: str) -> bytes:

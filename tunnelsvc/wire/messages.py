@@ -167,6 +167,8 @@ class StartWorkConn(Message):
     src_port: Port = 0
     dst_port: Port = 0
     error: str = ""
+    datagram_frames: bool = _named("tunnelsvc_datagram_frames", False)
+    """Datagrams go in frames of ours, an addition of ours; see `tunnelsvc.wire.datagrams`."""
 
     @property
     def user(self) -> str:
