@@ -104,7 +104,7 @@ class FakeClient:
         self.on_start: Callable[[MessageProtocol, StartWorkConn], None] = lambda *_: None
         self.messages, server_end = self._connect()
         self.messages.on_message = self._hear
-        message = registry.auth.sign_login(Login(version="0.70.1", **login))
+        message = registry.auth.sign_login(Login(**{"version": "0.70.1", **login}))
         self.valid = registry.login(server_end, message, session)
         self.pump()
 

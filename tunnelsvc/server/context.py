@@ -93,8 +93,9 @@ class ServerContext:
         Raises:
             ProxyRefused: somebody has it.
         """
-        if name in self.proxies:
-            raise ProxyRefused(f"proxy [{name}] already exists")
+        other = self.proxies.get(name)
+        if other is not None:
+            raise ProxyRefused(proxy.name_taken_by(other))
         self.proxies[name] = proxy
 
     def release(self, name: str) -> None:

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.server.proxies.http import HTTPProxy
 from tunnelsvc.server.proxies.https import HTTPSProxy
+from tunnelsvc.server.proxies.secret import SecretProxy
 from tunnelsvc.server.proxies.tcp import TCPProxy
 
 PROXY_TYPES: Mapping[str, type[Proxy]] = {
     "tcp": TCPProxy,
     "http": HTTPProxy,
     "https": HTTPSProxy,
+    "stcp": SecretProxy,
+    "sudp": SecretProxy,
 }
