@@ -116,6 +116,9 @@ class NewProxy(Message):
     sk: str = _secret()
     allow_users: Texts = ()
     multiplexer: str = ""
+    one_user_per_work_conn: bool = _named("tunnelsvc_one_user_per_work_conn", False)
+    """Whether requests of other users may not come on a work connection (http), an addition of
+    ours: the local service is told who the user is once, at its beginning."""
 
 
 @frozen(kw_only=True)
