@@ -228,9 +228,7 @@ class UserPoolTests(SynchronousTestCase):
         streams = [self.fresh() for _ in range(MOST_IDLE + 1)]
         for stream in streams:
             self.pool.keep(stream, self.first)
-        self.assertEqual(
-            [stream.closing for stream in streams], [True, *[False] * MOST_IDLE]
-        )
+        self.assertEqual([stream.closing for stream in streams], [True, *[False] * MOST_IDLE])
 
     def test_time(self) -> None:
         streams = [self.fresh(), self.fresh()]

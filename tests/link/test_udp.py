@@ -4,7 +4,7 @@
 import errno
 import socket
 from collections.abc import Callable
-from typing import cast
+from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
@@ -34,9 +34,7 @@ class SocketTests(TestCase):
         self.errors: list[OSError] = []
 
     def listen(self, interface: str = LOOPBACK) -> UDPSocket:
-        port = listen_udp(
-            reactor, 0, lambda *each: self.received.append(each), interface=interface
-        )
+        port = listen_udp(reactor, 0, lambda *each: self.received.append(each), interface=interface)
         self.addCleanup(port.close)
         return port
 
@@ -160,8 +158,7 @@ class SocketTests(TestCase):
     def test_room(self) -> None:
         """As much as the system lets us have: it says twice of it, for its own needs."""
         port = self.listen()
-        handle = cast("socket.socket", port._handle)
-        with open("/proc/sys/net/core/rmem_max", encoding="ascii") as file:
-            granted = 2 * min(KERNEL_BUFFER_BYTES, int(file.read()))
-        room = handle.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        most = int(Path("/proc/sys/net/core/rmem_max").read_text(encoding="ascii"))
+        granted = 2 * min(KERNEL_BUFFER_BYTES, most)
+        room = port._handle.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self.assertGreaterEqual(room, granted)

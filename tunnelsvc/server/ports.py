@@ -128,7 +128,7 @@ class PortManager:
         return not self.allowed or any(number in ports for ports in self.allowed)
 
     def _bind(self, owner: Hashable, number: int, receiver: Any) -> PublicPort:
-        listening = listen(self.reactor, number, factory, interface=self.interface)
-        actual: int = listening.getHost().port  # type: ignore[attr-defined]
+        listening = self.bind(self.reactor, number, receiver, interface=self.interface)
+        actual: int = listening.getHost().port
         self._used.add(actual)
         return PublicPort(actual, listening, self, owner)

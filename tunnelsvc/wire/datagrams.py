@@ -33,6 +33,9 @@ MOST_DATAGRAM_BYTES: Final = 65_535
 """UDP's own length field counts its head of 8 bytes as well, so none has as much."""
 MOST_ZONE_BYTES: Final = 64
 """Of the name of a network interface; Linux has at most 15."""
+CODECS_SINCE: Final = (0, 34)
+"""The first frp that has cipher and compression where datagrams go; earlier ones send them as they
+are, whatever the proxy says (protocol notes 6.5)."""
 REMEMBERED: Final = 4096
 """Addresses whose bytes and values are kept: a datagram is seldom its user's only one."""
 
