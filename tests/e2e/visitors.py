@@ -10,6 +10,7 @@ from tests.programs import (
     Program,
     Sections,
     accepts_connections,
+    is_free_udp,
 )
 
 SECRET: Final = "open sesame"
@@ -33,6 +34,16 @@ def stcp_visitor(server_name: str, port: int, options: Options = NO_OPTIONS) -> 
     }
 
 
+def sudp_proxy(local_port: int, options: Options = NO_OPTIONS) -> Options:
+    """Give the section of a ``sudp`` proxy."""
+    return {**stcp_proxy(local_port, options), "type": "sudp"}
+
+
+def sudp_visitor(server_name: str, port: int, options: Options = NO_OPTIONS) -> Options:
+    """Give the section of its visitor."""
+    return {**stcp_visitor(server_name, port, options), "type": "sudp"}
+
+
 class VisitorTestCase(TunnelTestCase):
     """A tunnel with one client more; `client_peer` is the owner's program."""
 
@@ -47,6 +58,9 @@ class VisitorTestCase(TunnelTestCase):
         )
         for section in visitors.values():
             port = section["bind_port"]
+            if section["type"] == "sudp":
+                client.wait_until(lambda port=port: not is_free_udp(port), f"port {port} is taken")  # type: ignore[misc]
+                continue
             assert isinstance(port, int)
             client.wait_until(lambda port=port: accepts_connections(port), f"port {port} is open")  # type: ignore[misc]
         return client

@@ -65,6 +65,13 @@ class Outbox:
         self._bytes -= len(first[1])
         return first
 
+    def clear(self, why: Drop) -> None:
+        """Drop all that waits."""
+        if self._waiting:
+            self.drops.add(why, len(self._waiting))
+        self._waiting.clear()
+        self._bytes = 0
+
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class DatagramChannel:
@@ -160,8 +167,9 @@ class DatagramChannel:
         self._timers.remove(self._ping)
         self._ping = self._clock.callLater(self._ping_seconds, self._send_ping)
         self._timers.append(self._ping)
-        if not self._paused:  # else we are heard of anyway
-            self._stream.write(self._codec.ping())
+        ping = self._codec.ping()
+        if ping and not self._paused:  # a peer that is slow to read hears of us anyway
+            self._stream.write(ping)
 
     def _too_silent(self) -> None:
         self._timers.remove(self._silence)

@@ -23,6 +23,7 @@ class Drop(Enum):
     )
     STRANGER = "for users who have been silent for too long, or were never there"
     UNSENT = "not taken by the system"
+    NO_TUNNEL = "there was no way to the other end"
     NO_SERVICE = "the local service isn't there"
 
 
@@ -47,9 +48,9 @@ class Drops:
         self._proxy = proxy
         self._silent_until: dict[Drop, float] = {}
 
-    def add(self, why: Drop) -> None:
-        """Take note of one more; the first of a kind is told at once."""
-        self.counts[why] += 1
+    def add(self, why: Drop, number: int = 1) -> None:
+        """Take note of one more, or of several; the first of a kind is told at once."""
+        self.counts[why] += number
         now = self._clock.seconds()
         if now < self._silent_until.get(why, now):
             return

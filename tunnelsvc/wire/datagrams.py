@@ -4,9 +4,11 @@
 frp's way (`MessageDatagrams`, protocol notes 6.5) is a JSON message for each, with the content in
 base64. A message has at most 10 240 bytes, so a datagram of more than about 7 500 fits in none.
 
-Ours (`FrameDatagrams`) is for our own two ends, agreed on by ``tunnelsvc_datagram_frames`` in
-StartWorkConn (udp), or in NewVisitorConn, its answer and StartWorkConn (sudp). Frames follow each
-other without anything between, all integers big-endian::
+Ours (`FrameDatagrams`) is for our own two ends. With udp the server says so by
+``tunnelsvc_datagram_frames`` in StartWorkConn. With sudp it says by the same name in
+NewVisitorConnResp that the owner understands frames; then the visitor uses them, and the owner
+tells by the first byte (`EitherDatagrams`). Frames follow each other without anything between, all
+integers big-endian::
 
     u8 kind | u8 A | u16 D | A bytes: the user's address | D bytes: the datagram
 
@@ -28,6 +30,7 @@ from typing import Any, Final, Protocol
 from tunnelsvc.errors import LocalProtocolError, RemoteProtocolError
 from tunnelsvc.wire.framing import MessageReader, encode
 from tunnelsvc.wire.messages import Message, Ping, UDPAddress, UDPPacket
+from tunnelsvc.wire.version import is_older
 
 MOST_DATAGRAM_BYTES: Final = 65_535
 """UDP's own length field counts its head of 8 bytes as well, so none has as much."""
@@ -120,6 +123,16 @@ class FrameDatagrams:
         return found
 
 
+def takes_codecs(version: str, *, ours: bool) -> bool:
+    """Whether a peer has cipher and compression where datagrams go.
+
+    Args:
+        version: frp's, as the peer says it.
+        ours: whether it is one of our own programs.
+    """
+    return ours or not is_older(version, CODECS_SINCE)
+
+
 @lru_cache(REMEMBERED)
 def _pack_address(user: UDPAddress) -> bytes:
     try:
@@ -190,6 +203,30 @@ class MessageDatagrams:
             if isinstance(message, UDPPacket):
                 found.append((message.r or NOBODY, _content(message.c)))
         return found
+
+
+class EitherDatagrams:
+    """Whichever way the peer has: it speaks first, and no message begins as a frame does."""
+
+    def __init__(self, messages: DatagramCodec) -> None:
+        """Begin; `messages` is frp's way."""
+        self._messages = messages
+        self._chosen: DatagramCodec | None = None
+
+    def encode(self, user: UDPAddress, content: bytes) -> bytes:
+        """See `DatagramCodec`."""
+        return (self._chosen or self._messages).encode(user, content)
+
+    def ping(self) -> bytes:
+        """See `DatagramCodec`; nothing before the peer has spoken."""
+        return self._chosen.ping() if self._chosen is not None else b""
+
+    def feed(self, data: bytes) -> Sequence[Datagram]:
+        """See `DatagramCodec`."""
+        if self._chosen is None and data:
+            frames = data[0] in (_DATAGRAM, _PING)
+            self._chosen = FrameDatagrams() if frames else self._messages
+        return self._chosen.feed(data) if self._chosen is not None else ()
 
 
 NOBODY: Final = UDPAddress()

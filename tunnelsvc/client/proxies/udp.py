@@ -23,13 +23,13 @@ from tunnelsvc.relay import Stages, codecs, dress
 from tunnelsvc.relay.datagrams import PING_SECONDS, DatagramChannel, Outbox
 from tunnelsvc.relay.drops import Drops
 from tunnelsvc.wire.datagrams import (
-    CODECS_SINCE,
     DatagramCodec,
+    EitherDatagrams,
     FrameDatagrams,
     MessageDatagrams,
+    takes_codecs,
 )
 from tunnelsvc.wire.messages import StartWorkConn
-from tunnelsvc.wire.version import is_older
 
 
 class Exit:
@@ -89,7 +89,7 @@ class UDPProxy:
         await exit_.sockets.look_up()
         channel = DatagramChannel(
             stream,
-            _datagram_codec(session, start),
+            self._datagram_codec(session, start),
             self.reactor,
             exit_.outbox,
             exit_.sockets.deliver,  # 7, 8
@@ -118,11 +118,14 @@ class UDPProxy:
 
     def _codecs(self, session: Session) -> Stages:
         config = self.config
-        if not session.server_is_ours and is_older(session.server_version, CODECS_SINCE):
+        if not takes_codecs(session.server_version, ours=session.server_is_ours):
             return [], []  # olderserver.py says so
         return codecs(
             self.key, encryption=config.use_encryption, compression=config.use_compression
         )
+
+    def _datagram_codec(self, session: Session, start: StartWorkConn) -> DatagramCodec:
+        return FrameDatagrams() if start.datagram_frames else _messages(session)
 
 
 class SUDPProxy(UDPProxy):
@@ -137,8 +140,10 @@ class SUDPProxy(UDPProxy):
         self._exits.discard(exit_)
         exit_.close()
 
+    def _datagram_codec(self, session: Session, start: StartWorkConn) -> DatagramCodec:  # noqa: ARG002
+        """Take up the visitor's way: whoever is between us knows nothing of it."""
+        return EitherDatagrams(_messages(session))
 
-def _datagram_codec(session: Session, start: StartWorkConn) -> DatagramCodec:
-    if start.datagram_frames:
-        return FrameDatagrams()
+
+def _messages(session: Session) -> DatagramCodec:
     return MessageDatagrams(session.terms.config.udp_packet_size)

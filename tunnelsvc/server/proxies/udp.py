@@ -24,13 +24,12 @@ from tunnelsvc.relay.entrance import Entrance, Port
 from tunnelsvc.server.ports import PublicPort
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.wire.datagrams import (
-    CODECS_SINCE,
     DatagramCodec,
     FrameDatagrams,
     MessageDatagrams,
+    takes_codecs,
 )
 from tunnelsvc.wire.messages import NewProxy, StartWorkConn
-from tunnelsvc.wire.version import is_older
 
 if TYPE_CHECKING:
     from tunnelsvc.server.clients import Client
@@ -144,7 +143,7 @@ class UDPProxy(Proxy):
 
     def _codecs(self) -> Stages:
         client = self.client
-        if not client.is_ours and is_older(client.login.version, CODECS_SINCE):
+        if not takes_codecs(client.login.version, ours=client.is_ours):
             return [], []
         return super()._codecs()
 
