@@ -3,7 +3,12 @@
 
 from typing import Final
 
-from tunnelsvc.config.proxies import HTTPSProxyConfig, ProxyConfig, VhostProxyConfig
+from tunnelsvc.config.proxies import (
+    HTTPSProxyConfig,
+    ProxyConfig,
+    SecretProxyConfig,
+    VhostProxyConfig,
+)
 from tunnelsvc.config.report import Report, Section
 from tunnelsvc.config.schema import CertificateConfig, ClientConfig, ServerConfig
 from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
@@ -61,6 +66,12 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
     if config.group and config.type not in _GROUP_TYPES:
         report.problem(
             f"only proxies of type {', '.join(_GROUP_TYPES)} have groups", section.find("group")
+        )
+    if isinstance(config, SecretProxyConfig) and not config.secret_key:
+        report.warn(
+            "NO SECRET: whoever reaches the server can visit it; set sk here and in the visitors' "
+            "files",
+            section.find("sk"),
         )
     if config.bandwidth_limit_mode != "client" and not config.bandwidth_limit:
         report.warn("ignored without bandwidth_limit", section.find("bandwidth_limit_mode"))

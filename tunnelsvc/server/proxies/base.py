@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.logs import LeanLogger
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.relay import Closed, Meter, Stages, codecs, dress, join
@@ -212,4 +213,4 @@ class Proxy(ABC):
 
 
 def _at(peer: IAddress) -> str:
-    return f"{getattr(peer, 'host', '?')}:{getattr(peer, 'port', '?')}"
+    return host_and_port(getattr(peer, "host", "?"), getattr(peer, "port", "?"))
