@@ -75,9 +75,7 @@ class End:
         self.heard: list[Datagram] = []
         self.drops = Drops(clock, "dns")
         self.outbox = Outbox(self.drops)
-        self.channel = DatagramChannel(
-            stream, codec, clock, self.outbox, self._hear, **seconds
-        )
+        self.channel = DatagramChannel(stream, codec, clock, self.outbox, self._hear, **seconds)
         self.ended: list[str] = []
         self.channel.ended.addCallback(self.ended.append)
 

@@ -74,6 +74,7 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
                 host_header_rewrite=proxy.host_header_rewrite,
                 headers=proxy.headers,
                 response_headers=proxy.response_headers,
+                one_user_per_work_conn=bool(proxy.proxy_protocol_version),
             )
     return message
 

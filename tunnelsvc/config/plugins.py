@@ -38,6 +38,7 @@ class UnixDomainSocketConfig(PluginConfig):
 
     name: ClassVar[str] = "unix_domain_socket"
     types: ClassVar[tuple[str, ...]] = ANY_STREAM
+    passes_on: ClassVar[bool] = True
     unix_path: str
 
 
@@ -101,6 +102,7 @@ class TLSToRawConfig(PluginConfig):
 
     name: ClassVar[str] = "tls2raw"
     types: ClassVar[tuple[str, ...]] = OF_TLS
+    passes_on: ClassVar[bool] = True
     local_addr: tuple[str, int]
     crt_path: str = ""
     key_path: str = ""

@@ -9,7 +9,7 @@ from tunnelsvc.config.proxies import (
     SecretProxyConfig,
     VhostProxyConfig,
 )
-from tunnelsvc.config.report import Report, Section
+from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import CertificateConfig, ClientConfig, ServerConfig
 from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
 
@@ -75,8 +75,19 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
         )
     if config.bandwidth_limit_mode != "client" and not config.bandwidth_limit:
         report.warn("ignored without bandwidth_limit", section.find("bandwidth_limit_mode"))
+    if config.proxy_protocol_version:
+        _proxy_protocol(config, section.find("proxy_protocol_version"), report)
     _headers(section, report)
     _health_check(config, section, report)
+
+
+def _proxy_protocol(config: ProxyConfig, entry: Entry | Section, report: Report) -> None:
+    """Warn of services that can't be told who their users are."""
+    plugin = config.plugin
+    if plugin is not None and not plugin.passes_on:
+        report.warn(f"ignored: no service gets users' connections from {plugin.name}", entry)
+    elif config.proxy_protocol_version == "v1" and config.type in {"udp", "sudp"}:
+        report.warn("v1 tells no addresses of datagrams; v2 does", entry)
 
 
 def _headers(section: Section, report: Report) -> None:
