@@ -56,7 +56,7 @@ class LocalSockets:
         self._named = not self._address
         self._looked_up_at = float("-inf")
         self._sockets: Users[UDPSocket] = Users(
-            reactor, most=MOST_SOCKETS, idle_seconds=IDLE_SECONDS, on_gone=UDPSocket.close
+            reactor, most=MOST_SOCKETS, idle_seconds=IDLE_SECONDS, on_gone=lambda gone: gone.close()
         )
 
     async def look_up(self) -> None:
