@@ -134,10 +134,10 @@ class NameTests(LocalSocketsCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.asked: list[Deferred[str]] = []
+        self.asked: list[Deferred[list[str]]] = []
         self.patch(localsockets, "resolve", self.resolve)
 
-    async def resolve(self, _reactor: object, host: str) -> str:
+    async def resolve(self, _reactor: object, host: str) -> list[str]:
         self.assertEqual(host, "dns.local")
         self.asked.append(Deferred())
         return await self.asked[-1]
@@ -146,7 +146,7 @@ class NameTests(LocalSocketsCase):
         sockets = self.make(local_ip="dns.local")
         looking = ensureDeferred(sockets.look_up())
         self.assertNoResult(looking)
-        self.asked[0].callback("192.0.2.53")
+        self.asked[0].callback(["::1", "192.0.2.53", "192.0.2.54"])
         self.successResultOf(looking)
         sockets.deliver([(ALICE, b"1"), (BOB, b"1")])
         self.assertEqual(self.made[0].peer, ("192.0.2.53", 53))
@@ -156,12 +156,12 @@ class NameTests(LocalSocketsCase):
         """New users find it where it is now, soon; the others keep their sockets."""
         sockets = self.make(local_ip="dns.local")
         ensureDeferred(sockets.look_up())
-        self.asked[0].callback("192.0.2.53")
+        self.asked[0].callback(["192.0.2.53"])
         sockets.deliver([(ALICE, b"1")])
         self.clock.advance(LOOK_UP_SECONDS)
         sockets.deliver([(BOB, b"1")])
         self.assertEqual(self.made[1].peer, ("192.0.2.53", 53))
-        self.asked[1].callback("192.0.2.54")
+        self.asked[1].callback(["192.0.2.54"])
         sockets.deliver([(UDPAddress(ip="192.0.2.9"), b"1"), (ALICE, b"2")])
         self.assertEqual(self.made[2].peer, ("192.0.2.54", 53))
         self.assertEqual(self.made[0].sent, [b"1", b"2"])
@@ -178,7 +178,7 @@ class NameTests(LocalSocketsCase):
         self.assertEqual((len(self.asked), len(self.made)), (1, 0))
         self.clock.advance(LOOK_UP_SECONDS)
         sockets.deliver([(ALICE, b"1")])
-        self.asked[1].callback("192.0.2.53")
+        self.asked[1].callback(["192.0.2.53"])
         sockets.deliver([(ALICE, b"2")])
         self.assertEqual(self.made[0].sent, [b"2"])
         self.assertEqual(self.drops.counts, {Drop.NO_SERVICE: 2})

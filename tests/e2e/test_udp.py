@@ -4,6 +4,7 @@
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from twisted.names.authority import FileAuthority
 from twisted.names.common import ResolverBase
 from twisted.names.error import DNSNameError
 from twisted.names.server import DNSServerFactory
+from twisted.trial.unittest import SkipTest
 
 from tests.e2e.datagrams import (
     LONGEST,
@@ -24,6 +26,7 @@ from tests.e2e.datagrams import (
     udp_socket,
     udp_user,
 )
+from tests.e2e.test_ipv6 import has_ipv6
 from tests.e2e.visitors import VisitorTestCase, sudp_proxy, sudp_visitor
 from tests.programs import Program, free_port
 from tests.tunnels import LOOPBACK, TunnelCase, clock
@@ -128,6 +131,41 @@ class UserTests(UDPCase):
             self.assertEqual(ask(first, b"1"), b"1")
             self.assertTrue(is_unanswered(second, b"") is False)
             self.assertEqual(len(self.service.users), 2)
+
+
+class IPv6Tests(UDPCase):
+    """Users, and services, of IPv6."""
+
+    def setUp(self) -> None:
+        if not has_ipv6():
+            raise SkipTest("this machine has no IPv6")
+        super().setUp()
+
+    def check(self, hosts: Sequence[str]) -> None:
+        for host in hosts:
+            with udp_user(self.port, host) as user:
+                self.assertEqual(ask(user, host.encode()), host.encode())
+
+    def test_users(self) -> None:
+        """Of both families on one port."""
+        self.start_server({"proxy_bind_addr": "::"})
+        self.start_client({"udp": udp_proxy(self.service.port, self.port)})
+        self.check((LOOPBACK, "::1"))
+
+    def test_service(self) -> None:
+        service = UDPService(host="::1")
+        self.addCleanup(service.close)
+        self.start_server()
+        local = {"local_ip": "::1"}
+        self.start_client({"udp": udp_proxy(service.port, self.port, local)})
+        self.check((LOOPBACK,))
+
+    def test_name(self) -> None:
+        """One that has addresses of both families means the older one, as with frp."""
+        self.start_server()
+        local = {"local_ip": "localhost"}
+        self.start_client({"udp": udp_proxy(self.service.port, self.port, local)})
+        self.check((LOOPBACK,))
 
 
 class LossTests(UDPCase):

@@ -146,6 +146,8 @@ def listen_udp(reactor: Any, number: int, receive: Receive, *, interface: str) -
     try:
         handle = _socket(interface)
         try:
+            if interface == "::":  # whatever the machine's default is
+                handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             handle.bind((interface, number))
         except BaseException:
             handle.close()
