@@ -11,7 +11,9 @@ from tunnelsvc.config.proxies import (
     HTTPSProxyConfig,
     ProxyConfig,
     STCPProxyConfig,
+    SUDPProxyConfig,
     TCPProxyConfig,
+    UDPProxyConfig,
 )
 
 BY_USER = HTTPProxyConfig(name="a", custom_domains=("a.example",), route_by_http_user="alice")
@@ -32,6 +34,10 @@ class IgnoredTests(SynchronousTestCase):
         self.assertIn(since.removesuffix(".0"), text)
 
     def test_since(self) -> None:
+        udp = UDPProxyConfig(name="a", use_encryption=True)
+        self.check(udp, "0.34.0", "0.33.0", "use_encryption")
+        sudp = SUDPProxyConfig(name="a", use_compression=True)
+        self.check(sudp, "0.34.0", "0.33.0", "use_compression")
         self.check(BY_USER, "0.43.0", "0.42.0", "route_by_http_user")
         self.check(ANY_NAME, "0.43.0", "0.33.0", "custom_domains = *")
         self.check(BY_VISITORS, "0.50.0", "0.49.0", "allow_users")
@@ -42,7 +48,8 @@ class IgnoredTests(SynchronousTestCase):
     def test_ordinary_proxies(self) -> None:
         for proxy in (
             STCPProxyConfig(name="a", secret_key="s"),
-            TCPProxyConfig(name="a", group="g", bandwidth_limit="1MB"),
+            TCPProxyConfig(name="a", group="g", use_encryption=True, bandwidth_limit="1MB"),
+            UDPProxyConfig(name="a"),
             HTTPProxyConfig(name="a", custom_domains=("*.a.example",), group="g"),
             HTTPSProxyConfig(name="a", type="https", custom_domains=("a.example",)),
         ):

@@ -28,6 +28,16 @@ def stcp_visitor(server_name: str, port: int, options: Options = NO_OPTIONS) -> 
     }
 
 
+def sudp_proxy(local_port: int, options: Options = NO_OPTIONS) -> Options:
+    """Give the section of a ``sudp`` proxy."""
+    return {**stcp_proxy(local_port, options), "type": "sudp"}
+
+
+def sudp_visitor(server_name: str, port: int, options: Options = NO_OPTIONS) -> Options:
+    """Give the section of its visitor."""
+    return {**stcp_visitor(server_name, port, options), "type": "sudp"}
+
+
 class VisitorTestCase(TunnelTestCase):
     """A tunnel with one client more; `client_peer` is the owner's program."""
 

@@ -183,8 +183,8 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(self.refusal(client, ssh(6001)), "proxy [ssh] already exists")
         self.assertEqual(self.refusal(client, ssh(6000, "b")), "port already used")
         self.assertEqual(
-            self.refusal(client, NewProxy(proxy_name="x", proxy_type="udp")),
-            "unknown proxy type: udp (not supported yet)",
+            self.refusal(client, NewProxy(proxy_name="x", proxy_type="xtcp")),
+            "unknown proxy type: xtcp (not supported yet)",
         )
         self.assertIn("name", self.refusal(client, NewProxy(proxy_type="tcp")))
         self.assertIn("name", self.refusal(client, ssh(6005, "a\x1b[31m")))

@@ -1,7 +1,6 @@
 # -*- test-case-name: tests.client.test_olderserver -*-
 """What a frps is too old for: it drops such keys without a word, so we say it."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -9,12 +8,12 @@ from tunnelsvc.config.proxies import (
     HTTPProxyConfig,
     ProxyConfig,
     SecretProxyConfig,
+    SUDPProxyConfig,
+    UDPProxyConfig,
     VhostProxyConfig,
 )
-
-Version = tuple[int, int]
-
-_VERSION: Final = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.")
+from tunnelsvc.wire.datagrams import CODECS_SINCE
+from tunnelsvc.wire.version import Version, is_older
 
 
 def _routes_by_user(proxy: ProxyConfig) -> bool:
@@ -37,12 +36,22 @@ def _names_users(proxy: ProxyConfig) -> bool:
     return isinstance(proxy, SecretProxyConfig) and bool(proxy.allow_users)
 
 
+def _dresses_datagrams(proxy: ProxyConfig) -> bool:
+    carries = isinstance(proxy, UDPProxyConfig | SUDPProxyConfig)
+    return carries and (proxy.use_encryption or proxy.use_compression)
+
+
 def _leaves_the_limit(proxy: ProxyConfig) -> bool:
     return bool(proxy.bandwidth_limit) and proxy.bandwidth_limit_mode == "server"
 
 
 # Protocol notes 5.6, 6.1 to 6.6; frp reference, section 1.3.
 _ADDED: Final[tuple[tuple[Version, str, Callable[[ProxyConfig], bool]], ...]] = (
+    (
+        CODECS_SINCE,
+        "use_encryption and use_compression for datagrams: they go there as they are",
+        _dresses_datagrams,
+    ),
     ((0, 43), "route_by_http_user: users of all names are sent here", _routes_by_user),
     ((0, 43), "custom_domains = *: it's no wildcard there", _takes_all_names),
     ((0, 47), "bandwidth_limit_mode = server: nobody keeps to the limit", _leaves_the_limit),
@@ -64,10 +73,6 @@ def ignored_by(version: str, proxy: ProxyConfig) -> Iterator[str]:
     Returns:
         Texts for the log, one for each such thing.
     """
-    found = _VERSION.match(version)
-    if found is None:
-        return
-    known = int(found[1]), int(found[2])
     for since, what, has in _ADDED:
-        if known < since and has(proxy):
+        if is_older(version, since) and has(proxy):
             yield f"ignores {what} (frps has it since {since[0]}.{since[1]})"

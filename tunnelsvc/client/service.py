@@ -165,6 +165,8 @@ class TunnelClient(Service):
             await self._take_leave(self._registration)
         self._control.stop()
         self._control = self._make_control()  # that one has ended for good; we may start again
+        for proxy in self._proxies.values():
+            proxy.close()
         if self._visitors is not None:
             await self._visitors.close()
         await self._connections.abort_all(self._reactor)

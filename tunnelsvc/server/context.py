@@ -12,6 +12,7 @@ from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.udp import listen_udp
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.server.groups import (
     ConnectGroup,
@@ -56,7 +57,8 @@ class ServerContext:
     Attributes:
         reactor: clock and listener.
         config: the file's values.
-        ports: public ports.
+        ports: public ports of TCP.
+        udp_ports: public ports of UDP, which have the same numbers.
         router: host names and paths of http proxies.
         tls_router: host names of https proxies.
         connect_router: host names of tcpmux proxies.
@@ -80,10 +82,18 @@ class ServerContext:
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
     takes_http: bool = False
+    udp_ports: PortManager = field(init=False)
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
     https_groups: SharedRoutes[NamedGroup] = field(init=False)
     connect_groups: SharedRoutes[ConnectGroup] = field(init=False)
+
+    @udp_ports.default
+    def _no_udp_ports(self) -> PortManager:
+        ports = self.ports
+        return PortManager(
+            self.reactor, self.reactor, ports.interface, ports.allowed, bind=listen_udp
+        )
 
     @tcp_groups.default
     def _no_tcp_groups(self) -> SharedPorts:

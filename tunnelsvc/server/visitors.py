@@ -140,7 +140,8 @@ class VisitorDesk:
         client: Client | None,
     ) -> None:
         """Answer, dress the visitor's leg, and serve it as any user's."""
-        messages.send(NewVisitorConnResp(proxy_name=proxy.name))
+        frames = proxy.takes_datagram_frames
+        messages.send(NewVisitorConnResp(proxy_name=proxy.name, datagram_frames=frames))
         bare, unread = messages.detach()
         try:
             user, unread = dress(bare, unread, proxy.visitor_codecs(visit))

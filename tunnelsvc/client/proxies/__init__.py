@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tunnelsvc.client.limits import limit_of
 from tunnelsvc.client.proxies.stream import StreamProxy
-from tunnelsvc.config.proxies import ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig, SUDPProxyConfig, UDPProxyConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.handover import Connections
 from tunnelsvc.link.dial import DialReactor
@@ -47,9 +47,15 @@ def make_proxy(
         key: of the cipher, derived from the token.
         connections: takes note of each connection to the service.
     """
+    if isinstance(config, UDPProxyConfig | SUDPProxyConfig):
+        # Most clients have none, and each costs memory.
+        from tunnelsvc.client.proxies.udp import SUDPProxy, UDPProxy  # noqa: PLC0415
+
+        kind = SUDPProxy if isinstance(config, SUDPProxyConfig) else UDPProxy
+        return kind(config, reactor, key, limit_of(config, reactor))
     made = StreamProxy(config, reactor, key, connections, limit=limit_of(config, reactor))
     if config.plugin is not None:
-        # Most clients have none, and each costs memory.
+        # Likewise.
         from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415
 
         made.plugin = make_plugin(Place(config, reactor, connections))

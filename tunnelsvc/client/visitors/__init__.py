@@ -12,6 +12,7 @@ from attrs import define, field
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
+from tunnelsvc.client.visitors.datagrams import DatagramVisitor
 from tunnelsvc.client.visitors.sessions import Sessions
 from tunnelsvc.client.visitors.stream import StreamVisitor
 from tunnelsvc.config.proxies import VisitorConfig
@@ -45,7 +46,10 @@ class Visitor(Protocol):
 MakeVisitor = Callable[[VisitorConfig, Any, Sessions, Connections], Visitor]
 """Takes the configuration, the reactor, the login, and what takes note of connections."""
 
-VISITOR_TYPES: Final[Mapping[str, MakeVisitor]] = {"stcp": StreamVisitor}
+VISITOR_TYPES: Final[Mapping[str, MakeVisitor]] = {
+    "stcp": StreamVisitor,
+    "sudp": DatagramVisitor,
+}
 """By ``type``."""
 
 

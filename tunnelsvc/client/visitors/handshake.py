@@ -49,6 +49,14 @@ async def open_visitor_connection(session: Session, config: VisitorConfig) -> tu
     Raises:
         VisitRefused: the server refused it, or there is no connection; with what to do.
     """
+    stream, unread, _ = await visit(session, config)
+    return stream, unread
+
+
+async def visit(
+    session: Session, config: VisitorConfig
+) -> tuple[Stream, bytes, NewVisitorConnResp]:
+    """Do the same, and return the server's answer as well."""
     messages = await _ask(session, config)
     try:
         answer = await messages.expect(ANSWER_SECONDS)
@@ -56,7 +64,7 @@ async def open_visitor_connection(session: Session, config: VisitorConfig) -> tu
             raise RemoteProtocolError(f"expected NewVisitorConnResp, got {type(answer).__name__}")
         if answer.error:
             raise VisitRefused(_with_remedy(answer.error))
-        return dress(*messages.detach(), _codecs(config))
+        return *dress(*messages.detach(), _codecs(config)), answer
     except error.TimeoutError as why:
         raise VisitRefused(f"no answer of the server within {ANSWER_SECONDS:g} s") from why
     except (error.ConnectionClosed, RemoteProtocolError) as why:

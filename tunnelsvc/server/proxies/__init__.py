@@ -8,9 +8,11 @@ from tunnelsvc.server.proxies.https import HTTPSProxy
 from tunnelsvc.server.proxies.secret import SecretProxy
 from tunnelsvc.server.proxies.tcp import TCPProxy
 from tunnelsvc.server.proxies.tcpmux import TCPMuxProxy
+from tunnelsvc.server.proxies.udp import UDPProxy
 
 PROXY_TYPES: Mapping[str, type[Proxy]] = {
     "tcp": TCPProxy,
+    "udp": UDPProxy,
     "http": HTTPProxy,
     "https": HTTPSProxy,
     "stcp": SecretProxy,

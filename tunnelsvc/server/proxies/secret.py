@@ -12,6 +12,7 @@ from tunnelsvc.relay import Stages, codecs
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.wire.auth import keys_match, login_key
 from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.datagrams import takes_codecs
 from tunnelsvc.wire.messages import NewVisitorConn
 
 EVERYBODY: Final = "*"
@@ -60,6 +61,19 @@ class SecretProxy(Proxy):
         """Make the stages of a visitor's leg: its own choice, and a key of the secret."""
         key = derive_key(self.request.sk) if visit.use_encryption else b""
         return codecs(key, encryption=visit.use_encryption, compression=visit.use_compression)
+
+    @property
+    def takes_datagram_frames(self) -> bool:
+        """Whether the owner understands datagrams in frames of ours: see `wire.datagrams`."""
+        return self.request.proxy_type == "sudp" and self.client.is_ours
+
+    def _codecs(self) -> Stages:
+        """See `Proxy`."""
+        client = self.client
+        sudp = self.request.proxy_type == "sudp"
+        if sudp and not takes_codecs(client.login.version, ours=client.is_ours):
+            return [], []
+        return super()._codecs()
 
 
 def _is_older(version: str, than: tuple[int, int]) -> bool:
