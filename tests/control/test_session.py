@@ -9,9 +9,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.control.fakes import FakeServer, terms
+from tests.streams import pair, pump
 from tunnelsvc.control.session import Session, log_in
 from tunnelsvc.errors import LoginRefused, RemoteProtocolError
 from tunnelsvc.wire.auth import login_key
+from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import (
     LoginResp,
     Message,
@@ -76,6 +78,17 @@ class SessionTests(SynchronousTestCase):
         self.server.answer = lambda _: Pong()
         self.failureResultOf(self.log_in(), RemoteProtocolError)
         self.assertTrue(self.server.links[0].closed)
+
+    def test_messages_of_users(self) -> None:
+        """A work connection can carry messages on, in what the session speaks."""
+        near, far = pair("work")
+        messages = self.session().payload_messages(near)
+        heard: list[Message] = []
+        messages.on_message = heard.append
+        messages.start(encode(Ping(timestamp=1)))
+        far.write(encode(Ping(timestamp=2)))
+        pump(far)
+        self.assertEqual(heard, [Ping(timestamp=1), Ping(timestamp=2)])
 
     def test_messages_find_their_owner(self) -> None:
         self.session()

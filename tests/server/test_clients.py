@@ -8,8 +8,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.fakes import FakeClient, make_registry
+from tests.streams import pair, pump
 from tunnelsvc.server import clients
 from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
+from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import (
     CloseProxy,
     LoginResp,
@@ -17,6 +19,7 @@ from tunnelsvc.wire.messages import (
     NewProxy,
     NewProxyResp,
     NewWorkConn,
+    Ping,
     ReqWorkConn,
     StartWorkConn,
 )
@@ -76,6 +79,19 @@ class LoginTests(SynchronousTestCase):
         ):
             context = make_registry(heartbeat_timeout_seconds=configured).context
             self.assertEqual(clients._heartbeat_timeout(context, muxed=muxed), expected)
+
+    def test_messages_of_users(self) -> None:
+        """A work connection can carry messages on, in what the client speaks."""
+        registry = make_registry()
+        client = registry.clients[FakeClient(registry).run_id]
+        near, far = pair("work")
+        messages = client.payload_messages(near)
+        heard: list[Message] = []
+        messages.on_message = heard.append
+        messages.start(encode(Ping(timestamp=1)))
+        far.write(encode(Ping(timestamp=2)))
+        pump(far)
+        self.assertEqual(heard, [Ping(timestamp=1), Ping(timestamp=2)])
 
 
 class TakeoverTests(SynchronousTestCase):

@@ -145,6 +145,15 @@ class Session:
         """
         return self._work(await self.link.open_direct())
 
+    def payload_messages(self, stream: Stream) -> MessageProtocol:
+        """Exchange messages on a work connection whose users' bytes are messages (udp, sudp).
+
+        Args:
+            stream: the work connection after StartWorkConn, dressed. Give what was read behind
+                that to ``start``.
+        """
+        return MessageProtocol(stream, self.terms.clock, self.messages.dialect)
+
     def _work(self, stream: Stream) -> MessageProtocol:
         messages = MessageProtocol(stream, self.terms.clock)
         messages.start()

@@ -19,7 +19,7 @@ from tunnelsvc.handover import attach, park
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.timing import Limit, limit
 from tunnelsvc.wire.cfb import Decryptor, Encryptor
-from tunnelsvc.wire.framing import MessageReader, encode
+from tunnelsvc.wire.dialect import V1, Dialect
 from tunnelsvc.wire.messages import Message
 
 FIRST_MESSAGE_SECONDS = 10.0
@@ -43,16 +43,18 @@ class MessageProtocol:
 
     Attributes:
         stream: what carries the messages.
+        dialect: how they are written.
         on_message: called with each message; exchange it at will, also from within itself.
         on_lost: called once, with why, unless the stream was handed over before.
     """
 
-    def __init__(self, stream: Stream, clock: IReactorTime) -> None:
+    def __init__(self, stream: Stream, clock: IReactorTime, dialect: Dialect = V1) -> None:
         self.stream = stream
+        self.dialect = dialect
         self.on_message: Callable[[Message], None] = _ignore_message
         self.on_lost: Callable[[Failure], None] = _ignore_loss
         self._clock = clock
-        self._reader = MessageReader()
+        self._reader = dialect.make_reader()
         self._decryptor: Decryptor | None = None
         self._encryptor: Encryptor | None = None
         self._deadline: Limit | None = None
@@ -75,7 +77,7 @@ class MessageProtocol:
         Raises:
             LocalProtocolError: it is longer than the protocol allows.
         """
-        data = encode(message)
+        data = self.dialect.encode(message)
         self.stream.write(self._encryptor.feed(data) if self._encryptor else data)
 
     def encrypt(self, key: bytes) -> None:

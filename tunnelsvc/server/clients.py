@@ -15,6 +15,7 @@ from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.handover import host_of
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.proxies import PROXY_TYPES
@@ -122,6 +123,14 @@ class Client:
         )
         self.control.accept(response, self._pool_size)
         self._pool.asked(self._pool_size)
+
+    def payload_messages(self, stream: Stream) -> MessageProtocol:
+        """Exchange messages on a work connection whose users' bytes are messages (udp, sudp).
+
+        Args:
+            stream: as `Proxy.open_work` gives it, dressed. Give what was read to ``start``.
+        """
+        return MessageProtocol(stream, self._context.reactor, self._core.messages.dialect)
 
     async def new_proxy(self, request: NewProxy) -> NewProxyResp:
         """Open a proxy for the client; see `tunnelsvc.control.serverside.ClientDesk`."""
