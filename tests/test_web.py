@@ -24,7 +24,7 @@ from tests.link.authority import Authority
 from tests.streams import recorded
 from tests.tunnels import LOOPBACK, Reader, TunnelCase, clock
 from tunnelsvc import web
-from tunnelsvc.config.schema import HTTPProxyConfig
+from tunnelsvc.config.proxies import HTTPProxyConfig
 from tunnelsvc.gateway import VhostFactory
 from tunnelsvc.gateway.virtual import VirtualStream
 from tunnelsvc.server.service import TunnelServer

@@ -13,7 +13,8 @@ from zope.interface import implementer
 
 from tests.streams import Recorder
 from tunnelsvc.client.service import TunnelClient
-from tunnelsvc.config.schema import ClientConfig, ProxyConfig, ServerConfig
+from tunnelsvc.config.proxies import ProxyConfig
+from tunnelsvc.config.schema import ClientConfig, ServerConfig
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.dial import dial

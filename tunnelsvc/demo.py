@@ -20,14 +20,8 @@ from twisted.web.server import Request, Site
 
 from tunnelsvc.admin.site import DEFAULT_CREDENTIALS, DashboardService
 from tunnelsvc.client.service import TunnelClient
-from tunnelsvc.config.schema import (
-    ClientConfig,
-    DashboardConfig,
-    HTTPProxyConfig,
-    LogConfig,
-    ServerConfig,
-    TCPProxyConfig,
-)
+from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig
+from tunnelsvc.config.schema import ClientConfig, DashboardConfig, LogConfig, ServerConfig
 from tunnelsvc.runner import Program
 from tunnelsvc.server.service import TunnelServer
 

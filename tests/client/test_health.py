@@ -14,7 +14,7 @@ from tests.loglines import LogLines
 from tests.streams import MemoryStream, pair, pump
 from tunnelsvc.client import local
 from tunnelsvc.client.health import HealthChecks
-from tunnelsvc.config.schema import HealthCheckConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.config.proxies import HealthCheckConfig, ProxyConfig, TCPProxyConfig
 from tunnelsvc.interfaces import Stream
 
 CHECK = HealthCheckConfig(type="tcp", timeout_seconds=3.0, max_failed=2, interval_seconds=10.0)

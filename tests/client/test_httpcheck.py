@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 from tests.client.test_health import HealthCase
 from tests.streams import Recorder, pair, pump, recorded
 from tunnelsvc.client.httpcheck import MOST_BODY_BYTES, MOST_INTERIM, Answer, request
-from tunnelsvc.config.schema import HealthCheckConfig, HTTPProxyConfig, TCPProxyConfig
+from tunnelsvc.config.proxies import HealthCheckConfig, HTTPProxyConfig, TCPProxyConfig
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
 
 CHECK = HealthCheckConfig(type="http", interval_seconds=10.0, url="/status?full=1")

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.streams import pair
 from tunnelsvc.client import local
 from tunnelsvc.client.local import LOCAL_SECONDS, dial_local
-from tunnelsvc.config.schema import TCPProxyConfig
+from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.interfaces import Stream
 

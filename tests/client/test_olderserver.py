@@ -6,12 +6,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.client.olderserver import ignored_by
-from tunnelsvc.config.schema import (
-    HTTPProxyConfig,
-    HTTPSProxyConfig,
-    ProxyConfig,
-    TCPProxyConfig,
-)
+from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, ProxyConfig, TCPProxyConfig
 
 BY_USER = HTTPProxyConfig(name="a", custom_domains=("a.example",), route_by_http_user="alice")
 ANY_NAME = HTTPProxyConfig(name="a", custom_domains=("*",))

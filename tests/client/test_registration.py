@@ -15,7 +15,7 @@ from tunnelsvc.client.registration import (
     Registration,
     announcement,
 )
-from tunnelsvc.config.schema import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
+from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
 

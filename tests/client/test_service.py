@@ -15,13 +15,8 @@ from tests.loglines import LogLines
 from tests.streams import MemoryStream, pair, pump, recorded
 from tunnelsvc.client import local, service
 from tunnelsvc.client.service import LEAVE_SECONDS, LOOK_SECONDS, TunnelClient
-from tunnelsvc.config.schema import (
-    ClientConfig,
-    HealthCheckConfig,
-    HTTPProxyConfig,
-    ProxyConfig,
-    TCPProxyConfig,
-)
+from tunnelsvc.config.proxies import HealthCheckConfig, HTTPProxyConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.errors import LoginFailed
 from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream

@@ -9,8 +9,9 @@ from hypothesis import settings
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.config import load_client, load_server
+from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.config.report import Report
-from tunnelsvc.config.schema import ClientConfig, ProxyConfig, ServerConfig
+from tunnelsvc.config.schema import ClientConfig, ServerConfig
 from tunnelsvc.errors import ConfigError
 
 STEADY: Final = settings(derandomize=True, deadline=None)

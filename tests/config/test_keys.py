@@ -8,17 +8,19 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import lines_of
 from tunnelsvc.config.keys import CERTIFICATE, CLIENT, PROXIES, SERVER, Key, Prefix, Table, group
+from tunnelsvc.config.proxies import (
+    HealthCheckConfig,
+    HTTPProxyConfig,
+    HTTPSProxyConfig,
+    TCPProxyConfig,
+)
 from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import (
     CertificateConfig,
     ClientConfig,
     DashboardConfig,
-    HealthCheckConfig,
-    HTTPProxyConfig,
-    HTTPSProxyConfig,
     LogConfig,
     ServerConfig,
-    TCPProxyConfig,
     TLSConfig,
 )
 from tunnelsvc.config.values import port

@@ -9,15 +9,13 @@ from hypothesis import strategies as st
 
 from tests.config.files import DATA, NO_VARIABLES, STEADY, ConfigTestCase
 from tunnelsvc.config import keys, load_client, load_server, plugins
+from tunnelsvc.config.proxies import HealthCheckConfig, HTTPProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import (
     CertificateConfig,
     ClientConfig,
     DashboardConfig,
-    HealthCheckConfig,
-    HTTPProxyConfig,
     LogConfig,
     ServerConfig,
-    TCPProxyConfig,
     TLSConfig,
 )
 from tunnelsvc.errors import ConfigError

@@ -21,7 +21,7 @@ from tunnelsvc.config.plugins import (
     StaticFileConfig,
     UnixDomainSocketConfig,
 )
-from tunnelsvc.config.schema import PluginConfig
+from tunnelsvc.config.proxies import PluginConfig
 
 UNIX = "plugin = unix_domain_socket\nplugin_unix_path = /run/app.sock\n"
 

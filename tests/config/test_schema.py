@@ -8,15 +8,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import STEADY
+from tunnelsvc.config.proxies import HealthCheckConfig, HTTPProxyConfig, ProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import (
     ClientConfig,
     DashboardConfig,
-    HealthCheckConfig,
-    HTTPProxyConfig,
     LogConfig,
-    ProxyConfig,
     ServerConfig,
-    TCPProxyConfig,
     TLSConfig,
 )
 

@@ -3,8 +3,8 @@
 
 from tests.config.files import ConfigTestCase, lines_of
 from tunnelsvc.config import validate
+from tunnelsvc.config.proxies import HealthCheckConfig, TCPProxyConfig
 from tunnelsvc.config.report import Report, Section
-from tunnelsvc.config.schema import HealthCheckConfig, TCPProxyConfig
 
 TOKEN = "token = x\n"
 

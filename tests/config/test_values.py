@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import STEADY
-from tunnelsvc.config import keys, plugins, values
+from tunnelsvc.config import addresses, keys, plugins, values
 from tunnelsvc.config.values import BadValueError, Parser
 
 
@@ -120,8 +120,8 @@ class HostTests(ValueTestCase):
     def test_host(self) -> None:
         """Names and addresses are taken; brackets go."""
         same = ("example.com", "x.x.x.x", "my_host-1", "localhost", "0.0.0.0", "::", "例子.cn")
-        self.assertTaken(values.host, {host: host for host in same})
-        self.assertTaken(values.host, {"[::1]": "::1", "fe80::1%eth0": "fe80::1%eth0"})
+        self.assertTaken(addresses.host, {host: host for host in same})
+        self.assertTaken(addresses.host, {"[::1]": "::1", "fe80::1%eth0": "fe80::1%eth0"})
 
     def test_no_host(self) -> None:
         """What people write by mistake is refused."""
@@ -141,22 +141,22 @@ class HostTests(ValueTestCase):
             ":::",
             "example.com # ours",
         )
-        self.assertRefused(values.host, "not a host name or IP address", refused)
+        self.assertRefused(addresses.host, "not a host name or IP address", refused)
 
     def test_optional_address(self) -> None:
-        self.assertTaken(values.optional_address, {"": "", "10.0.0.1": "10.0.0.1", "::1": "::1"})
-        self.assertRefused(values.optional_address, "not an IP address", ["eth0", "10.0.0"])
+        self.assertTaken(addresses.optional_address, {"": "", "10.0.0.1": "10.0.0.1", "::1": "::1"})
+        self.assertRefused(addresses.optional_address, "not an IP address", ["eth0", "10.0.0"])
 
     def test_domain(self) -> None:
         self.assertTaken(
-            values.domain, {"": "", "Tunnel.Example.COM.": "tunnel.example.com", "a_b": "a_b"}
+            addresses.domain, {"": "", "Tunnel.Example.COM.": "tunnel.example.com", "a_b": "a_b"}
         )
         refused = ("a.com:80", "http://a.com", "*.a.com", ".a.com", "a..b", "例子.cn", "a" * 254)
-        self.assertRefused(values.domain, "not a domain name", refused)
+        self.assertRefused(addresses.domain, "not a domain name", refused)
 
     def test_domains(self) -> None:
         self.assertTaken(
-            values.domains,
+            addresses.domains,
             {
                 "": (),
                 "site1.example.com": ("site1.example.com",),
@@ -167,19 +167,19 @@ class HostTests(ValueTestCase):
             },
         )
         wild = ("*.com", "*.com.", "*.", "a.*.com", "**", "*a.com", "*.*.com", "*.*")
-        self.assertRefused(values.domains, "a wildcard is * alone", wild)
+        self.assertRefused(addresses.domains, "a wildcard is * alone", wild)
         refused = ("a.com b.com", "a.com,http://b.com", "*.a.com:80", "*.a..b", ".")
-        self.assertRefused(values.domains, "not a domain name", refused)
+        self.assertRefused(addresses.domains, "not a domain name", refused)
 
     def test_certificate_domains(self) -> None:
         same = {"a.example,*.b.example": ("a.example", "*.b.example"), "": ()}
-        self.assertTaken(values.certificate_domains, same)
-        self.assertRefused(values.certificate_domains, "each must be a name", ("*", "a.com,*"))
+        self.assertTaken(addresses.certificate_domains, same)
+        self.assertRefused(addresses.certificate_domains, "each must be a name", ("*", "a.com,*"))
 
     def test_subdomain(self) -> None:
-        self.assertTaken(values.subdomain, {"": "", "Web-1": "web-1"})
+        self.assertTaken(addresses.subdomain, {"": "", "Web-1": "web-1"})
         refused = ("a.b", "*", "a" * 64, "a b", "网")
-        self.assertRefused(values.subdomain, "not a single name", refused)
+        self.assertRefused(addresses.subdomain, "not a single name", refused)
 
     def test_host_and_port(self) -> None:
         taken = {
@@ -187,8 +187,8 @@ class HostTests(ValueTestCase):
             "app_1.internal:80": ("app_1.internal", 80),
             "[::1]:443": ("::1", 443),
         }
-        self.assertTaken(values.host_and_port(), taken)
-        self.assertTaken(values.host_and_port(80), taken)
+        self.assertTaken(addresses.host_and_port(), taken)
+        self.assertTaken(addresses.host_and_port(80), taken)
         what = "not a host name or IP address with a port"
         never = (
             "",
@@ -202,17 +202,19 @@ class HostTests(ValueTestCase):
             "[::1]:x",
             "::g",
         )
-        self.assertRefused(values.host_and_port(), what, never)
-        self.assertRefused(values.host_and_port(80), what, never)
+        self.assertRefused(addresses.host_and_port(), what, never)
+        self.assertRefused(addresses.host_and_port(80), what, never)
         without = {"localhost": ("localhost", 80), "::1": ("::1", 80), "[::1]": ("::1", 80)}
-        self.assertTaken(values.host_and_port(80), without)
-        self.assertRefused(values.host_and_port(), what, without)
+        self.assertTaken(addresses.host_and_port(80), without)
+        self.assertRefused(addresses.host_and_port(), what, without)
 
     def test_host_header(self) -> None:
         same = ("", "localhost", "Example.com:8080", "[::1]:80", "[::1]", "127.0.0.1")
-        self.assertTaken(values.host_header, {host: host for host in same})
+        self.assertTaken(addresses.host_header, {host: host for host in same})
         refused = ("http://a", "a b", "a/b", "a:b", "::1", "a\tb", "例")
-        self.assertRefused(values.host_header, "not a host name, with or without a port", refused)
+        self.assertRefused(
+            addresses.host_header, "not a host name, with or without a port", refused
+        )
 
 
 class ListTests(ValueTestCase):
@@ -223,7 +225,7 @@ class ListTests(ValueTestCase):
 
     def test_networks(self) -> None:
         self.assertTaken(
-            values.networks,
+            addresses.networks,
             {
                 "": (),
                 "10.0.0.1": (IPv4Network("10.0.0.1/32"),),
@@ -236,7 +238,7 @@ class ListTests(ValueTestCase):
             },
         )
         refused = ("proxy.example.com", "10.0.0.0/33", "10.1.0.0/8", "10.0.0.1:80", "10.0.0.1 ::1")
-        self.assertRefused(values.networks, "not a list of IP addresses and networks", refused)
+        self.assertRefused(addresses.networks, "not a list of IP addresses and networks", refused)
 
     def test_locations(self) -> None:
         self.assertTaken(values.locations, {"": (), "/": ("/",), "/a, /b/": ("/a", "/b/")})

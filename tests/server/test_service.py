@@ -13,7 +13,8 @@ from twisted.web.server import Request, Site
 
 from tests.programs import free_port
 from tests.tunnels import LOOPBACK, Answering, TunnelCase, clock
-from tunnelsvc.config.schema import HTTPProxyConfig, ServerConfig, TCPProxyConfig, TLSConfig
+from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig
+from tunnelsvc.config.schema import ServerConfig, TLSConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.server.service import TunnelServer
 

@@ -19,12 +19,8 @@ from tests.loglines import LogLines
 from tests.programs import free_port
 from tests.tunnels import LOOPBACK, PATIENCE_SECONDS, TunnelCase
 from tunnelsvc.client.service import TunnelClient
-from tunnelsvc.config.schema import (
-    CertificateConfig,
-    HTTPProxyConfig,
-    HTTPSProxyConfig,
-    TLSConfig,
-)
+from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig
+from tunnelsvc.config.schema import CertificateConfig, TLSConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.server import sitecertificates
 from tunnelsvc.server.service import TunnelServer

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelsvc.client.local import dial_local
-from tunnelsvc.config.schema import HealthCheckConfig, ProxyConfig
+from tunnelsvc.config.proxies import HealthCheckConfig, ProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.link.dial import DialReactor
 

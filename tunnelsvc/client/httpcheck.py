@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.client.local import dial_local
-from tunnelsvc.config.schema import HTTPProxyConfig, ProxyConfig
+from tunnelsvc.config.proxies import HTTPProxyConfig, ProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream

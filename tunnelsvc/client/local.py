@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectError
 
-from tunnelsvc.config.schema import ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.dial import DialReactor, dial

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tunnelsvc.config.schema import HTTPProxyConfig, ProxyConfig, VhostProxyConfig
+from tunnelsvc.config.proxies import HTTPProxyConfig, ProxyConfig, VhostProxyConfig
 
 Version = tuple[int, int]
 

@@ -13,10 +13,13 @@ from attrs import define, evolve, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from tunnelsvc.config.schema import (
+from tunnelsvc.config.proxies import (
     HTTPProxyConfig,
     ProxyConfig,
+    SecretProxyConfig,
+    TCPMuxProxyConfig,
     TCPProxyConfig,
+    UDPProxyConfig,
     VhostProxyConfig,
 )
 from tunnelsvc.errors import LocalProtocolError
@@ -40,13 +43,26 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
         use_compression=proxy.use_compression,
         group=proxy.group,
         group_key=proxy.group_key,
+        bandwidth_limit=proxy.bandwidth_limit,
+        bandwidth_limit_mode=_spoken_mode(proxy),
         metas=proxy.metas,
+        annotations=proxy.annotations,
     )
     if isinstance(proxy, VhostProxyConfig):
         message = evolve(message, custom_domains=proxy.custom_domains, subdomain=proxy.subdomain)
     match proxy:
-        case TCPProxyConfig():
+        case TCPProxyConfig() | UDPProxyConfig():
             message = evolve(message, remote_port=proxy.remote_port)
+        case SecretProxyConfig():
+            message = evolve(message, sk=proxy.secret_key, allow_users=proxy.allow_users)
+        case TCPMuxProxyConfig():
+            message = evolve(
+                message,
+                multiplexer=proxy.multiplexer,
+                http_user=proxy.http_user,
+                http_pwd=proxy.http_password,
+                route_by_http_user=proxy.route_by_http_user,
+            )
         case HTTPProxyConfig():
             message = evolve(
                 message,
@@ -59,6 +75,11 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
                 response_headers=proxy.response_headers,
             )
     return message
+
+
+def _spoken_mode(proxy: ProxyConfig) -> str:
+    """Leave out the default, as frpc does (protocol notes 2.4)."""
+    return "" if proxy.bandwidth_limit_mode == "client" else proxy.bandwidth_limit_mode
 
 
 @define(eq=False)

@@ -12,12 +12,13 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from tunnelsvc.client.olderserver import ignored_by
-from tunnelsvc.client.proxies.stream import StreamProxy
+from tunnelsvc.client.proxies import make_proxy
 from tunnelsvc.client.registration import Registration
 from tunnelsvc.client.spares import Spares
 from tunnelsvc.client.waiting import Addresses, Waiting
 from tunnelsvc.client.wishes import Wishes
-from tunnelsvc.config.schema import ClientConfig, ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig
+from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.clientside import ClientCore, make_client_control
@@ -81,7 +82,10 @@ class TunnelClient(Service):
         self._health = self._make_health_checks()
         self._waiting = Waiting()
         key = derive_key(config.token)
-        self._proxies = {proxy.name: self._proxy(proxy, key) for proxy in config.proxies}
+        self._proxies = {
+            proxy.name: make_proxy(proxy, reactor, key, self._connections)
+            for proxy in config.proxies
+        }
         random = random or Random()  # noqa: S311 - jitter, no secret
         auth = TokenAuth(
             token=config.token,
@@ -103,15 +107,6 @@ class TunnelClient(Service):
         from tunnelsvc.client.health import HealthChecks  # noqa: PLC0415
 
         return HealthChecks(self.config.proxies, self._reactor, self._health_changed)
-
-    def _proxy(self, proxy: ProxyConfig, key: bytes) -> StreamProxy:
-        made = StreamProxy(proxy, self._reactor, key, self._connections)
-        if proxy.plugin is not None:
-            # Most clients have none, and each costs memory.
-            from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415
-
-            made.plugin = make_plugin(Place(proxy, self._reactor, self._connections))
-        return made
 
     @property
     def proxy_addresses(self) -> Addresses:

@@ -8,13 +8,12 @@ fit one another).
 """
 
 from tunnelsvc.config.load import Loaded, load_client, load_server
+from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import (
     ClientConfig,
     DashboardConfig,
-    HTTPProxyConfig,
     LogConfig,
     ServerConfig,
-    TCPProxyConfig,
     TLSConfig,
 )
 

@@ -4,12 +4,12 @@
 A new key is one line here and a field in `tunnelsvc.config.schema`, which also has its default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
 
-from tunnelsvc.config import notyet, values
+from tunnelsvc.config import addresses, notyet, values
 from tunnelsvc.config.report import Entry, Report, Section, nearest
 from tunnelsvc.units import DAY
 
@@ -118,6 +118,7 @@ _BOTH: Final = {
     "tcp_mux": Key("tcp_mux", values.boolean),
     "tcp_mux_keepalive_interval": Key("tcp_mux_keepalive_interval_seconds", values.seconds(1)),
     "heartbeat_timeout": Key("heartbeat_timeout_seconds", values.seconds_or_never),
+    "udp_packet_size": Key("udp_packet_size", values.datagram_size),
     "tls_cert_file": Key("tls.cert_file"),
     "tls_key_file": Key("tls.key_file"),
     "tls_trusted_ca_file": Key("tls.trusted_ca_file"),
@@ -128,9 +129,9 @@ _BOTH: Final = {
 }
 
 _SERVER: Final = {
-    "bind_addr": Key("bind_addr", values.host),
+    "bind_addr": Key("bind_addr", addresses.host),
     "bind_port": Key("bind_port", values.port),
-    "proxy_bind_addr": Key("proxy_bind_addr", values.host),
+    "proxy_bind_addr": Key("proxy_bind_addr", addresses.host),
     "vhost_http_port": Key("vhost_http_port", values.port_or_off),
     "vhost_http_timeout": Key("vhost_http_timeout_seconds", values.seconds(1)),
     "vhost_https_port": Key("vhost_https_port", values.port_or_off),
@@ -138,9 +139,11 @@ _SERVER: Final = {
     "vhost_https_hsts_max_age": Key(
         "vhost_https_hsts_max_age_seconds", values.seconds(0, MAX_HSTS_SECONDS)
     ),
-    "subdomain_host": Key("subdomain_host", values.domain),
+    "tcpmux_httpconnect_port": Key("tcpmux_httpconnect_port", values.port_or_off),
+    "tcpmux_passthrough": Key("tcpmux_passthrough", values.boolean),
+    "subdomain_host": Key("subdomain_host", addresses.domain),
     "custom_404_page": Key("custom_404_page"),
-    "trusted_proxies": Key("trusted_proxies", values.networks),
+    "trusted_proxies": Key("trusted_proxies", addresses.networks),
     "access_log": Key("access_log"),
     "access_log_format": Key("access_log_format", values.access_log_format),
     "detailed_errors_to_client": Key("detailed_errors_to_client", values.boolean),
@@ -150,7 +153,7 @@ _SERVER: Final = {
     "user_conn_timeout": Key("user_conn_timeout_seconds", values.seconds(1)),
     "tcp_keepalive": Key("tcp_keepalive_seconds", values.keepalive),
     "tls_only": Key("tls.only", values.boolean),
-    "dashboard_addr": Key("dashboard.addr", values.host),
+    "dashboard_addr": Key("dashboard.addr", addresses.host),
     "dashboard_port": Key("dashboard.port", values.port_or_off),
     "dashboard_user": Key("dashboard.user", values.user_name),
     "dashboard_pwd": Key("dashboard.password"),
@@ -161,16 +164,29 @@ _SERVER: Final = {
 }
 
 _CLIENT: Final = {
-    "server_addr": Key("server_addr", values.host),
+    "server_addr": Key("servers", addresses.servers),
     "server_port": Key("server_port", values.port),
+    "protocol": Key("protocol", values.transport),
+    "wire_protocol": Key("wire_protocol", values.wire_protocol),
+    "http_proxy": Key("proxy_url", addresses.proxy_url),
+    "dns_server": Key("dns_server", addresses.dns_server),
     "dial_server_timeout": Key("dial_server_timeout_seconds", values.seconds(1)),
     "dial_server_keepalive": Key("dial_server_keepalive_seconds", values.keepalive),
-    "connect_server_local_ip": Key("connect_server_local_ip", values.optional_address),
+    "connect_server_local_ip": Key("connect_server_local_ip", addresses.optional_address),
     "user": Key("user", values.name),
+    "client_id": Key("client_id", values.name),
     "pool_count": Key("pool_count", values.count),
     "heartbeat_interval": Key("heartbeat_interval_seconds", values.seconds_or_never),
     "login_fail_exit": Key("login_fail_exit", values.boolean),
     "start": Key("start", values.items),
+    "includes": Key("includes", values.items),
+    "watch_config": Key("watch_config", values.boolean),
+    "admin_addr": Key("admin.addr", addresses.host),
+    "admin_port": Key("admin.port", values.port_or_off),
+    "admin_user": Key("admin.user", values.user_name),
+    "admin_pwd": Key("admin.password"),
+    "admin_tls_cert_file": Key("admin.tls_cert_file"),
+    "admin_tls_key_file": Key("admin.tls_key_file"),
     "tls_enable": Key("tls.enable", values.boolean),
     "tls_server_name": Key("tls.server_name"),
     "disable_custom_tls_first_byte": Key("tls.disable_custom_first_byte", values.boolean),
@@ -178,11 +194,15 @@ _CLIENT: Final = {
 
 _PROXY: Final = {
     "type": Key("type"),
+    "enabled": Key("enabled", values.boolean),
     "plugin": Key("plugin"),
-    "local_ip": Key("local_ip", values.host),
+    "local_ip": Key("local_ip", addresses.host),
     "local_port": Key("local_port", values.port),
     "use_encryption": Key("use_encryption", values.boolean),
     "use_compression": Key("use_compression", values.boolean),
+    "bandwidth_limit": Key("bandwidth_limit", values.bandwidth),
+    "bandwidth_limit_mode": Key("bandwidth_limit_mode", values.limit_mode),
+    "proxy_protocol_version": Key("proxy_protocol_version", values.proxy_protocol),
     "group": Key("group", values.name),
     "group_key": Key("group_key"),
     "health_check_type": Key("health_check.type", values.health_check_type),
@@ -191,36 +211,104 @@ _PROXY: Final = {
     "health_check_interval_s": Key("health_check.interval_seconds", values.seconds(1)),
     "health_check_url": Key("health_check.url", values.url_path),
 }
-
-_TCP: Final = {
-    "remote_port": Key("remote_port", values.port_or_off),
+_PUBLIC: Final = {"role": Key("role", values.no_visitor)}
+_PORT: Final = {"remote_port": Key("remote_port", values.port_or_off)}
+_SECRET: Final = {
+    "role": Key("role", values.role),
+    "sk": Key("secret_key"),
+    "allow_users": Key("allow_users", values.items),
+}
+_VHOST: Final = {
+    "custom_domains": Key("custom_domains", addresses.domains),
+    "subdomain": Key("subdomain", addresses.subdomain),
+}
+_HTTP_USER: Final = {
+    "http_user": Key("http_user", values.user_name),
+    "http_pwd": Key("http_password"),
+    "route_by_http_user": Key("route_by_http_user", values.user_name),
+}
+_HTTP: Final = {
+    "locations": Key("locations", values.locations),
+    "host_header_rewrite": Key("host_header_rewrite", addresses.host_header),
+}
+_MULTIPLEXER: Final = {"multiplexer": Key("multiplexer", values.multiplexer)}
+_VISITOR: Final = {
+    "type": Key("type"),
+    "role": Key("role", values.role),
+    "enabled": Key("enabled", values.boolean),
+    "server_name": Key("server_name", values.name),
+    "server_user": Key("server_user", values.name),
+    "sk": Key("secret_key"),
+    "use_encryption": Key("use_encryption", values.boolean),
+    "use_compression": Key("use_compression", values.boolean),
+    "bind_addr": Key("bind_addr", addresses.host),
+    "bind_port": Key("bind_port", values.visitor_port),
 }
 
 _CERTIFICATE: Final = {
     "cert_file": Key("cert_file"),
     "key_file": Key("key_file"),
-    "domains": Key("domains", values.certificate_domains),
+    "domains": Key("domains", addresses.certificate_domains),
 }
-
-_VHOST: Final = {
-    "custom_domains": Key("custom_domains", values.domains),
-    "subdomain": Key("subdomain", values.subdomain),
-}
-
-_HTTP: Final = {
-    "locations": Key("locations", values.locations),
-    "http_user": Key("http_user", values.user_name),
-    "http_pwd": Key("http_password"),
-    "route_by_http_user": Key("route_by_http_user", values.user_name),
-    "host_header_rewrite": Key("host_header_rewrite", values.host_header),
+_HOOK: Final = {
+    "addr": Key("addr", addresses.hook_addr),
+    "path": Key("path", values.url_path),
+    "ops": Key("ops", values.hook_ops),
+    "tlsVerify": Key("tls_verify", values.boolean),
+    "tls_verify": Key("tls_verify", values.boolean),
 }
 
 _METAS: Final = {"meta_": Prefix("metas")}
+_ABOUT: Final = {**_METAS, "annotation_": Prefix("annotations")}
 _HEADERS: Final = {
     "header_": Prefix("headers", values.header_name),
     "response_header_": Prefix("response_headers", values.header_name),
 }
 
+_KEYS_BY_TYPE: Final[Mapping[str, Mapping[str, Key]]] = {
+    "tcp": {**_PUBLIC, **_PORT},
+    "udp": {**_PUBLIC, **_PORT},
+    "http": {**_PUBLIC, **_VHOST, **_HTTP_USER, **_HTTP},
+    "https": {**_PUBLIC, **_VHOST},
+    "tcpmux": {**_PUBLIC, **_VHOST, **_HTTP_USER, **_MULTIPLEXER},
+    "stcp": _SECRET,
+    "sudp": _SECRET,
+}
+VISITOR_TYPES: Final = ("stcp", "sudp")
+"""Types of proxies that only visitors reach."""
+
+
+def _elsewhere(kind: str) -> dict[str, str]:
+    """Say of keys that a type of proxy doesn't have, which have them."""
+    owners: dict[str, list[str]] = {name: ["http"] for name in _HEADERS}
+    for other, own in _KEYS_BY_TYPE.items():
+        for key in own:
+            owners.setdefault(key, []).append(other)
+    hidden = ": TLS hides requests from the server" if kind == "https" else ""
+    found = {
+        key: f"to proxies of type {_or(types)}{hidden * ('http' in types)}"
+        for key, types in owners.items()
+        if kind not in types
+    }
+    return dict.fromkeys(_VISITOR, "to visitors (role = visitor)") | found
+
+
+def _or(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _proxy_table(kind: str, own: Mapping[str, Key]) -> Table:
+    prefixes = {**_ABOUT, **_HEADERS} if kind == "http" else _ABOUT
+    return Table({**_PROXY, **own}, prefixes, notyet.PROXY, _elsewhere(kind))
+
+
+PROXIES: Final = {kind: _proxy_table(kind, own) for kind, own in _KEYS_BY_TYPE.items()}
+VISITOR: Final = Table(
+    _VISITOR,
+    not_yet=notyet.VISITOR,
+    elsewhere=dict.fromkeys({**_PROXY, **_ABOUT, **_SECRET}, "to the proxy that is visited"),
+)
 SERVER: Final = Table(
     {**_BOTH, **_SERVER},
     not_yet=notyet.SERVER,
@@ -233,7 +321,8 @@ CLIENT: Final = Table(
     elsewhere={
         **dict.fromkeys(_SERVER, "in the server's file"),
         **dict.fromkeys(
-            {**_PROXY, **_TCP, **_VHOST, **_HTTP, **_HEADERS}, "in the section of a proxy"
+            {**_PROXY, **_HEADERS, **{key: None for own in _KEYS_BY_TYPE.values() for key in own}},
+            "in the section of a proxy",
         ),
     },
 )
@@ -241,32 +330,7 @@ CERTIFICATE: Final = Table(
     _CERTIFICATE,
     elsewhere=dict.fromkeys({**_BOTH, **_SERVER}, "in [common]"),
 )
-PROXIES: Final = {
-    "tcp": Table(
-        {**_PROXY, **_TCP},
-        _METAS,
-        notyet.PROXY,
-        elsewhere={
-            **dict.fromkeys(_VHOST, "to proxies of type http or https"),
-            **dict.fromkeys({**_HTTP, **_HEADERS}, "to proxies of type http"),
-        },
-    ),
-    "http": Table(
-        {**_PROXY, **_VHOST, **_HTTP},
-        {**_METAS, **_HEADERS},
-        notyet.PROXY,
-        elsewhere=dict.fromkeys(_TCP, "to proxies of type tcp"),
-    ),
-    "https": Table(
-        {**_PROXY, **_VHOST},
-        _METAS,
-        notyet.PROXY,
-        elsewhere={
-            **dict.fromkeys(_TCP, "to proxies of type tcp"),
-            **dict.fromkeys(
-                {**_HTTP, **_HEADERS},
-                "to proxies of type http: TLS hides requests from the server",
-            ),
-        },
-    ),
-}
+HOOK: Final = Table(
+    _HOOK,
+    elsewhere=dict.fromkeys({**_BOTH, **_SERVER}, "in [common]"),
+)

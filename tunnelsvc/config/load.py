@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.config.test_load -*-
 """From a file's name to values, or to everything that is wrong with the file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import PurePath
 from typing import Final, Generic, TypeVar
@@ -9,19 +9,28 @@ from typing import Final, Generic, TypeVar
 from attrs import frozen
 
 from tunnelsvc.config import keys, legacy, notyet, validate, values
-from tunnelsvc.config.report import Report, Section, nearest
-from tunnelsvc.config.schema import (
-    CertificateConfig,
-    ClientConfig,
-    DashboardConfig,
+from tunnelsvc.config.proxies import (
     HealthCheckConfig,
     HTTPProxyConfig,
     HTTPSProxyConfig,
-    LogConfig,
     ProxyConfig,
-    ServerConfig,
+    STCPProxyConfig,
+    SUDPProxyConfig,
+    TCPMuxProxyConfig,
     TCPProxyConfig,
+    UDPProxyConfig,
+    VisitorConfig,
+)
+from tunnelsvc.config.report import Report, Section, nearest
+from tunnelsvc.config.schema import (
+    AdminConfig,
+    CertificateConfig,
+    ClientConfig,
+    DashboardConfig,
+    LogConfig,
+    ServerConfig,
     TLSConfig,
+    WebhookConfig,
 )
 from tunnelsvc.errors import ConfigError
 
@@ -32,12 +41,19 @@ LOOPBACK: Final = "127.0.0.1"
 CERTIFICATE_SECTIONS: Final = "certificate."
 """How the names of sections begin that have a certificate of the server's web sites."""
 
+HOOK_SECTIONS: Final = "plugin."
+"""How the names of sections begin that have a server plugin."""
+
 _COMMON: Final = "common"
 _OTHER_FORMATS: Final = (".toml", ".yaml", ".yml", ".json")
 _PROXY_CLASSES: Final[Mapping[str, type[ProxyConfig]]] = {
     "tcp": TCPProxyConfig,
     "http": HTTPProxyConfig,
     "https": HTTPSProxyConfig,
+    "tcpmux": TCPMuxProxyConfig,
+    "udp": UDPProxyConfig,
+    "stcp": STCPProxyConfig,
+    "sudp": SUDPProxyConfig,
 }
 
 
@@ -66,8 +82,7 @@ def load_server(path: str, environ: Mapping[str, str]) -> Loaded[ServerConfig]:
     """
     report = Report(path)
     common, others = _sections(path, environ, report)
-    certificates = tuple(_certificates(others, report))
-    config = _server(path, common, certificates, report)
+    config = _server(path, common, others, report)
     validate.server(config, common, report)
     return Loaded(config, report.finish())
 
@@ -89,11 +104,15 @@ def load_client(path: str, environ: Mapping[str, str]) -> Loaded[ClientConfig]:
     common, others = _sections(path, environ, report)
     fields = keys.CLIENT.read(common, report)
     wanted = _started(fields.get("start", ()), others, common, report)
+    found = list(_proxies_and_visitors(wanted, report))
+    _first_server(fields)
     config = ClientConfig(
         path=path,
         tls=TLSConfig(**keys.group(fields, "tls")),
         log=LogConfig(**keys.group(fields, "log")),
-        proxies=tuple(_proxies(wanted, report)),
+        admin=AdminConfig(**keys.group(fields, "admin")),
+        proxies=tuple(each for each in found if isinstance(each, ProxyConfig)),
+        visitors=tuple(each for each in found if isinstance(each, VisitorConfig)),
         tcp_mux_chosen="tcp_mux" in fields,
         **fields,
     )
@@ -115,12 +134,21 @@ def _sections(
     return common, list(sections.values())
 
 
-def _certificates(sections: list[Section], report: Report) -> Iterator[CertificateConfig]:
-    """Take the server's other sections: those of certificates."""
+def _first_server(fields: keys.Fields) -> None:
+    """Complete the ports of servers, and say which is the first."""
+    if "servers" in fields:
+        default = fields.get("server_port", ClientConfig().server_port)
+        fields["servers"] = tuple((host, port or default) for host, port in fields["servers"])
+        fields["server_addr"], fields["server_port"] = fields["servers"][0]
+
+
+def _others(sections: list[Section], report: Report) -> Iterator[CertificateConfig | WebhookConfig]:
+    """Take the server's other sections: those of certificates and server plugins."""
     taken: dict[str, str] = {}
     for section in sections:
-        if section.name.startswith(notyet.SERVER_SECTIONS):
-            report.problem("server plugins are not supported yet", section)
+        if section.name.startswith(HOOK_SECTIONS):
+            if (hook := _hook(section, report)) is not None:
+                yield hook
         elif not section.name.startswith(CERTIFICATE_SECTIONS):
             report.warn("ignored: proxies belong in the client's file", section)
         elif (certificate := _certificate(section, report)) is not None:
@@ -128,20 +156,32 @@ def _certificates(sections: list[Section], report: Report) -> Iterator[Certifica
             yield certificate
 
 
+def _hook(section: Section, report: Report) -> WebhookConfig | None:
+    """Make a server plugin of a section; None if there is a problem that prevents it."""
+    fields = keys.HOOK.read(section, report)
+    if not _has(("addr", "path", "ops"), fields, section, report):
+        return None
+    return WebhookConfig(name=section.name.removeprefix(HOOK_SECTIONS), **fields)
+
+
+def _has(names: tuple[str, ...], fields: keys.Fields, section: Section, report: Report) -> bool:
+    """Check that a section has what it can't do without."""
+    missing = [key for key in names if not fields.get(key)]
+    for key in missing:
+        report.problem(f"{key} is missing", section.find(key))
+    return not missing
+
+
 def _certificate(section: Section, report: Report) -> CertificateConfig | None:
     """Make a certificate of a section; None if there is a problem that prevents it."""
     fields = keys.CERTIFICATE.read(section, report)
-    missing = [key for key in ("cert_file", "key_file") if not fields.get(key)]
-    for key in missing:
-        report.problem(f"{key} is missing", section.find(key))
-    if missing:
+    if not _has(("cert_file", "key_file"), fields, section, report):
         return None
     return CertificateConfig(name=section.name.removeprefix(CERTIFICATE_SECTIONS), **fields)
 
 
-def _server(
-    path: str, common: Section, certificates: tuple[CertificateConfig, ...], report: Report
-) -> ServerConfig:
+def _server(path: str, common: Section, others: list[Section], report: Report) -> ServerConfig:
+    found = list(_others(others, report))
     fields = keys.SERVER.read(common, report)
     tls = keys.group(fields, "tls")
     if tls.get("trusted_ca_file"):
@@ -154,7 +194,8 @@ def _server(
         tls=TLSConfig(**tls),
         log=LogConfig(**keys.group(fields, "log")),
         dashboard=_dashboard(dashboard, bind_addr, common, report),
-        certificates=certificates,
+        certificates=tuple(each for each in found if isinstance(each, CertificateConfig)),
+        plugins=tuple(each for each in found if isinstance(each, WebhookConfig)),
         tcp_mux_chosen="tcp_mux" in fields,
         **fields,
     )
@@ -213,7 +254,9 @@ def _started(
     return [section for section in sections if not names or section.name in names]
 
 
-def _proxies(sections: list[Section], report: Report) -> Iterator[ProxyConfig]:
+def _proxies_and_visitors(
+    sections: list[Section], report: Report
+) -> Iterator[ProxyConfig | VisitorConfig]:
     for section in sections:
         if section.name.startswith(notyet.CLIENT_SECTIONS):
             report.problem("ranges of proxies are not supported yet", section)
@@ -222,29 +265,54 @@ def _proxies(sections: list[Section], report: Report) -> Iterator[ProxyConfig]:
             values.name(section.name)
         except values.BadValueError as why:
             report.problem(str(why), section)
-        config = _proxy(section, report)
-        if config is not None:
+        config = _visitor(section, report) if _is_visitor(section) else _proxy(section, report)
+        if isinstance(config, ProxyConfig):
             validate.proxy(config, section, report)
+        if config is not None:
             yield config
+
+
+def _is_visitor(section: Section) -> bool:
+    role = section.entries.get("role")
+    return role is not None and role.value.lower() == "visitor"
+
+
+def _visitor(section: Section, report: Report) -> VisitorConfig | None:
+    """Make a visitor of a section; None if there is a problem that prevents it."""
+    kind = _kind(section, keys.VISITOR_TYPES, "type of visitor", report)
+    if kind is None:
+        return None
+    fields = keys.VISITOR.read(section, report)
+    fields.pop("role", None)
+    if not _has(("server_name", "bind_port"), fields, section, report):
+        return None
+    return VisitorConfig(name=section.name, **{**fields, "type": kind})
 
 
 def _proxy(section: Section, report: Report) -> ProxyConfig | None:
     """Make a proxy of a section; None if there is a problem that prevents it."""
-    entry = section.entries.get("type")
-    kind = (entry.value if entry else "") or "tcp"
-    if kind not in keys.PROXIES:
-        known = f"one of {', '.join(keys.PROXIES)}"
-        not_yet = kind in notyet.PROXY_TYPES
-        what = "is not supported yet" if not_yet else "not a type of proxy"
-        report.problem(f"{what} ({known})", section.find("type"))
+    kind = _kind(section, keys.PROXIES, "type of proxy", report)
+    if kind is None:
         return None
     fields = keys.PROXIES[kind].read(_without_plugin_parameters(section), report)
+    fields.pop("role", None)
     if not _served(section, kind, fields, report):
         return None
     check = keys.group(fields, "health_check")
     if check.get("type"):
         fields["health_check"] = HealthCheckConfig(**check)
     return _PROXY_CLASSES[kind](name=section.name, **{**fields, "type": kind})
+
+
+def _kind(section: Section, known: Collection[str], what: str, report: Report) -> str | None:
+    """Return the type that a section has; None after the report of a problem."""
+    entry = section.entries.get("type")
+    kind = (entry.value if entry else "") or "tcp"
+    if kind in known:
+        return kind
+    why = "is not supported yet" if kind in notyet.PROXY_TYPES else f"not a {what}"
+    report.problem(f"{why} (one of {', '.join(known)})", section.find("type"))
+    return None
 
 
 def _without_plugin_parameters(section: Section) -> Section:

@@ -26,8 +26,6 @@ SERVER: Final[NotYet] = {
     "quic_max_idle_timeout": _off_or("30"),
     "quic_max_incoming_streams": _off_or("100000"),
     "quic_*": _OFF,
-    "tcpmux_*": _OFF,
-    "udp_packet_size": _off_or("1500"),
     "nat_hole_analysis_data_reserve_hours": _off_or("168"),
     "nat_hole_*": _OFF,
     "assets_dir": _OFF,
@@ -35,41 +33,31 @@ SERVER: Final[NotYet] = {
 }
 
 CLIENT: Final[NotYet] = {
-    "protocol": _off_or("tcp"),
-    "http_proxy": _OFF,
     "authentication_method": _off_or("token"),
     "oidc_*": _OFF,
     "quic_keepalive_period": _off_or("10"),
     "quic_max_idle_timeout": _off_or("30"),
     "quic_max_incoming_streams": _off_or("100000"),
     "quic_*": _OFF,
-    "dns_server": _OFF,
     "nat_hole_*": _OFF,
-    "udp_packet_size": _off_or("1500"),
-    "includes": _OFF,
-    "admin_addr": _off_or("127.0.0.1"),
-    "admin_*": _OFF,
     "assets_dir": _OFF,
     "pprof_enable": _OFF,
 }
 
-PROXY: Final[NotYet] = {
-    "role": _off_or("server"),
-    "sk": _OFF,
-    "server_name": _OFF,
-    "allow_users": _OFF,
-    "multiplexer": _OFF,
-    "bandwidth_limit": _OFF,
-    "bandwidth_limit_mode": _off_or("client"),
-    "proxy_protocol_version": _OFF,
+PROXY: Final[NotYet] = {}
+
+VISITOR: Final[NotYet] = {
+    "protocol": _off_or("quic"),
+    "keep_tunnel_open": _OFF,
+    "max_retries_an_hour": _off_or("8"),
+    "min_retry_interval": _off_or("90"),
+    "fallback_to": _OFF,
+    "fallback_timeout_ms": _off_or("1000"),
 }
 
-PROXY_TYPES: Final = ("udp", "tcpmux", "stcp", "xtcp", "sudp")
+PROXY_TYPES: Final = ("xtcp",)
 
 PLUGINS: Final = ("virtual_net",)
-
-SERVER_SECTIONS: Final = "plugin."
-"""How the names of the server's webhooks begin."""
 
 CLIENT_SECTIONS: Final = "range:"
 """How the names of many proxies in one section begin."""

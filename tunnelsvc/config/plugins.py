@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Final
 
 from attrs import NOTHING, fields, frozen
 
-from tunnelsvc.config import keys, notyet, values
+from tunnelsvc.config import addresses, keys, notyet, values
+from tunnelsvc.config.masked import secret, secrets
+from tunnelsvc.config.proxies import PluginConfig
 from tunnelsvc.config.report import Report, Section, nearest
-from tunnelsvc.config.schema import PluginConfig, secret, secrets
 from tunnelsvc.wire.socks5 import MAX_CREDENTIAL_BYTES
 
 ANY_STREAM: Final = ("tcp", "http", "https")
@@ -198,7 +199,7 @@ _CERTIFICATE: Final = {
 }
 _UNIX: Final = keys.Table({"plugin_unix_path": keys.Key("unix_path", values.some_text)})
 _RAW: Final = keys.Table(
-    {"plugin_local_addr": keys.Key("local_addr", values.host_and_port()), **_CERTIFICATE}
+    {"plugin_local_addr": keys.Key("local_addr", addresses.host_and_port()), **_CERTIFICATE}
 )
 
 
@@ -206,8 +207,8 @@ def _gateway(config: type[GatewayConfig]) -> _Kind:
     default_port = HTTPS_PORT if config.tls_out else HTTP_PORT
     certificate = _CERTIFICATE if issubclass(config, SecuredGatewayConfig) else {}
     parameters = {
-        "plugin_local_addr": keys.Key("local_addr", values.host_and_port(default_port)),
-        "plugin_host_header_rewrite": keys.Key("host_header_rewrite", values.host_header),
+        "plugin_local_addr": keys.Key("local_addr", addresses.host_and_port(default_port)),
+        "plugin_host_header_rewrite": keys.Key("host_header_rewrite", addresses.host_header),
         **certificate,
     }
     headers = {"plugin_header_": keys.Prefix("headers", values.header_name)}

@@ -3,33 +3,14 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, ClassVar, Final
 
-from attrs import field, frozen
+from attrs import frozen
+
+from tunnelsvc.config.masked import secret, secrets
+from tunnelsvc.config.proxies import ProxyConfig, VisitorConfig
 
 Ports = tuple[range, ...]
 """Port numbers allowed, as ranges; empty: all."""
-
-
-def _mask(value: object) -> str:
-    return "'***'" if value else "''"
-
-
-def secret(**options: Any) -> Any:
-    """Declare a field whose value never appears in ``repr``."""
-    return field(default="", repr=_mask, **options)
-
-
-def _mask_values(mapping: Mapping[str, str]) -> str:
-    return repr(dict.fromkeys(mapping, "***"))
-
-
-def secrets() -> Any:
-    """Declare a mapping whose values never appear in ``repr``: passwords may be among them."""
-    return field(default=NO_HEADERS, repr=_mask_values)
-
-
-NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 @frozen(kw_only=True)
@@ -92,6 +73,33 @@ class CertificateConfig:
 
 
 @frozen(kw_only=True)
+class WebhookConfig:
+    """``[plugin.NAME]`` of frps.ini: a web service that is asked before things happen."""
+
+    name: str
+    addr: str
+    """``http://HOST:PORT`` or ``https://HOST:PORT``."""
+    path: str
+    ops: tuple[str, ...]
+    """What it is asked about; see `tunnelsvc.config.values.HOOK_OPS`."""
+    tls_verify: bool = False
+    """Whether the certificate of an https one must be good."""
+
+
+@frozen(kw_only=True)
+class AdminConfig:
+    """The client's own HTTP site."""
+
+    addr: str = "127.0.0.1"
+    port: int = 0
+    """0: off."""
+    user: str = ""
+    password: str = secret()
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+
+
+@frozen(kw_only=True)
 class ServerConfig:
     """``[common]`` of frps.ini."""
 
@@ -109,6 +117,14 @@ class ServerConfig:
     vhost_https_hsts_max_age_seconds: float = 0.0
     """How long browsers shall ask by https only (RFC 6797); 0: don't tell them."""
     certificates: tuple[CertificateConfig, ...] = ()
+    tcpmux_httpconnect_port: int = 0
+    """0: no tcpmux proxies."""
+    tcpmux_passthrough: bool = False
+    """Let the local service answer CONNECT, too."""
+    udp_packet_size: int = 1500
+    """Largest datagram (bytes) for clients that are a real frpc; it must be theirs, too."""
+    plugins: tuple[WebhookConfig, ...] = ()
+    """Asked in this order."""
     subdomain_host: str = ""
     custom_404_page: str = ""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -146,95 +162,23 @@ class ServerConfig:
 
 
 @frozen(kw_only=True)
-class HealthCheckConfig:
-    """How a client finds out whether a local service can take users."""
-
-    type: str
-    """``tcp``: it accepts a connection. ``http``: it answers with a status of 2xx."""
-    timeout_seconds: float = 3.0
-    """How long one check may take."""
-    max_failed: int = 1
-    """Failures in a row after which it can't."""
-    interval_seconds: float = 10.0
-    """From the end of one check to the next."""
-    url: str = ""
-    """Path and query that a check of type http asks for."""
-
-
-@frozen(kw_only=True)
-class PluginConfig:
-    """What every plugin has; see `tunnelsvc.config.plugins`."""
-
-    name: ClassVar[str]
-    """As ``plugin`` has it."""
-    types: ClassVar[tuple[str, ...]]
-    """Types of proxies whose users it can serve."""
-
-
-@frozen(kw_only=True)
-class ProxyConfig:
-    """What every proxy has. `name` is as in the file, without the user."""
-
-    name: str
-    type: str
-    local_ip: str = "127.0.0.1"
-    local_port: int = 0
-    """0: there is a plugin."""
-    plugin: PluginConfig | None = None
-    """Serves the users, instead of what listens on `local_port`."""
-    use_encryption: bool = False
-    use_compression: bool = False
-    group: str = ""
-    """Proxies of one group share a port or a host; empty: this one is alone."""
-    group_key: str = secret()
-    health_check: HealthCheckConfig | None = None
-    metas: Mapping[str, str] = secrets()
-
-
-@frozen(kw_only=True)
-class TCPProxyConfig(ProxyConfig):
-    """``type = tcp``."""
-
-    type: str = "tcp"
-    remote_port: int = 0
-    """0: the server chooses."""
-
-
-@frozen(kw_only=True)
-class VhostProxyConfig(ProxyConfig):
-    """What is reached by its name, on a port that it shares with others."""
-
-    type: str = "http"
-    custom_domains: tuple[str, ...] = ()
-    subdomain: str = ""
-
-
-@frozen(kw_only=True)
-class HTTPSProxyConfig(VhostProxyConfig):
-    """``type = https``: TLS ends at the local service."""
-
-
-@frozen(kw_only=True)
-class HTTPProxyConfig(VhostProxyConfig):
-    """``type = http``."""
-
-    locations: tuple[str, ...] = ()
-    http_user: str = ""
-    http_password: str = secret()
-    route_by_http_user: str = ""
-    """Only requests of this user of HTTP's Basic scheme; empty: all."""
-    host_header_rewrite: str = ""
-    headers: Mapping[str, str] = secrets()
-    response_headers: Mapping[str, str] = secrets()
-
-
-@frozen(kw_only=True)
 class ClientConfig:
     """``[common]`` of frpc.ini and its proxies."""
 
     path: str = ""
     server_addr: str = "0.0.0.0"  # noqa: S104 - frp's default: this machine
     server_port: int = 7000
+    servers: tuple[tuple[str, int], ...] = ()
+    """Host and port of each server, in the order in which they are tried; the first is
+    `server_addr` and `server_port`. Empty: only that one."""
+    protocol: str = "tcp"
+    """``tcp``, ``websocket`` or ``wss``."""
+    wire_protocol: str = "v1"
+    """``v1``, or ``v2`` for servers from 0.69 on (protocol notes 1.9)."""
+    proxy_url: str = secret()
+    """URL of the proxy through which the server is reached; it may hold a password."""
+    dns_server: str = ""
+    """Host, or host:port, that is asked for addresses; empty: as the system does it."""
     dial_server_timeout_seconds: float = 10.0
     dial_server_keepalive_seconds: float = 7200.0
     """Less than 0: off."""
@@ -243,7 +187,11 @@ class ClientConfig:
     authenticate_heartbeats: bool = False
     authenticate_new_work_conns: bool = False
     user: str = ""
+    client_id: str = ""
+    """Names this client for good; empty: each start is a client of its own."""
     metas: Mapping[str, str] = secrets()
+    udp_packet_size: int = 1500
+    """As `ServerConfig.udp_packet_size`, for a server that is a real frps."""
     pool_count: int = 1
     tcp_mux: bool = True
     tcp_mux_chosen: bool = False
@@ -258,4 +206,10 @@ class ClientConfig:
     """Names of the proxies to start; empty: all."""
     tls: TLSConfig = TLSConfig()
     log: LogConfig = LogConfig()
+    admin: AdminConfig = AdminConfig()
+    includes: tuple[str, ...] = ()
+    """Patterns of the names of files with more proxies and visitors."""
+    watch_config: bool = False
+    """Load the files again whenever they change."""
     proxies: tuple[ProxyConfig, ...] = ()
+    visitors: tuple[VisitorConfig, ...] = ()

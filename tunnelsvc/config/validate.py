@@ -3,19 +3,14 @@
 
 from typing import Final
 
+from tunnelsvc.config.proxies import HTTPSProxyConfig, ProxyConfig, VhostProxyConfig
 from tunnelsvc.config.report import Report, Section
-from tunnelsvc.config.schema import (
-    CertificateConfig,
-    ClientConfig,
-    HTTPSProxyConfig,
-    ProxyConfig,
-    ServerConfig,
-    VhostProxyConfig,
-)
+from tunnelsvc.config.schema import CertificateConfig, ClientConfig, ServerConfig
 from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
 
 _SET_HEADERS: Final = ("header_", "response_header_", "plugin_header_")
 """How keys begin that set headers."""
+_GROUP_TYPES: Final = ("tcp", "http", "https", "tcpmux")
 _NOT_TO_BE_SET: Final = frozenset(name.decode() for name in NOT_TO_BE_SET)
 
 
@@ -49,7 +44,8 @@ def client(config: ClientConfig, common: Section, report: Report) -> None:
             f"heartbeat_interval ({interval:.0f} seconds)",
             common.find("heartbeat_timeout", "heartbeat_interval"),
         )
-    if not config.proxies:
+    certificate_has_key(common, "admin_tls", report)
+    if not (config.proxies or config.visitors or config.includes):
         report.warn("no proxies: nothing can be reached through this client")
 
 
@@ -62,6 +58,12 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
         )
     if config.group_key and not config.group:
         report.warn("ignored without group", section.find("group_key"))
+    if config.group and config.type not in _GROUP_TYPES:
+        report.problem(
+            f"only proxies of type {', '.join(_GROUP_TYPES)} have groups", section.find("group")
+        )
+    if config.bandwidth_limit_mode != "client" and not config.bandwidth_limit:
+        report.warn("ignored without bandwidth_limit", section.find("bandwidth_limit_mode"))
     _headers(section, report)
     _health_check(config, section, report)
 
@@ -170,6 +172,7 @@ def _needs_certificates(config: ServerConfig, common: Section, report: Report) -
 def _dashboard_port(config: ServerConfig, common: Section, report: Report) -> None:
     others = {
         "bind_port": config.bind_port,
+        "tcpmux_httpconnect_port": config.tcpmux_httpconnect_port,
         "vhost_http_port": config.vhost_http_port,
         "vhost_https_port": config.vhost_https_port,
     }

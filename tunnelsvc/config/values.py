@@ -7,7 +7,6 @@ would be right. The error never repeats the text, which may be secret.
 
 import re
 from collections.abc import Callable, Collection
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from tunnelsvc.errors import TunnelError
@@ -23,8 +22,6 @@ MAX_SECONDS: Final = int(365 * DAY)
 # Seconds that Linux takes for TCP_KEEPIDLE (MAX_TCP_KEEPIDLE); setsockopt refuses more.
 MAX_KEEPALIVE_SECONDS: Final = 32767
 
-# Characters of a host name: RFC 1035 2.3.4 allows 255 bytes on the wire, which is 253 of these.
-MAX_HOST_CHARACTERS: Final = 253
 
 # Characters of a user's or proxy's name. One message holds both, and 10240 bytes (protocol notes
 # 2.1), in which JSON may make 6 of each character.
@@ -38,17 +35,25 @@ HEALTH_CHECK_TYPES: Final = ("", "tcp", "http")
 LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error")
 ACCESS_LOG_FORMATS: Final = ("combined", "json")
 
+TRANSPORTS: Final = ("tcp", "websocket", "wss")
+"""Ways to a server."""
+WIRE_PROTOCOLS: Final = ("v1", "v2")
+PROXY_PROTOCOLS: Final = ("", "v1", "v2")
+LIMIT_MODES: Final = ("client", "server")
+ROLES: Final = ("server", "visitor")
+HOOK_OPS: Final = ("Login", "NewProxy", "CloseProxy", "Ping", "NewWorkConn", "NewUserConn")
+"""What server plugins may be asked about (frp reference 1.12)."""
+
+# Bytes of a datagram: what IPv4 and UDP headers leave of 65535.
+MAX_DATAGRAM_BYTES: Final = 65507
+
 # The words of Go's ini.v1, in any case.
 _YES: Final = frozenset({"1", "t", "true", "y", "yes", "on"})
 _NO: Final = frozenset({"0", "f", "false", "n", "no", "off"})
 
+
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
-# Underscores aren't legal in host names, but in use; x.x.x.x is a name as well as any.
-_HOST: Final = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
-_ONLY_NUMBERS: Final = re.compile(r"[0-9.]+")
-_DOMAIN: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
-_HOST_AND_PORT: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_LIMIT: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(MB|KB)")
 # RFC 9112 3.2.1: origin-form, which holds no blanks.
 _URL_PATH: Final = re.compile(r"/[!-~]*")
 # RFC 9110 5.6.2: token.
@@ -109,8 +114,10 @@ def seconds(least: int, most: int = MAX_SECONDS) -> Callable[[str], float]:
 seconds_or_never = seconds(-1)
 """0 or less: never."""
 
+datagram_size = integer(1, MAX_DATAGRAM_BYTES, "a number of bytes")
 port = integer(1, MAX_PORT, "a port number")
 port_or_off = integer(0, MAX_PORT, "a port number, or 0")
+visitor_port = integer(-1, MAX_PORT, "a port number, or -1 for none")
 count = integer(0, 1_000_000)
 some = integer(1, 1_000_000)
 
@@ -141,50 +148,53 @@ def _one_of(words: Collection[str]) -> Callable[[str], str]:
 
 log_level = _one_of(LOG_LEVELS)
 access_log_format = _one_of(ACCESS_LOG_FORMATS)
+limit_mode = _one_of(LIMIT_MODES)
+role = _one_of(ROLES)
+wire_protocol = _one_of(WIRE_PROTOCOLS)
 
 
-def host(value: str) -> str:
-    """Take the name or address of a machine; an IPv6 address with or without brackets."""
-    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    is_address = ":" in bare or _ONLY_NUMBERS.fullmatch(bare)
-    if not (_is_address(bare) if is_address else _is_host_name(bare)):
-        raise BadValueError("not a host name or IP address (without port, without http://)")
-    return bare
-
-
-def optional_address(value: str) -> str:
-    """Take an IP address of this machine; nothing: any."""
-    if value and not _is_address(value):
-        raise BadValueError("not an IP address")
+def no_visitor(value: str) -> str:
+    """Take the role of a proxy whose type has no visitors."""
+    if value.lower() != "server":
+        raise BadValueError("only proxies of type stcp and sudp have visitors")
     return value
 
 
-def _is_address(value: str) -> bool:
-    try:
-        ip_address(value)
-    except ValueError:
-        return False
-    return True
+def transport(value: str) -> str:
+    """Take the protocol between client and server."""
+    if value.lower() in {"kcp", "quic"}:
+        raise BadValueError(f"is not supported yet; one of {', '.join(TRANSPORTS)}")
+    return _one_of(TRANSPORTS)(value)
 
 
-def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Take a list of IP addresses and networks; ``loopback`` is this machine."""
-    return tuple(network for item in items(value) for network in _networks(item))
+def proxy_protocol(value: str) -> str:
+    """Take a version of the PROXY protocol; nothing: none."""
+    if value not in PROXY_PROTOCOLS:
+        raise BadValueError("neither v1 nor v2")
+    return value
 
 
-def _networks(item: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    if item.lower() == "loopback":
-        return ip_network("127.0.0.0/8"), ip_network("::1/128")
-    try:
-        return (ip_network(item.removeprefix("[").removesuffix("]")),)
-    except ValueError:
-        raise BadValueError(
-            "not a list of IP addresses and networks such as 10.0.0.0/8,2001:db8::/32,loopback"
-        ) from None
+def multiplexer(value: str) -> str:
+    """Take the way in which a tcpmux proxy is found; there is one."""
+    if value != "httpconnect":
+        raise BadValueError("not httpconnect, the only one that there is")
+    return value
 
 
-def _is_host_name(value: str) -> bool:
-    return len(value) <= MAX_HOST_CHARACTERS and _HOST.fullmatch(value) is not None
+def bandwidth(value: str) -> str:
+    """Take bytes a second, such as ``1MB`` or ``512KB``; nothing: no limit."""
+    if value and (not _LIMIT.fullmatch(value) or not float(value[:-2])):
+        raise BadValueError("not a number of bytes a second with its unit, such as 512KB or 1.5MB")
+    return value
+
+
+def hook_ops(value: str) -> tuple[str, ...]:
+    """Take what a server plugin is asked about; in any case, as frp does."""
+    known = {op.lower(): op for op in HOOK_OPS}
+    found = items(value)
+    if not found or any(op.lower() not in known for op in found):
+        raise BadValueError(f"not a list of these: {', '.join(HOOK_OPS)}")
+    return tuple(dict.fromkeys(known[op.lower()] for op in found))
 
 
 def items(value: str) -> tuple[str, ...]:
@@ -214,55 +224,6 @@ def url_path(value: str) -> str:
     return value
 
 
-def domain(value: str) -> str:
-    """Take a domain name, to be put after others; nothing: none."""
-    lowered = value.lower().removesuffix(".")
-    if len(lowered) > MAX_HOST_CHARACTERS or (lowered and not _DOMAIN.fullmatch(lowered)):
-        raise BadValueError("not a domain name (without port, an international one as xn--…)")
-    return lowered
-
-
-def domains(value: str) -> tuple[str, ...]:
-    """Take a list of domain names, of which ``*`` and ``*.example.com`` are the wildcards."""
-    return tuple(_pattern(item) for item in items(value))
-
-
-def certificate_domains(value: str) -> tuple[str, ...]:
-    """Take the names that a certificate is for; ``*`` alone is none that it can have."""
-    found = domains(value)
-    if "*" in found:
-        raise BadValueError("each must be a name, or *. before a name such as example.com")
-    return found
-
-
-def _pattern(item: str) -> str:
-    # A browser never asks for *.com, and frp never finds it: wildcards need two more labels.
-    base = item.removeprefix("*.")
-    if item == "*":
-        return item
-    if "*" in base or (base != item and "." not in base.removesuffix(".")):
-        raise BadValueError("a wildcard is * alone, or *. before a name such as example.com")
-    lowered = domain(base)
-    if not lowered:
-        raise BadValueError("not a domain name")
-    return item[: len(item) - len(base)] + lowered
-
-
-def subdomain(value: str) -> str:
-    """Take one label, to be put before the server's subdomain_host; nothing: none."""
-    lowered = value.lower()
-    if lowered and not _LABEL.fullmatch(lowered):
-        raise BadValueError('not a single name (letters, digits, "-"; no "." or "*")')
-    return lowered
-
-
-def host_header(value: str) -> str:
-    """Take what goes into a Host header; nothing: unchanged."""
-    if value and not _HOST_AND_PORT.fullmatch(value):
-        raise BadValueError("not a host name, with or without a port")
-    return value
-
-
 def user_name(value: str) -> str:
     """Take the user of HTTP's Basic scheme, which ends at the first colon (RFC 7617 2)."""
     if ":" in value:
@@ -275,27 +236,6 @@ def header_name(value: str) -> str:
     if not _TOKEN.fullmatch(value):
         raise BadValueError("what follows header_ is not the name of an HTTP header")
     return value
-
-
-def host_and_port(default: int = 0) -> Callable[[str], tuple[str, int]]:
-    """Make a parser of a host with a port; an IPv6 address in brackets.
-
-    Args:
-        default: the port if there is none in the text; 0: there must be one.
-    """
-
-    def parse(value: str) -> tuple[str, int]:
-        name, colon, number = value.rpartition(":")
-        has_port = bool(colon) and not value.endswith("]") and not _is_address(value)
-        try:
-            if default and not has_port:
-                return host(value), default
-            return host(name), port(number)
-        except BadValueError:
-            what = "not a host name or IP address with a port, such as 127.0.0.1:8080"
-            raise BadValueError(what) from None
-
-    return parse
 
 
 def port_ranges(value: str) -> tuple[range, ...]:

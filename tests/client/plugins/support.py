@@ -15,7 +15,8 @@ from tests.loglines import LogLines
 from tests.streams import Recorder, pump, recorded
 from tunnelsvc.client import local
 from tunnelsvc.client.plugins import Place, make_plugin
-from tunnelsvc.config.schema import PluginConfig, ProxyConfig, TLSConfig
+from tunnelsvc.config.proxies import PluginConfig, ProxyConfig
+from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.certificates import client_context, self_signed, site_context

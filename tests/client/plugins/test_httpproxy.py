@@ -17,7 +17,7 @@ from tunnelsvc.client.plugins.httpproxy import (
 )
 from tunnelsvc.client.plugins.reach import REACH_SECONDS
 from tunnelsvc.config.plugins import HTTPProxyPluginConfig
-from tunnelsvc.config.schema import TCPProxyConfig
+from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.wire.httphead import parse_request_head
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.streams import pair
 from tunnelsvc.client.plugins import Place, reach
 from tunnelsvc.config.plugins import Socks5Config
-from tunnelsvc.config.schema import TCPProxyConfig
+from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 

@@ -11,7 +11,7 @@ from tunnelsvc.client import plugins
 from tunnelsvc.client.plugins import Place, make_plugin
 from tunnelsvc.client.plugins.unixsocket import UnixDomainSocket
 from tunnelsvc.config.plugins import PLUGINS, UnixDomainSocketConfig
-from tunnelsvc.config.schema import TCPProxyConfig
+from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.handover import Connections
 
 UNIX = UnixDomainSocketConfig(unix_path="/run/app.sock")

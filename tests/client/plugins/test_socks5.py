@@ -12,7 +12,7 @@ from tunnelsvc.client.plugins.farewell import LINGER_SECONDS
 from tunnelsvc.client.plugins.reach import REACH_SECONDS
 from tunnelsvc.client.plugins.socks5 import HANDSHAKE_SECONDS, reply_code
 from tunnelsvc.config.plugins import Socks5Config
-from tunnelsvc.config.schema import TCPProxyConfig
+from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.wire.socks5 import Reply
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.client.plugins.usersupport import ProxyCase
 from tunnelsvc.config.plugins import StaticFileConfig
-from tunnelsvc.config.schema import TCPProxyConfig
+from tunnelsvc.config.proxies import TCPProxyConfig
 
 
 def sharing(path: Path) -> TCPProxyConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.client.plugins.support import PluginCase
 from tests.link.authority import Authority, write_certificates, write_key
 from tunnelsvc.config.plugins import HTTPSToHTTPConfig, TLSToRawConfig
-from tunnelsvc.config.schema import PluginConfig
+from tunnelsvc.config.proxies import PluginConfig
 from tunnelsvc.errors import ConfigError
 
 ADDRESS = ("127.0.0.1", 8080)

@@ -10,7 +10,7 @@ from tests.streams import MemoryStream, pair, recorded
 from tunnelsvc.client.plugins import unixsocket
 from tunnelsvc.client.service import LEAVE_SECONDS
 from tunnelsvc.config.plugins import UnixDomainSocketConfig
-from tunnelsvc.config.schema import TCPProxyConfig
+from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.wire.messages import LoginResp, StartWorkConn
 

@@ -7,7 +7,7 @@ from twisted.internet.error import ConnectError
 from tests.client.test_service import ClientCase
 from tests.streams import MemoryStream, Recorder, pair, recorded
 from tunnelsvc.client.plugins import reach
-from tunnelsvc.config.schema import ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.wire.messages import LoginResp, StartWorkConn
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol, cast
 from attrs import frozen
 from twisted.python.reflect import namedAny
 
-from tunnelsvc.config.schema import ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.dial import DialReactor

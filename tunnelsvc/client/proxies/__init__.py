@@ -1,1 +1,55 @@
-"""Proxy types of the client."""
+# -*- test-case-name: tests.client.proxies.test_registry -*-
+"""Proxy types of the client: who serves the users of a proxy.
+
+A new type is a module here, and a line in `make_proxy` unless its users are byte streams.
+"""
+
+from typing import Protocol
+
+from tunnelsvc.client.proxies.stream import StreamProxy
+from tunnelsvc.config.proxies import ProxyConfig
+from tunnelsvc.control.session import Session
+from tunnelsvc.handover import Connections
+from tunnelsvc.link.dial import DialReactor
+from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.wire.messages import StartWorkConn
+
+__all__ = ["ClientProxy", "StreamProxy", "make_proxy"]
+
+
+class ClientProxy(Protocol):
+    """One proxy as the client has it.
+
+    Attributes:
+        config: as in the file.
+        serving: how many user connections aren't over.
+    """
+
+    config: ProxyConfig
+    serving: int
+
+    async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
+        """Hops 6 to 9 of a user connection; docs/flow.md has them."""
+
+    def close(self) -> None:
+        """Drop what is held for users in general; connections of single ones live on."""
+
+
+def make_proxy(
+    config: ProxyConfig, reactor: DialReactor, key: bytes, connections: Connections
+) -> ClientProxy:
+    """Make what serves the users of a proxy.
+
+    Args:
+        config: the proxy.
+        reactor: connects to the local service.
+        key: of the cipher, derived from the token.
+        connections: takes note of each connection to the service.
+    """
+    made = StreamProxy(config, reactor, key, connections)
+    if config.plugin is not None:
+        # Most clients have none, and each costs memory.
+        from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415
+
+        made.plugin = make_plugin(Place(config, reactor, connections))
+    return made

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.client.test_service -*-
 """The hops of a user connection on the client, in order: see `StreamProxy.serve`.
 
-One handler for every type whose user connections are byte streams (tcp, http, https).
+One handler for every type whose user connections are byte streams: all but udp and sudp.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from attrs import define
 from twisted.logger import Logger
 
 from tunnelsvc.client.local import dial_local
-from tunnelsvc.config.schema import ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.errors import LocalServiceUnavailable, RemoteProtocolError
 from tunnelsvc.handover import Connections
@@ -73,6 +73,9 @@ class StreamProxy:
             self.serving -= 1
         if closed is not None:
             self.account(start, closed)  # 9
+
+    def close(self) -> None:
+        """See `tunnelsvc.client.proxies.ClientProxy`: nothing is held."""
 
     def _codecs(self) -> Stages:
         config = self.config
