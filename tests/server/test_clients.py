@@ -11,7 +11,9 @@ from tests.server.fakes import FakeClient, make_registry
 from tests.streams import pair, pump
 from tunnelsvc.server import clients
 from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
+from tunnelsvc.wire.dialect import V1
 from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import (
     CloseProxy,
     LoginResp,
@@ -92,6 +94,12 @@ class LoginTests(SynchronousTestCase):
         far.write(encode(Ping(timestamp=2)))
         pump(far)
         self.assertEqual(heard, [Ping(timestamp=1), Ping(timestamp=2)])
+
+    def test_messages_of_users_of_the_first_frp_with_v2(self) -> None:
+        registry = make_registry()
+        for version, dialect in (("0.69.0", V1), ("0.70.1", V2)):
+            client = registry.clients[FakeClient(registry, dialect=V2, version=version).run_id]
+            self.assertIs(client.payload_messages(pair("work")[0]).dialect, dialect)
 
 
 class TakeoverTests(SynchronousTestCase):

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.session import LoginTerms, Session, log_in
 from tunnelsvc.link.links import Connect
+from tunnelsvc.wire.dialect import V1
 
 
 class ClientEvents(Protocol):
@@ -132,6 +133,8 @@ def explain(core: ClientCore, failure: Failure) -> str:
         why = f"the server hung up without an answer; does it speak this protocol? ({why})"
         if not config.tls.enable:
             why += " It may insist on TLS: tls_enable is off"
+        if config.wire_protocol != V1.name:
+            why += f" It may be older than frp 0.69: wire_protocol is {config.wire_protocol}"
     return f"login to server failed: {why} [{where}]"
 
 

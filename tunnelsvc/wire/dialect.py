@@ -49,3 +49,17 @@ class Dialect:
 
 
 V1: Final = Dialect("v1", b"", encode, MessageReader)
+
+
+ODD_VERSION: Final = "0.69.0"
+"""The first frp with v2 still wrote v1 where messages carry users' bytes (protocol notes 6.5)."""
+
+
+def payload_dialect(dialect: Dialect, peer_version: str) -> Dialect:
+    """Return how messages are written that carry users' bytes, on work connections.
+
+    Args:
+        dialect: of the peer's control connection.
+        peer_version: frp's, as the peer says it.
+    """
+    return V1 if peer_version == ODD_VERSION else dialect
