@@ -10,12 +10,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.control.fakes import FakeServer, terms
-from tests.streams import pair, pump
 from tunnelsvc.control.session import Session, log_in
 from tunnelsvc.errors import LoginRefused, RemoteProtocolError
 from tunnelsvc.wire.auth import login_key
 from tunnelsvc.wire.dialect import V1
-from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.framing2 import V2, FrameType, Hello
 from tunnelsvc.wire.messages import (
     LoginResp,
@@ -85,17 +83,6 @@ class SessionTests(SessionCase):
         self.server.answer = lambda _: Pong()
         self.failureResultOf(self.log_in(), RemoteProtocolError)
         self.assertTrue(self.server.links[0].closed)
-
-    def test_messages_of_users(self) -> None:
-        """A work connection can carry messages on, in what the session speaks."""
-        near, far = pair("work")
-        messages = self.session().payload_messages(near)
-        heard: list[Message] = []
-        messages.on_message = heard.append
-        messages.start(encode(Ping(timestamp=1)))
-        far.write(encode(Ping(timestamp=2)))
-        pump(far)
-        self.assertEqual(heard, [Ping(timestamp=1), Ping(timestamp=2)])
 
     def test_messages_find_their_owner(self) -> None:
         self.session()
@@ -193,8 +180,7 @@ class Session2Tests(SessionCase):
         for version, dialect in (("0.70.1", V2), ("0.69.1", V2), ("0.69.0", V1)):
             response = LoginResp(run_id="r1", version=version)
             self.server.answer = partial(lambda answer, _: answer, response)
-            near, _ = pair("work")
-            self.assertIs(self.session().payload_messages(near).dialect, dialect)
+            self.assertIs(self.session().payload_dialect, dialect)
 
     def test_refused_hello(self) -> None:
         refusal = Hello(FrameType.SERVER_HELLO, b'{"error":"no supported crypto algorithm"}')

@@ -8,11 +8,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.fakes import FakeClient, make_registry
-from tests.streams import pair, pump
 from tunnelsvc.server import clients
 from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
 from tunnelsvc.wire.dialect import V1
-from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import (
     CloseProxy,
@@ -21,7 +19,6 @@ from tunnelsvc.wire.messages import (
     NewProxy,
     NewProxyResp,
     NewWorkConn,
-    Ping,
     ReqWorkConn,
     StartWorkConn,
 )
@@ -83,23 +80,16 @@ class LoginTests(SynchronousTestCase):
             self.assertEqual(clients._heartbeat_timeout(context, muxed=muxed), expected)
 
     def test_messages_of_users(self) -> None:
-        """A work connection can carry messages on, in what the client speaks."""
+        """They are written as all others, except for the frp that didn't."""
         registry = make_registry()
-        client = registry.clients[FakeClient(registry).run_id]
-        near, far = pair("work")
-        messages = client.payload_messages(near)
-        heard: list[Message] = []
-        messages.on_message = heard.append
-        messages.start(encode(Ping(timestamp=1)))
-        far.write(encode(Ping(timestamp=2)))
-        pump(far)
-        self.assertEqual(heard, [Ping(timestamp=1), Ping(timestamp=2)])
-
-    def test_messages_of_users_of_the_first_frp_with_v2(self) -> None:
-        registry = make_registry()
-        for version, dialect in (("0.69.0", V1), ("0.70.1", V2)):
-            client = registry.clients[FakeClient(registry, dialect=V2, version=version).run_id]
-            self.assertIs(client.payload_messages(pair("work")[0]).dialect, dialect)
+        for spoken, version, dialect in (
+            (V1, "0.70.1", V1),
+            (V2, "0.70.1", V2),
+            (V2, "0.69.1", V2),
+            (V2, "0.69.0", V1),
+        ):
+            fake = FakeClient(registry, dialect=spoken, version=version)
+            self.assertIs(registry.clients[fake.run_id].payload_dialect, dialect)
 
 
 class TakeoverTests(SynchronousTestCase):

@@ -75,6 +75,11 @@ class Session:
         """In which messages are written, on each logical connection of the session."""
         return self.messages.dialect
 
+    @property
+    def payload_dialect(self) -> Dialect:
+        """In which messages are written that carry users' bytes (udp, sudp)."""
+        return payload_dialect(self.dialect, self.server_version)
+
     def run(self) -> None:
         """Start the heartbeat."""
         config, clock = self.terms.config, self.terms.clock
@@ -150,16 +155,6 @@ class Session:
             ConnectError: the server can't be reached.
         """
         return self._work(await self.link.open_direct())
-
-    def payload_messages(self, stream: Stream) -> MessageProtocol:
-        """Exchange messages on a work connection whose users' bytes are messages (udp, sudp).
-
-        Args:
-            stream: the work connection after StartWorkConn, dressed. Give what was read behind
-                that to ``start``.
-        """
-        dialect = payload_dialect(self.dialect, self.server_version)
-        return MessageProtocol(stream, self.terms.clock, dialect)
 
     def _work(self, stream: Stream) -> MessageProtocol:
         messages = MessageProtocol(stream, self.terms.clock, self.dialect)

@@ -16,14 +16,13 @@ from tunnelsvc.control.cipher import protection_error
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.handover import host_of
-from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.server.work import DIRECT_READY, Opener, WorkConnections
 from tunnelsvc.server.workpool import WorkPool
-from tunnelsvc.wire.dialect import payload_dialect
+from tunnelsvc.wire.dialect import Dialect, payload_dialect
 from tunnelsvc.wire.messages import (
     WIRE_VERSION,
     Login,
@@ -129,14 +128,10 @@ class Client:
         self.control.accept(response, self._pool_size)
         self._pool.asked(self._pool_size)
 
-    def payload_messages(self, stream: Stream) -> MessageProtocol:
-        """Exchange messages on a work connection whose users' bytes are messages (udp, sudp).
-
-        Args:
-            stream: as `Proxy.open_work` gives it, dressed. Give what was read to ``start``.
-        """
-        dialect = payload_dialect(self.dialect, self.login.version)
-        return MessageProtocol(stream, self._context.reactor, dialect)
+    @property
+    def payload_dialect(self) -> Dialect:
+        """In which messages are written that carry users' bytes (udp, sudp)."""
+        return payload_dialect(self.dialect, self.login.version)
 
     async def new_proxy(self, request: NewProxy) -> NewProxyResp:
         """Open a proxy for the client; see `tunnelsvc.control.serverside.ClientDesk`."""
