@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.client.olderserver import ignored_by
-from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, ProxyConfig, TCPProxyConfig
+from tunnelsvc.config.proxies import (
+    HTTPProxyConfig,
+    HTTPSProxyConfig,
+    ProxyConfig,
+    SUDPProxyConfig,
+    TCPProxyConfig,
+    UDPProxyConfig,
+)
 
 BY_USER = HTTPProxyConfig(name="a", custom_domains=("a.example",), route_by_http_user="alice")
 ANY_NAME = HTTPProxyConfig(name="a", custom_domains=("*",))
@@ -24,6 +31,10 @@ class IgnoredTests(SynchronousTestCase):
         self.assertIn(since.removesuffix(".0"), text)
 
     def test_since(self) -> None:
+        udp = UDPProxyConfig(name="a", use_encryption=True)
+        self.check(udp, "0.34.0", "0.33.0", "use_encryption")
+        sudp = SUDPProxyConfig(name="a", use_compression=True)
+        self.check(sudp, "0.34.0", "0.33.0", "use_compression")
         self.check(BY_USER, "0.43.0", "0.42.0", "route_by_http_user")
         self.check(ANY_NAME, "0.43.0", "0.33.0", "custom_domains = *")
         self.check(HEADERS, "0.58.0", "0.57.0", "response_header_")
@@ -31,7 +42,8 @@ class IgnoredTests(SynchronousTestCase):
 
     def test_ordinary_proxies(self) -> None:
         for proxy in (
-            TCPProxyConfig(name="a", group="g"),
+            TCPProxyConfig(name="a", group="g", use_encryption=True),
+            UDPProxyConfig(name="a"),
             HTTPProxyConfig(name="a", custom_domains=("*.a.example",), group="g"),
             HTTPSProxyConfig(name="a", type="https", custom_domains=("a.example",)),
         ):

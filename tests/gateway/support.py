@@ -48,13 +48,15 @@ class Service:
         available: False: the client gives no work connection.
     """
 
-    def __init__(self, clock: Clock, *, half_closes: bool = True) -> None:
+    def __init__(
+        self, clock: Clock, *, half_closes: bool = True, pool: type[BackendPool] = BackendPool
+    ) -> None:
         self.ends: list[TellingStream] = []
         self.seen: list[Recorder] = []
         self.users: list[IAddress] = []
         self.delayed: list[Callable[[], None]] | None = None
         self.available = True
-        self.pool = BackendPool(self._open, clock, half_closes=half_closes)
+        self.pool = pool(self._open, clock, half_closes=half_closes)
 
     def _open(self, user: IAddress) -> Deferred[Stream]:
         if not self.available:

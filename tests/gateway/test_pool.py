@@ -7,9 +7,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.gateway.support import Service, TellingStream
-from tests.streams import Recorder, pump
+from tests.streams import MemoryStream, Recorder, pump
 from tunnelsvc.errors import WorkConnectionUnavailable
-from tunnelsvc.gateway.pool import CLOSE_SECONDS, IDLE_SECONDS, MOST_IDLE
+from tunnelsvc.gateway.pool import CLOSE_SECONDS, IDLE_SECONDS, MOST_IDLE, UserPool
 from tunnelsvc.handover import Parked, attach
 
 USER = IPv4Address("TCP", "192.0.2.9", 5)
@@ -186,3 +186,59 @@ class PoolTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertTrue(stream.lost)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class UserPoolTests(SynchronousTestCase):
+    """Connections whose user the service was told."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.service = Service(self.clock, pool=UserPool)
+        self.pool = self.service.pool
+        self.first, self.second = MemoryStream("first"), MemoryStream("second")
+        self.second.remote = IPv4Address("TCP", self.first.remote.host, 51001)
+
+    def fresh(self) -> TellingStream:
+        """Open a connection."""
+        stream = self.successResultOf(ensureDeferred(self.pool.fresh(USER)))
+        assert isinstance(stream, TellingStream)
+        return stream
+
+    def test_to_each_his_own(self) -> None:
+        """The port counts, too: it was told."""
+        older, theirs, newer = self.fresh(), self.fresh(), self.fresh()
+        self.pool.keep(older, self.first)
+        self.pool.keep(theirs, self.second)
+        self.pool.keep(newer, self.first)
+        self.assertIs(self.pool.kept(self.first), newer)
+        self.assertIs(self.pool.kept(self.first), older)
+        self.assertIsNone(self.pool.kept(self.first))
+        self.assertIsInstance(older.protocol, Parked)
+        self.assertIs(self.pool.kept(self.second), theirs)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nobodys(self) -> None:
+        stream = self.fresh()
+        self.pool.keep(stream)
+        self.assertTrue(stream.closing)
+        self.assertIsNone(self.pool.kept())
+
+    def test_the_oldest_makes_room(self) -> None:
+        """Its user may have gone long ago."""
+        streams = [self.fresh() for _ in range(MOST_IDLE + 1)]
+        for stream in streams:
+            self.pool.keep(stream, self.first)
+        self.assertEqual([stream.closing for stream in streams], [True, *[False] * MOST_IDLE])
+
+    def test_time(self) -> None:
+        streams = [self.fresh(), self.fresh()]
+        self.pool.keep(streams[0], self.first)
+        self.clock.advance(1)
+        self.pool.keep(streams[1], self.second)
+        self.clock.advance(IDLE_SECONDS - 1)
+        self.assertEqual([stream.closing for stream in streams], [True, False])
+        self.pool.close()
+        self.assertTrue(streams[1].closing)
+        late = self.fresh()
+        self.pool.keep(late, self.first)
+        self.assertTrue(late.closing)

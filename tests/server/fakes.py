@@ -119,8 +119,7 @@ class FakeClient:
         self.messages.on_message = self._hear
         if dialect is not V1:
             self._greet(server_end)
-        login.setdefault("version", "0.70.1")
-        message = registry.auth.sign_login(Login(**login))
+        message = registry.auth.sign_login(Login(**{"version": "0.70.1", **login}))
         self.valid = registry.login(server_end, message, session)
         self.pump()
 

@@ -1,15 +1,18 @@
 # -*- test-case-name: tests.client.test_olderserver -*-
 """What a frps is too old for: it drops such keys without a word, so we say it."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tunnelsvc.config.proxies import HTTPProxyConfig, ProxyConfig, VhostProxyConfig
-
-Version = tuple[int, int]
-
-_VERSION: Final = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.")
+from tunnelsvc.config.proxies import (
+    HTTPProxyConfig,
+    ProxyConfig,
+    SUDPProxyConfig,
+    UDPProxyConfig,
+    VhostProxyConfig,
+)
+from tunnelsvc.wire.datagrams import CODECS_SINCE
+from tunnelsvc.wire.version import Version, is_older
 
 
 def _routes_by_user(proxy: ProxyConfig) -> bool:
@@ -28,8 +31,18 @@ def _shares_a_name_by_tls(proxy: ProxyConfig) -> bool:
     return proxy.type == "https" and bool(proxy.group)
 
 
-# Protocol notes 6.1 to 6.3; frp reference, section 1.3.
+def _dresses_datagrams(proxy: ProxyConfig) -> bool:
+    carries = isinstance(proxy, UDPProxyConfig | SUDPProxyConfig)
+    return carries and (proxy.use_encryption or proxy.use_compression)
+
+
+# Protocol notes 6.1 to 6.5; frp reference, section 1.3.
 _ADDED: Final[tuple[tuple[Version, str, Callable[[ProxyConfig], bool]], ...]] = (
+    (
+        CODECS_SINCE,
+        "use_encryption and use_compression for datagrams: they go there as they are",
+        _dresses_datagrams,
+    ),
     ((0, 43), "route_by_http_user: users of all names are sent here", _routes_by_user),
     ((0, 43), "custom_domains = *: it's no wildcard there", _takes_all_names),
     ((0, 58), "response_header_…: users don't get them", _sets_response_headers),
@@ -49,10 +62,6 @@ def ignored_by(version: str, proxy: ProxyConfig) -> Iterator[str]:
     Returns:
         Texts for the log, one for each such thing.
     """
-    found = _VERSION.match(version)
-    if found is None:
-        return
-    known = int(found[1]), int(found[2])
     for since, what, has in _ADDED:
-        if known < since and has(proxy):
+        if is_older(version, since) and has(proxy):
             yield f"ignores {what} (frps has it since {since[0]}.{since[1]})"

@@ -33,6 +33,7 @@ from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
 
 if TYPE_CHECKING:
     from tunnelsvc.client.health import HealthChecks
+    from tunnelsvc.client.visitors import Visitors
 
 LEAVE_SECONDS = 0.25
 """How long a client that is stopped waits for its users to go."""
@@ -86,6 +87,7 @@ class TunnelClient(Service):
             proxy.name: make_proxy(proxy, reactor, key, self._connections)
             for proxy in config.proxies
         }
+        self._visitors = self._make_visitors()
         random = random or Random()  # noqa: S311 - jitter, no secret
         auth = TokenAuth(
             token=config.token,
@@ -107,6 +109,17 @@ class TunnelClient(Service):
         from tunnelsvc.client.health import HealthChecks  # noqa: PLC0415
 
         return HealthChecks(self.config.proxies, self._reactor, self._health_changed)
+
+    def _make_visitors(self) -> "Visitors | None":
+        if not self.config.visitors:
+            return None
+        # Most clients have none.
+        from tunnelsvc.client.visitors import Visitors  # noqa: PLC0415
+
+        made = Visitors(self._reactor, self._connections)
+        replaced = ensureDeferred(made.replace(self.config.visitors))  # at once: there were none
+        replaced.addErrback(lambda failure: self.log.failure("visitors are missing", failure))
+        return made
 
     @property
     def proxy_addresses(self) -> Addresses:
@@ -152,6 +165,10 @@ class TunnelClient(Service):
             await self._take_leave(self._registration)
         self._control.stop()
         self._control = self._make_control()  # that one has ended for good; we may start again
+        for proxy in self._proxies.values():
+            proxy.close()
+        if self._visitors is not None:
+            await self._visitors.close()
         await self._connections.abort_all(self._reactor)
 
     async def _take_leave(self, registration: Registration) -> None:
@@ -186,6 +203,8 @@ class TunnelClient(Service):
         if session.server_is_ours:
             session.link.accept(lambda stream: self._opened(session, stream))
             self._keep_spares(session)
+        if self._visitors is not None:
+            self._visitors.logged_in(session)
         if self.on_login is not None:
             self.on_login(session.run_id)
 
@@ -210,6 +229,8 @@ class TunnelClient(Service):
     def session_lost(self) -> None:
         """Forget what the server knew, and what it wished."""
         self._wishes = Wishes()
+        if self._visitors is not None:
+            self._visitors.session_lost()
         if self._spares is not None:
             self._spares.stop()
             self._spares = None

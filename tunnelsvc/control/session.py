@@ -19,7 +19,15 @@ from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import Connect, Link
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.wire.dialect import V1, Dialect, payload_dialect
-from tunnelsvc.wire.messages import WIRE_VERSION, Login, LoginResp, Message, Pong, ReqWorkConn
+from tunnelsvc.wire.messages import (
+    WIRE_VERSION,
+    Login,
+    LoginResp,
+    Message,
+    NewVisitorConn,
+    Pong,
+    ReqWorkConn,
+)
 
 LOGIN_SECONDS = 10.0
 """How long the server may take to answer a login (protocol notes 3.1)."""
@@ -156,11 +164,27 @@ class Session:
         """
         return self._work(await self.link.open_direct())
 
+    async def open_visitor(self, first: NewVisitorConn) -> MessageProtocol:
+        """Open a visitor connection and say whom it visits.
+
+        Raises:
+            ConnectError, ConnectionLost: see `open_work`.
+            LocalProtocolError: `first` is longer than the protocol allows.
+        """
+        return self._begin(await self.link.open(), first)
+
     def _work(self, stream: Stream) -> MessageProtocol:
+        return self._begin(stream, self.terms.auth.new_work_conn(self.run_id))
+
+    def _begin(self, stream: Stream, first: Message) -> MessageProtocol:
         messages = MessageProtocol(stream, self.terms.clock, self.dialect)
         messages.start()
         messages.send_preface()
-        messages.send(self.terms.auth.new_work_conn(self.run_id))
+        try:
+            messages.send(first)
+        except BaseException:
+            messages.abort()
+            raise
         return messages
 
 

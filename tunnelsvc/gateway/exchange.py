@@ -221,7 +221,10 @@ class Exchange(Sending):
             self._reset_service()
         elif (stream := self._release()) is not None:
             pool = self._route.backend
-            (pool.keep if reusable else pool.drop)(stream)
+            if reusable:
+                pool.keep(stream, self._user.stream)
+            else:
+                pool.drop(stream)
         self._user.finished(keep=self._keep_user and answered_all)
 
     def _fail(self, status: int, *, unserved: bool = False) -> None:

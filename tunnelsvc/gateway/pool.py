@@ -2,7 +2,7 @@
 """Hops 3, 5 and 6 of an HTTP request: a connection to the local service, kept for the next one.
 
 One pool belongs to one proxy. Requests of different users share its connections, as they do in
-frp (protocol notes 6.2).
+frp (protocol notes 6.2), unless the service is told who its user is: see `UserPool`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -72,8 +72,12 @@ class BackendPool:
         """
         return await self._opener(user)
 
-    def kept(self) -> Stream | None:
-        """Take the connection that was used last, parked; None if none is kept."""
+    def kept(self, user: Stream | None = None) -> Stream | None:  # noqa: ARG002 - for all alike
+        """Take the connection that was used last, parked; None if none is kept.
+
+        Args:
+            user: who makes the request.
+        """
         if not self._idle:
             return None
         idle = self._idle.pop()
@@ -81,12 +85,19 @@ class BackendPool:
             self._expiry.cancel()
         return idle.take()
 
-    def keep(self, stream: Stream) -> None:
-        """Take a connection back, between two requests and with nobody reading it."""
+    def keep(self, stream: Stream, user: Stream | None = None) -> None:  # noqa: ARG002 - likewise
+        """Take a connection back, between two requests and with nobody reading it.
+
+        Args:
+            stream: that connection.
+            user: who made the request.
+        """
         if self.closed or len(self._idle) >= MOST_IDLE:
             self.drop(stream)
-            return
-        idle = _Idle(stream, self._clock, self._forget)
+        else:
+            self._keep(_Idle(stream, self._clock, self._forget))
+
+    def _keep(self, idle: "_Idle") -> None:
         self._idle.append(idle)
         if len(self._idle) == 1:
             self._expiry.set(IDLE_SECONDS, self._expire)
@@ -124,10 +135,15 @@ class _Idle:
 
     Attributes:
         since: when it became idle, in the clock's seconds.
+        user: for whom alone it is, if it isn't for all.
     """
 
     def __init__(
-        self, stream: Stream, clock: IReactorTime, forget: Callable[["_Idle"], None]
+        self,
+        stream: Stream,
+        clock: IReactorTime,
+        forget: Callable[["_Idle"], None],
+        user: IAddress | None = None,
     ) -> None:
         self._stream = stream
         self._clock = clock
@@ -135,6 +151,7 @@ class _Idle:
         self._closing = False
         self._cut: IDelayedCall | None = None
         self.since = clock.seconds()
+        self.user = user
 
     def watch(self) -> None:
         attach(self._stream, self)
@@ -171,3 +188,29 @@ class _Idle:
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
         self._leave()
+
+
+class UserPool(BackendPool):
+    """Connections to a service that was told of each one whose it is (``proxy_protocol_version``).
+
+    A connection of one user never carries a request of another: the service would take it for
+    one of the first. A user is one connection to us, as it is the port, too, that is told.
+    """
+
+    def kept(self, user: Stream | None = None) -> Stream | None:
+        """See `BackendPool`."""
+        address = user.getPeer() if user is not None else None
+        for idle in reversed(self._idle):
+            if idle.user == address:
+                self._forget(idle)
+                return idle.take()
+        return None
+
+    def keep(self, stream: Stream, user: Stream | None = None) -> None:
+        """See `BackendPool`. Who has gone may have left some: the oldest make room."""
+        if self.closed or user is None:
+            self.drop(stream)
+            return
+        if len(self._idle) >= MOST_IDLE:
+            self._idle[0].drop()
+        self._keep(_Idle(stream, self._clock, self._forget, user.getPeer()))

@@ -90,7 +90,7 @@ class Sending(ABC, StreamReader):
     def start(self) -> None:
         """Send the request on its way."""
         self._route.exchange_started(self._meter)
-        kept = self._route.backend.kept()
+        kept = self._route.backend.kept(self._user.stream)
         if kept is None:
             self._open()
         else:
@@ -112,7 +112,7 @@ class Sending(ABC, StreamReader):
             self._fail(HTTPStatus.BAD_GATEWAY, unserved=True)
             return
         if self._over:
-            pool.keep(stream)
+            pool.keep(stream, self._user.stream)
         else:
             self._use(stream)
 

@@ -67,8 +67,15 @@ async def _address(reactor: DialReactor, host: str) -> str:
 
     `HostnameEndpoint` refuses underscores, which the resolver of a private network may know.
     """
-    if "_" not in host:
-        return host
+    return await resolve(reactor, host) if "_" in host else host
+
+
+async def resolve(reactor: DialReactor, host: str) -> str:
+    """Return the first address of a name.
+
+    Raises:
+        UnknownHostError: it has none.
+    """
     addresses = _Addresses()
     reactor.nameResolver.resolveHostName(addresses, host)
     found = await addresses.complete
@@ -105,7 +112,7 @@ async def dial(
     host = host.removeprefix("[").removesuffix("]")
     lean = isinstance(reactor, PosixReactorBase)
     stream: Stream
-    if lean and _is_address(host):
+    if lean and is_address(host):
         stream = await connect(reactor, host, port, timeout=timeout, source=source)
     else:
         address = await _address(reactor, host)
@@ -117,7 +124,8 @@ async def dial(
 
 
 @lru_cache(maxsize=1024)
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IP address, not a name."""
     return isIPAddress(host) or isIPv6Address(host)
 
 

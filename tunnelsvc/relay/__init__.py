@@ -1,4 +1,4 @@
-"""Two byte streams, joined. Knows nothing of frp."""
+"""Two byte streams, joined, or datagrams on one. Knows nothing of frp."""
 
 from tunnelsvc.relay.join import Closed, Meter, Reason, join
 from tunnelsvc.relay.stages import Stage, Stages, codecs, dress

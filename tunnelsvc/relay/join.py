@@ -9,8 +9,9 @@ client), *far* the one to the other program.
 
 - A direction that ends (end of file) is finished on the other stream after everything read was
   written there; the opposite direction goes on. When both have ended, both streams close.
-- Some far ends can't half-close: real frp closes both sides of its pair as soon as one ends, so
-  its end of file says that nobody reads any more. Then the near stream closes as well.
+- Some ends can't half-close: real frp closes both sides of its pair as soon as one ends, so its
+  end of file says that nobody reads any more. Then the other stream closes as well. Far it may
+  be the other program, near a visitor's.
 - A stream that is lost without having ended (reset, dead link) takes the other with it, by reset:
   who was cut off must not take it for the end.
 - A half-closed pair in which nothing moves, and a closed stream whose peer does not take the
@@ -98,6 +99,7 @@ def join(
     *,
     clock: IReactorTime,
     far_half_closes: bool = True,
+    near_half_closes: bool = True,
     meter: Meter | None = None,
 ) -> Deferred[Closed]:
     """Join two streams until both are gone.
@@ -109,12 +111,14 @@ def join(
         far_unread: likewise of `far`.
         clock: for the time limits.
         far_half_closes: whether the far end can go on reading after its end of file.
+        near_half_closes: likewise the near end.
         meter: counts the bytes, if somebody wants to watch them move.
 
     Returns:
         Fires once, when both streams are gone, and never fails.
     """
-    pair = _Pair(near, far, clock, far_half_closes, meter or Meter())
+    half_closes = near_half_closes, far_half_closes
+    pair = _Pair(near, far, clock, half_closes, meter or Meter())
     pair.start(near_unread, far_unread)
     return pair.closed
 
@@ -177,14 +181,14 @@ class _Pair:
         near: Stream,
         far: Stream,
         clock: IReactorTime,
-        far_half_closes: bool,
+        half_closes: tuple[bool, bool],
         meter: Meter,
     ) -> None:
         self.closed: Deferred[Closed] = Deferred()
         self._near = near
         self._far = far
         self._clock = clock
-        self._far_half_closes = far_half_closes
+        self._near_half_closes, self._far_half_closes = half_closes
         self._meter = meter
         self._started = clock.seconds()
         self._reason: Reason | None = None
@@ -220,7 +224,7 @@ class _Pair:
         self._because(Reason.NEAR_CLOSED)
         self._near_finished = True
         self._far.unregisterProducer()
-        if self._far_finished or self._far_gone:
+        if self._far_finished or self._far_gone or not self._near_half_closes:
             self._close_both()
         else:
             self._far.loseWriteConnection()

@@ -25,19 +25,17 @@ from tunnelsvc.link.mux import MuxSession, MuxStream
 from tunnelsvc.link.switch import Route, Switch
 from tunnelsvc.link.tls import TLSError, start_tls_server
 from tunnelsvc.server.clients import ClientRegistry
+from tunnelsvc.server.visitors import VisitorDesk
 from tunnelsvc.wire.messages import (
     Login,
     Message,
     NewVisitorConn,
-    NewVisitorConnResp,
     NewWorkConn,
 )
 from tunnelsvc.wire.sniff import IN_STREAM, IN_TLS, Kind
 
 NORMAL = (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError, TLSError)
 """What strangers do to a public port; anything else is a bug of ours."""
-MOST_NAME_CHARACTERS = 256
-"""Of a stranger's words that an answer repeats."""
 MOST_STREAMS_BEFORE_LOGIN = 32
 """Streams that a multiplexed connection may open before a valid login; a client opens one."""
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
@@ -80,6 +78,7 @@ class Acceptor:
         """
         config = registry.context.config
         self._registry = registry
+        self._visitors = VisitorDesk(registry)
         self._clock = registry.context.reactor
         self._config = config
         self._tls = tls
@@ -106,6 +105,10 @@ class Acceptor:
     def accept(self, stream: Stream) -> None:
         """Take a fresh, paused TCP connection."""
         Switch(stream, self._clock, self._outside)
+
+    def close(self) -> None:
+        """Forget who is still to be answered."""
+        self._visitors.close()
 
     def _tls_with_head_byte(self, stream: Stream, seen: bytes) -> None:
         self._start_tls(stream, seen[1:])
@@ -189,28 +192,20 @@ class Acceptor:
     def _first_message(
         self, message: Message | None, messages: MessageProtocol, place: _Place
     ) -> None:
-        session = place.session
+        session, judge = place.session, place.judge
         match message:
             case Login():
-                valid = self._registry.login(messages, message, session)
+                judge(self._registry.login(messages, message, session))
             case NewWorkConn():
-                valid = self._registry.work_connection(messages, message, direct=session is None)
+                direct = session is None
+                judge(self._registry.work_connection(messages, message, direct=direct))
             case NewVisitorConn():
-                valid = self._visitor(messages, message)
+                self._visitors.receive(messages, message, judge)
             case None:  # greeted in vain, and told so
-                valid = False
+                judge(False)
             case _:
-                valid = False
                 messages.abort()
-        place.judge(valid)
-
-    def _visitor(self, messages: MessageProtocol, message: NewVisitorConn) -> bool:
-        """Refuse: no proxy type that has visitors exists here yet."""
-        name = message.proxy_name[:MOST_NAME_CHARACTERS]
-        error = f"custom listener for [{name}] doesn't exist"
-        messages.send(NewVisitorConnResp(proxy_name=name, error=error))
-        messages.close()
-        return False
+                judge(False)
 
     def _nothing(self, failure: Failure, stream: Stream) -> None:
         """Nobody spoke, or not frp's language: normal on a public port, so no line at info."""

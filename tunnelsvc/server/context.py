@@ -12,6 +12,7 @@ from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.udp import listen_udp
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.server.groups import NamedGroup, RequestGroup, SharedPorts, SharedRoutes
 from tunnelsvc.server.ports import PortManager
@@ -39,7 +40,8 @@ class ServerContext:
     Attributes:
         reactor: clock and listener.
         config: the file's values.
-        ports: public ports.
+        ports: public ports of TCP.
+        udp_ports: public ports of UDP, which have the same numbers.
         router: host names and paths of http proxies.
         tls_router: host names of https proxies.
         stats: what the dashboard shows.
@@ -60,9 +62,17 @@ class ServerContext:
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
     takes_http: bool = False
+    udp_ports: PortManager = field(init=False)
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
     https_groups: SharedRoutes[NamedGroup] = field(init=False)
+
+    @udp_ports.default
+    def _no_udp_ports(self) -> PortManager:
+        ports = self.ports
+        return PortManager(
+            self.reactor, self.reactor, ports.interface, ports.allowed, bind=listen_udp
+        )
 
     @tcp_groups.default
     def _no_tcp_groups(self) -> SharedPorts:
@@ -83,8 +93,9 @@ class ServerContext:
         Raises:
             ProxyRefused: somebody has it.
         """
-        if name in self.proxies:
-            raise ProxyRefused(f"proxy [{name}] already exists")
+        other = self.proxies.get(name)
+        if other is not None:
+            raise ProxyRefused(proxy.name_taken_by(other))
         self.proxies[name] = proxy
 
     def release(self, name: str) -> None:

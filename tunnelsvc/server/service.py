@@ -213,6 +213,7 @@ class TunnelServer(MultiService):
             self._tls_vhost.stop()
         for stopped in self._stop_listening():
             await stopped
+        self._acceptor.close()
         await self._registry.close()
         await self._context.connections.abort_all(self._reactor)
         if self._access_file is not None:  # after the last words of all connections

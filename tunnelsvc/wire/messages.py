@@ -116,6 +116,9 @@ class NewProxy(Message):
     sk: str = _secret()
     allow_users: Texts = ()
     multiplexer: str = ""
+    one_user_per_work_conn: bool = _named("tunnelsvc_one_user_per_work_conn", False)
+    """Whether requests of other users may not come on a work connection (http), an addition of
+    ours: the local service is told who the user is once, at its beginning."""
 
 
 @frozen(kw_only=True)
@@ -167,6 +170,8 @@ class StartWorkConn(Message):
     src_port: Port = 0
     dst_port: Port = 0
     error: str = ""
+    datagram_frames: bool = _named("tunnelsvc_datagram_frames", False)
+    """Datagrams go in frames of ours, an addition of ours; see `tunnelsvc.wire.datagrams`."""
 
     @property
     def user(self) -> str:
@@ -195,6 +200,9 @@ class NewVisitorConnResp(Message):
     type_byte = ord("3")
     proxy_name: str = ""
     error: str = ""
+    datagram_frames: bool = _named("tunnelsvc_datagram_frames", False)
+    """The owner understands datagrams in frames of ours, an addition of ours; as it understands
+    frp's messages, too, the visitor needn't use them."""
 
 
 @frozen(kw_only=True)

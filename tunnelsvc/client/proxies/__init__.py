@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.client.proxies.test_registry -*-
+# -*- test-case-name: tests.client.test_service -*-
 """Proxy types of the client: who serves the users of a proxy.
 
 A new type is a module here, and a line in `make_proxy` unless its users are byte streams.
@@ -7,7 +7,7 @@ A new type is a module here, and a line in `make_proxy` unless its users are byt
 from typing import Protocol
 
 from tunnelsvc.client.proxies.stream import StreamProxy
-from tunnelsvc.config.proxies import ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig, SUDPProxyConfig, UDPProxyConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.handover import Connections
 from tunnelsvc.link.dial import DialReactor
@@ -46,9 +46,15 @@ def make_proxy(
         key: of the cipher, derived from the token.
         connections: takes note of each connection to the service.
     """
+    if isinstance(config, UDPProxyConfig | SUDPProxyConfig):
+        # Most clients have none, and each costs memory.
+        from tunnelsvc.client.proxies.udp import SUDPProxy, UDPProxy  # noqa: PLC0415
+
+        kind = SUDPProxy if isinstance(config, SUDPProxyConfig) else UDPProxy
+        return kind(config, reactor, key)
     made = StreamProxy(config, reactor, key, connections)
     if config.plugin is not None:
-        # Most clients have none, and each costs memory.
+        # Likewise.
         from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415
 
         made.plugin = make_plugin(Place(config, reactor, connections))

@@ -68,6 +68,10 @@ class Proxy(ABC):
         await self.unlisten()
         self.context.stats.proxy_offline(self.name)
 
+    def name_taken_by(self, other: Proxy) -> str:
+        """Say that our name is another proxy's, for the client's user."""
+        return f"proxy [{other.name}] already exists"
+
     @abstractmethod
     async def listen(self) -> str:
         """Start to accept users; see `open`."""
@@ -91,7 +95,12 @@ class Proxy(ABC):
         }
 
     def accept(
-        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+        self,
+        user: Stream,
+        seen: bytes = b"",
+        others: Iterator[StreamMember] = NOBODY,
+        *,
+        half_closes: bool = True,
     ) -> None:
         """Hop 1: take a paused user connection.
 
@@ -99,8 +108,10 @@ class Proxy(ABC):
             user: that connection.
             seen: what was read of it.
             others: who takes it instead if our client gives no work connection.
+            half_closes: whether the user can go on reading after its end of file.
         """
-        ensureDeferred(self.serve(user, seen, others)).addErrback(self._broken, user)
+        serving = ensureDeferred(self.serve(user, seen, others, half_closes=half_closes))
+        serving.addErrback(self._broken, user)
 
     def _broken(self, failure: Failure, user: Stream) -> None:
         """Let nobody wait for what a bug of ours left undone."""
@@ -108,7 +119,12 @@ class Proxy(ABC):
         user.abortConnection()
 
     async def serve(
-        self, user: Stream, seen: bytes = b"", others: Iterator[StreamMember] = NOBODY
+        self,
+        user: Stream,
+        seen: bytes = b"",
+        others: Iterator[StreamMember] = NOBODY,
+        *,
+        half_closes: bool = True,
     ) -> None:
         """Carry one user connection from accept to account; docs/flow.md has the hops."""
         try:
@@ -130,6 +146,7 @@ class Proxy(ABC):
             far_unread=unread,
             clock=self.context.reactor,
             far_half_closes=self.client.is_ours,
+            near_half_closes=half_closes,
             meter=meter,
         )
         self.stats.untrack(meter)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IAddress
 
 from tunnelsvc.errors import ProxyRefused
-from tunnelsvc.gateway.pool import BackendPool
+from tunnelsvc.gateway.pool import BackendPool, UserPool
 from tunnelsvc.gateway.route import LoneRoute
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
@@ -38,7 +38,7 @@ are a few milliseconds apart."""
 class HTTPProxy(LoneRoute, Proxy):
     """A `tunnelsvc.gateway.route.Route`: hop 1 of its users is the vhost's request parser.
 
-    A work connection carries requests of many users, so the hops of `Proxy.serve` happen apart:
+    A work connection carries requests of many users, mostly, so the hops of `Proxy.serve` happen apart:
     3 to 6 in `open_backend`, when the pool has no connection left over, 8 and 9 per request.
     """
 
@@ -53,7 +53,9 @@ class HTTPProxy(LoneRoute, Proxy):
             http_user=request.http_user,
             http_password=request.http_pwd,
         )
-        self.backend = BackendPool(
+        # A real frpc doesn't say whether its service is told who the user is; frps shares always.
+        pool = UserPool if request.one_user_per_work_conn else BackendPool
+        self.backend: BackendPool = pool(
             self.open_backend,
             context.reactor,
             half_closes=client.is_ours,

@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.client.visitors.test_datagrams -*-
+"""``type = sudp``, the visitor's side: a local UDP port whose users reach the owner's service.
+
+Datagrams of all users go by one visitor connection. It is opened for the first, and again for the
+first after it has ended (protocol notes 6.7).
+"""
+
+from typing import Any, ClassVar, Final, cast
+
+from attrs import define, field
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from tunnelsvc.client.visitors.handshake import visit
+from tunnelsvc.client.visitors.listening import Listening
+from tunnelsvc.client.visitors.sessions import Sessions
+from tunnelsvc.config.proxies import VisitorConfig
+from tunnelsvc.control.session import Session
+from tunnelsvc.errors import VisitRefused
+from tunnelsvc.handover import Connections
+from tunnelsvc.link.udp import listen_udp
+from tunnelsvc.relay.datagrams import SILENCE_SECONDS, DatagramChannel
+from tunnelsvc.relay.drops import Drop, Drops
+from tunnelsvc.relay.entrance import Entrance
+from tunnelsvc.wire.datagrams import DatagramCodec, FrameDatagrams, MessageDatagrams
+from tunnelsvc.wire.messages import NewVisitorConnResp
+
+RETRY_SECONDS: Final = 1.0
+"""How long after a visit was refused, or lost, it is tried again: for the next datagram."""
+
+
+@define(eq=False)
+class DatagramVisitor:
+    """Carries datagrams between a port of this machine and one proxy; see `Visitor`."""
+
+    config: VisitorConfig
+    reactor: Any
+    sessions: Sessions
+    connections: Connections
+    """Not needed: a port has no connections."""
+    log: ClassVar[Logger] = Logger()
+    _listening: Listening = field(init=False)
+    _entrance: Entrance = field(init=False)
+    _carrying: bool = field(default=False, init=False)
+    _not_before: float = field(default=float("-inf"), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        drops = Drops(self.reactor, self.config.name)
+        self._entrance = Entrance(self.reactor, drops, self._wanted)
+        self._listening = Listening(self.config, self.reactor, self._listen)
+
+    def _listen(self) -> IListeningPort:
+        config = self.config
+        port = listen_udp(
+            self.reactor, config.bind_port, self._entrance.received, interface=config.bind_addr
+        )
+        self._entrance.port = port
+        return cast("IListeningPort", port)
+
+    @property
+    def port(self) -> int | None:
+        """See `Visitor`."""
+        return self._listening.number
+
+    def start(self) -> None:
+        """See `Visitor`."""
+        self._listening.start()
+
+    async def stop(self) -> None:
+        """See `Visitor`; without the port nobody can stay."""
+        await self._listening.stop()
+        self._entrance.close()
+        self._entrance.outbox.clear(Drop.NO_TUNNEL)
+
+    async def close(self) -> None:
+        """See `Visitor`."""
+        await self.stop()
+
+    def _wanted(self) -> None:
+        """Visit, for datagrams that wait; but not again and again where that leads to nothing."""
+        if self._carrying:
+            return
+        if self.reactor.seconds() < self._not_before:
+            self._entrance.outbox.clear(Drop.NO_TUNNEL)
+            return
+        self._carrying = True
+        ensureDeferred(self._carry()).addErrback(
+            lambda failure: self.log.failure(
+                "[{visitor}] broken", failure, visitor=self.config.name
+            )
+        )
+
+    async def _carry(self) -> None:
+        """Carry datagrams on one visitor connection until it ends."""
+        try:
+            session = await self.sessions.current()
+            stream, unread, answer = await visit(session, self.config)
+            if self.port is None:  # stopped while we waited
+                stream.abortConnection()
+                return
+            channel = DatagramChannel(
+                stream,
+                _datagram_codec(session, answer),
+                self.reactor,
+                self._entrance.outbox,
+                self._entrance.deliver,
+                silence_seconds=SILENCE_SECONDS,
+            )
+            self._entrance.use(channel)
+            channel.start(unread)
+            ended = await channel.ended
+            self._entrance.use(None)
+            self.log.info("[{visitor}] visit ended: {why}", visitor=self.config.name, why=ended)
+        except VisitRefused as why:
+            self.log.warn("[{visitor}] {why}", visitor=self.config.name, why=why)
+            self._entrance.outbox.clear(Drop.NO_TUNNEL)
+        finally:
+            self._carrying = False
+            self._not_before = self.reactor.seconds() + RETRY_SECONDS
+
+
+def _datagram_codec(session: Session, answer: NewVisitorConnResp) -> DatagramCodec:
+    if answer.datagram_frames:
+        return FrameDatagrams()
+    return MessageDatagrams(session.terms.config.udp_packet_size)

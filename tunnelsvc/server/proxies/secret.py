@@ -1,0 +1,82 @@
+# -*- test-case-name: tests.server.proxies.test_secret -*-
+"""``type = stcp`` and ``type = sudp``: no port, users come by visitors who know the secret.
+
+`tunnelsvc.server.visitors` brings the visitors. To the server both types are alike: a visitor's
+bytes go to the owner as they are, whatever they mean.
+"""
+
+import re
+from typing import Final
+
+from tunnelsvc.relay import Stages, codecs
+from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.wire.auth import keys_match, login_key
+from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.datagrams import takes_codecs
+from tunnelsvc.wire.messages import NewVisitorConn
+
+EVERYBODY: Final = "*"
+
+USERS_SINCE: Final = (0, 50)
+"""The first frp whose visitors say who they are, and whose owners can say who may come."""
+
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.[0-9]{1,4}")
+
+
+class SecretProxy(Proxy):
+    """Is found by its name; hop 1 of its users is `Proxy.accept`."""
+
+    async def listen(self) -> str:
+        """See `Proxy`; its name is all that there is to be reached by."""
+        return ""
+
+    async def unlisten(self) -> None:
+        """See `Proxy`."""
+
+    def name_taken_by(self, other: Proxy) -> str:
+        """See `Proxy`."""
+        if isinstance(other, SecretProxy):
+            return f"custom listener for [{self.name}] is repeated"
+        return super().name_taken_by(other)
+
+    def knows(self, visit: NewVisitorConn) -> bool:
+        """Whether a visitor has the secret (protocol notes 6.6)."""
+        return keys_match(login_key(self.request.sk, visit.timestamp), visit.sign_key)
+
+    def welcomes(self, user: str | None) -> bool:
+        """Whether a user may visit.
+
+        Args:
+            user: of the visitor's client; None: it doesn't say who it is, as before frp 0.50. It
+                then counts as the user without a name, unless the owner is as old: that one can't
+                say who may come, and means everybody who has the secret.
+        """
+        owner = self.client.login
+        if user is None and _is_older(owner.version, USERS_SINCE):
+            return True
+        allowed = self.request.allow_users or (owner.user,)
+        return EVERYBODY in allowed or (user or "") in allowed
+
+    def visitor_codecs(self, visit: NewVisitorConn) -> Stages:
+        """Make the stages of a visitor's leg: its own choice, and a key of the secret."""
+        key = derive_key(self.request.sk) if visit.use_encryption else b""
+        return codecs(key, encryption=visit.use_encryption, compression=visit.use_compression)
+
+    @property
+    def takes_datagram_frames(self) -> bool:
+        """Whether the owner understands datagrams in frames of ours: see `wire.datagrams`."""
+        return self.request.proxy_type == "sudp" and self.client.is_ours
+
+    def _codecs(self) -> Stages:
+        """See `Proxy`."""
+        client = self.client
+        sudp = self.request.proxy_type == "sudp"
+        if sudp and not takes_codecs(client.login.version, ours=client.is_ours):
+            return [], []
+        return super()._codecs()
+
+
+def _is_older(version: str, than: tuple[int, int]) -> bool:
+    """Compare a version as logins have it; whatever is none isn't older."""
+    found = _VERSION.fullmatch(version)
+    return found is not None and (int(found[1]), int(found[2])) < than
