@@ -32,6 +32,7 @@ NOBODY: Final = {
     "tunnelsvc.wire.aead": "likewise",
     "tunnelsvc.wire.framing2": "likewise",
     "tunnelsvc.wire.hello": "likewise",
+    "tunnelsvc.wire.reframe": "likewise",
     "twisted.internet._sslverify": "1 MiB, service_identity included: TLS is ours",
     "twisted.protocols.tls": "likewise",
     "twisted.web": "no dashboard",

@@ -20,8 +20,12 @@ COMMON: Final = {
     "wire_protocol": "transport.wireProtocol",
     "heartbeat_interval": "transport.heartbeatInterval",
     "heartbeat_timeout": "transport.heartbeatTimeout",
-    "additional_scopes": "auth.additionalScopes",
+    "udp_packet_size": "udpPacketSize",
     "user": "user",
+}
+SCOPES: Final = {
+    "authenticate_heartbeats": "HeartBeats",
+    "authenticate_new_work_conns": "NewWorkConns",
 }
 PROXY: Final = {
     "type": "type",
@@ -35,6 +39,10 @@ PROXY: Final = {
     "http_user": "httpUser",
     "http_pwd": "httpPassword",
     "host_header_rewrite": "hostHeaderRewrite",
+    "sk": "secretKey",
+    "server_name": "serverName",
+    "bind_addr": "bindAddr",
+    "bind_port": "bindPort",
 }
 LISTS: Final = ("custom_domains", "locations")
 HEADER: Final = "header_"
@@ -42,11 +50,20 @@ HEADER: Final = "header_"
 
 def to_toml(sections: Sections) -> str:
     """Write sections as frpc's TOML."""
-    lines = [f"{COMMON[key]} = {json.dumps(value)}" for key, value in sections["common"].items()]
+    lines = list(_common(sections["common"]))
     for name, options in sections.items():
         if name != "common":
-            lines += ["[[proxies]]", f"name = {json.dumps(name)}", *_proxy(options)]
+            kind = "visitors" if options.get("role") == "visitor" else "proxies"
+            lines += [f"[[{kind}]]", f"name = {json.dumps(name)}", *_proxy(options)]
     return "\n".join(lines) + "\n"
+
+
+def _common(options: Mapping[str, object]) -> Iterator[str]:
+    scopes = [name for key, name in SCOPES.items() if options.get(key)]
+    yield f"auth.additionalScopes = {json.dumps(scopes)}"
+    for key, value in options.items():
+        if key not in SCOPES:
+            yield f"{COMMON[key]} = {json.dumps(value)}"
 
 
 def _proxy(options: Mapping[str, object]) -> Iterator[str]:
@@ -54,6 +71,6 @@ def _proxy(options: Mapping[str, object]) -> Iterator[str]:
         if key.startswith(HEADER):
             name = json.dumps(key.removeprefix(HEADER))
             yield f"requestHeaders.set.{name} = {json.dumps(value)}"
-        else:
+        elif key != "role":
             shown = str(value).split(",") if key in LISTS else value
             yield f"{PROXY[key]} = {json.dumps(shown)}"
