@@ -76,9 +76,7 @@ class InterpolationTests(ConfigTestCase):
 
     def test_secrets(self) -> None:
         """A secret may go into another one, but nowhere else: messages would show it."""
-        self.assertEqual(
-            self.client("token = s3cret\nmeta_a = %(token)s\n").metas, {"a": "s3cret"}
-        )
+        self.assertEqual(self.client("token = s3cret\nmeta_a = %(token)s\n").metas, {"a": "s3cret"})
         (problem,) = self.client_says("[common]\ntoken = s3cret\nlog_level = %(token)s\n")
         self.assertNotIn("s3cret", problem)
 
@@ -116,9 +114,7 @@ class InheritedTests(ConfigTestCase):
 
     def test_several(self) -> None:
         """Also from further up, the nearest first."""
-        config = self.client(
-            f"{self.parent}[web.a]\nlocal_port = 81\n[web.a.b.c]\nsubdomain = c\n"
-        )
+        config = self.client(f"{self.parent}[web.a]\nlocal_port = 81\n[web.a.b.c]\nsubdomain = c\n")
         self.assertEqual(config.proxies[2].local_port, 81)
         self.assertEqual(config.proxies[2].type, "http")
 
@@ -161,7 +157,9 @@ class LineTests(ConfigTestCase):
 
     def test_flags(self) -> None:
         """A key that is true or false may stand alone; any other word may not."""
-        self.assertParsed("use_encryption\n\ttls_enable\n", use_encryption="true", tls_enable="true")
+        self.assertParsed(
+            "use_encryption\n\ttls_enable\n", use_encryption="true", tls_enable="true"
+        )
         self.assertEqual(len(parsed("[a]\nlocal_port\nsecret\n")[1]), 2)
 
     def test_quotes(self) -> None:

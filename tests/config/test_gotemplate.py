@@ -107,7 +107,9 @@ class ExpandTests(SynchronousTestCase):
 
     def test_lines(self) -> None:
         """Of what is wrong the line is told, whatever is before it."""
-        self.assertRefused('{{ /*\n\n*/ }}\n{{ range parseNumberRange "1" }}\n', "without {{ end", 4)
+        self.assertRefused(
+            '{{ /*\n\n*/ }}\n{{ range parseNumberRange "1" }}\n', "without {{ end", 4
+        )
         self.assertRefused("\n{{ end }}", "{{ end }} without", 2)
         self.assertRefused("\n\n{{ .Envs.A", "{{ without }}", 3)
         self.assertRefused("{{ {{ }}", "{{ without }}", 1)
@@ -180,7 +182,10 @@ class ExpandTests(SynchronousTestCase):
 
     @STEADY
     @given(
-        st.text(st.characters(exclude_characters="{")), st.text(), st.integers(0, 9), st.integers(0, 9)
+        st.text(st.characters(exclude_characters="{")),
+        st.text(),
+        st.integers(0, 9),
+        st.integers(0, 9),
     )
     def test_repeats(self, text: str, value: str, first: int, more: int) -> None:
         """A range is its body for each number; what is in it comes out as it is."""

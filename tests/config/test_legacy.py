@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import DATA, NO_VARIABLES, STEADY, lines_of
 from tunnelsvc.config.dialect import MAX_LINE_BYTES
-from tunnelsvc.config.legacy import MAX_FILE_BYTES, parse, read, unfit_character, unquote
+from tunnelsvc.config.legacy import MAX_FILE_BYTES, parse, read, unquote
 from tunnelsvc.config.report import Report
 from tunnelsvc.errors import ConfigError
 

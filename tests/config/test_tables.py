@@ -207,9 +207,7 @@ class TypeTests(DocumentTestCase):
         self.assertServerSays("transport.tcpMux = 1\n", f"transport.tcpMux = 1: {what}")
 
     def test_lists(self) -> None:
-        self.assertClientSays(
-            'start = "a,b"\n', "start = a,b: must be a list, in brackets"
-        )
+        self.assertClientSays('start = "a,b"\n', "start = a,b: must be a list, in brackets")
         self.assertClientSays("start = [1]\n", "start = […]: must be a text: in quotes")
         self.assertClientSays('start = ["a,b"]\n', "start = […]: no item may hold a comma")
 

@@ -9,12 +9,16 @@ from twisted.internet.task import Clock
 from tests.streams import MemoryStream, pair, pump
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.cipher import protect
 from tunnelsvc.control.session import LoginTerms, SessionOwner
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import Link
 from tunnelsvc.link.messages import MessageProtocol
-from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.link.switch import Switch
+from tunnelsvc.wire.framing2 import V2, Hello
+from tunnelsvc.wire.hello import answer_client_hello
 from tunnelsvc.wire.messages import Login, LoginResp, Message
+from tunnelsvc.wire.sniff import Kind
 
 TOKEN = "12345678"
 
@@ -60,6 +64,8 @@ class FakeServer:
         self.heard: list[Message] = []
         self.control: MessageProtocol
         self.work: list[MessageProtocol] = []
+        self.hello: Callable[[Hello], Hello] | None = None
+        """Answers the hellos of clients that speak v2; None: as a server does."""
 
     async def connect(self) -> Link:
         if not self.up:
@@ -68,11 +74,24 @@ class FakeServer:
         return self.links[-1]
 
     def accept(self, stream: MemoryStream) -> None:
+        routes = {Kind.MESSAGES: self.accept1, Kind.V2_MAGIC: self.accept2}
+        Switch(stream, self.clock, routes)
+
+    def accept1(self, stream: Stream, seen: bytes) -> None:
         messages = MessageProtocol(stream, self.clock)
         messages.on_message = lambda message: self.first(messages, message)
-        messages.start()
+        messages.start(seen)
+
+    def accept2(self, stream: Stream, seen: bytes) -> None:
+        messages = MessageProtocol(stream, self.clock, V2)
+        messages.on_message = lambda message: self.first(messages, message)
+        messages.start(seen[len(V2.preface) :])
 
     def first(self, messages: MessageProtocol, message: Message) -> None:
+        if isinstance(message, Hello):
+            answer, messages.negotiated = answer_client_hello(message)
+            messages.send(answer if self.hello is None else self.hello(answer))
+            return
         if not isinstance(message, Login):
             self.heard.append(message)
             self.work.append(messages)
@@ -80,11 +99,11 @@ class FakeServer:
         self.logins.append(message)
         self.control = messages
         messages.on_message = self.heard.append
-        answer = self.answer(message)
-        if answer is not None:
-            messages.send(answer)
-            if isinstance(answer, LoginResp) and not answer.error:
-                messages.encrypt(derive_key(TOKEN))
+        reply = self.answer(message)
+        if reply is not None:
+            messages.send(reply)
+            if isinstance(reply, LoginResp) and not reply.error:
+                protect(messages, TOKEN, server=True)
 
     def pump(self) -> None:
         known = -1

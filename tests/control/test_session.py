@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.control.test_session -*-
 """Tests of `tunnelsvc.control.session`."""
 
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -12,6 +13,8 @@ from tests.control.fakes import FakeServer, terms
 from tunnelsvc.control.session import Session, log_in
 from tunnelsvc.errors import LoginRefused, RemoteProtocolError
 from tunnelsvc.wire.auth import login_key
+from tunnelsvc.wire.dialect import V1
+from tunnelsvc.wire.framing2 import V2, FrameType, Hello
 from tunnelsvc.wire.messages import (
     LoginResp,
     Message,
@@ -26,8 +29,8 @@ from tunnelsvc.wire.messages import (
 )
 
 
-class SessionTests(SynchronousTestCase):
-    """One login, from the client's side."""
+class SessionCase(SynchronousTestCase):
+    """Logs in."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -55,6 +58,10 @@ class SessionTests(SynchronousTestCase):
         session.run()
         self.server.pump()
         return session
+
+
+class SessionTests(SessionCase):
+    """One login, from the client's side."""
 
     def test_login(self) -> None:
         session = self.session(user="me", pool_count=3, metas={"a": "b"})
@@ -143,3 +150,74 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(len(self.losses), 1)
         session.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class Session2Tests(SessionCase):
+    """The same in wire protocol v2."""
+
+    def log_in(self, run_id: str = "", **options: Any) -> Deferred[Session]:
+        return super().log_in(run_id, wire_protocol="v2", **options)
+
+    def test_login(self) -> None:
+        session = self.session(user="me")
+        self.assertEqual((session.run_id, session.dialect), ("r1", V2))
+        [login] = self.server.logins
+        self.assertEqual(login.user, "me")
+        self.assertIsNotNone(session.messages.negotiated)
+
+    def test_everything_after_the_login_is_sealed(self) -> None:
+        session = self.session(heartbeat_interval_seconds=30)
+        self.assertEqual(self.server.heard, [Ping()])
+        self.server.control.send(NewProxyResp(proxy_name="ssh"))
+        [stream] = self.server.links[0].streams
+        self.assertNotIn(b"ssh", stream.out[-1])
+        self.server.pump()
+        self.assertEqual(self.messages, [NewProxyResp(proxy_name="ssh")])
+        self.assertEqual(session.messages.negotiated, self.server.control.negotiated)
+
+    def test_work_connection(self) -> None:
+        """It needs no hello."""
+        session = self.session()
+        work = self.successResultOf(ensureDeferred(session.open_work()))
+        self.server.pump()
+        self.assertEqual(self.server.heard[-1], NewWorkConn(run_id="r1"))
+        self.assertEqual(self.server.work[0].dialect, V2)
+        heard: list[Message] = []
+        work.on_message = heard.append
+        self.server.work[0].send(StartWorkConn(proxy_name="ssh"))
+        self.server.pump()
+        self.assertEqual(heard, [StartWorkConn(proxy_name="ssh")])
+
+    def test_messages_of_users(self) -> None:
+        """They are written as all others, except for the frp that didn't."""
+        for version, dialect in (("0.70.1", V2), ("0.69.1", V2), ("0.69.0", V1)):
+            response = LoginResp(run_id="r1", version=version)
+            self.server.answer = partial(lambda answer, _: answer, response)
+            self.assertIs(self.session().payload_dialect, dialect)
+
+    def test_refused_hello(self) -> None:
+        refusal = Hello(FrameType.SERVER_HELLO, b'{"error":"no supported crypto algorithm"}')
+        self.server.hello = lambda _: refusal
+        failure = self.failureResultOf(self.log_in(), LoginRefused)
+        self.assertEqual(failure.getErrorMessage(), "no supported crypto algorithm")
+        self.assertTrue(self.server.links[0].closed)
+
+    def test_login_without_an_answer_to_the_hello(self) -> None:
+        self.patch(self.server, "first", lambda messages, _: messages.send(LoginResp()))
+        failure = self.failureResultOf(self.log_in(), RemoteProtocolError)
+        self.assertIn("expected ServerHello, got LoginResp", failure.getErrorMessage())
+
+    def test_changed_hello(self) -> None:
+        """Who changes the server's choice on its way gets nobody to talk."""
+
+        def changed(hello: Hello) -> Hello:
+            return Hello(hello.frame_type, hello.payload.replace(b'{"selected', b'{ "selected'))
+
+        self.server.hello = changed
+        session = self.session(heartbeat_interval_seconds=-1)
+        self.server.say(ReqWorkConn())
+        [failure] = self.losses
+        self.assertTrue(failure.check(RemoteProtocolError))
+        self.assertIn("a sealed record doesn't open", failure.getErrorMessage())
+        self.assertEqual((self.wanted, self.messages), (0, []))
+        session.abort()

@@ -15,6 +15,7 @@ from tunnelsvc.handover import attach
 from tunnelsvc.link.messages import CLOSE_SECONDS, MessageProtocol
 from tunnelsvc.wire.cfb import Encryptor, derive_key
 from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import (
     CloseProxy,
     LoginResp,
@@ -90,6 +91,35 @@ class ConversationTests(MessageCase):
         other.send(ReqWorkConn())
         pump(self.theirs)
         self.assertEqual((got, self.seen), ([Ping(timestamp=5)], [ReqWorkConn()]))
+
+    def test_preface(self) -> None:
+        """Who opens a stream says what it speaks; v1 is known by its messages."""
+        at_theirs = recorded(self.theirs)
+        self.messages.start()
+        self.messages.send_preface()
+        MessageProtocol(self.ours, self.clock, V2).send_preface()
+        pump(self.theirs)
+        self.assertEqual(bytes(at_theirs.received), b"FRP\0\x02\r\n")
+
+    def test_dialect(self) -> None:
+        messages = MessageProtocol(self.ours, self.clock, V2)
+        messages.on_message = self.seen.append
+        at_theirs = recorded(self.theirs)
+        messages.start()
+        messages.send(Ping(timestamp=5))
+        self.give(V2.encode(ReqWorkConn()))
+        self.assertEqual(bytes(at_theirs.received), V2.encode(Ping(timestamp=5)))
+        self.assertEqual(self.seen, [ReqWorkConn()])
+
+    def test_cipher_in_time_for_bytes_that_wait(self) -> None:
+        """What came too early is decrypted when more comes, and told to who listens then."""
+        self.messages.start()
+        self.give(b"h")
+        key = derive_key("t")
+        self.messages.encrypt(key)
+        self.assertEqual(self.losses, [])
+        self.give(bytes(40))
+        self.assertEqual(len(self.losses), 1)
 
     def test_violation_ends_the_stream_with_the_reason(self) -> None:
         self.messages.start()

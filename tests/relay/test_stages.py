@@ -14,6 +14,7 @@ from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.handover import attach, untaken_bytes
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay.stages import codecs, dress
+from tunnelsvc.wire.snappy import Decompressor
 
 KEY = bytes(range(16))
 
@@ -62,6 +63,17 @@ class DressTests(SynchronousTestCase):
         wire = encryptor.feed(compressor.feed(b"x" * 1000))
         self.assertNotIn(b"sNaPpY", wire)
         self.assertEqual(decompressor.feed(decryptor.feed(wire)), b"x" * 1000)
+
+    def test_bytes_of_a_third_that_cannot_be_encoded(self) -> None:
+        """End the stream, and whoever wrote them is told why."""
+        stream, _ = pair("bare")
+        dressed, _ = dress(stream, b"", ([], [Decompressor()]))
+        reader = Recorder()
+        attach(dressed, reader)
+        dressed.write(b"no snappy at all, which begins otherwise")
+        self.assertTrue(stream.lost)
+        assert reader.lost is not None
+        self.assertTrue(reader.lost.check(RemoteProtocolError))
 
     def test_unread_bytes_pass_the_stages(self) -> None:
         _, outbound = codecs(KEY, encryption=True, compression=True)

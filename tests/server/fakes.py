@@ -13,6 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.streams import MemoryStream, pair, pump
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.cipher import protect
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.metrics.counters import ServerStats
@@ -20,7 +21,13 @@ from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.ports import PortManager
 from tunnelsvc.server.work import Opener
-from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.dialect import V1, Dialect
+from tunnelsvc.wire.hello import (
+    Bootstrap,
+    accept_server_hello,
+    answer_client_hello,
+    make_client_hello,
+)
 from tunnelsvc.wire.messages import Login, LoginResp, Message, NewWorkConn, StartWorkConn
 
 TOKEN = "12345678"
@@ -95,15 +102,23 @@ class FakeClient:
     """Logs in to a registry, and opens work connections when told to."""
 
     def __init__(
-        self, registry: ClientRegistry, *, session: Opener | None = None, **login: Any
+        self,
+        registry: ClientRegistry,
+        *,
+        session: Opener | None = None,
+        dialect: Dialect = V1,
+        **login: Any,
     ) -> None:
         self.registry = registry
+        self.dialect = dialect
         self.reactor: Reactor = registry.context.reactor
         self.heard: list[Message] = []
         self.streams: list[MemoryStream] = []
         self.on_start: Callable[[MessageProtocol, StartWorkConn], None] = lambda *_: None
         self.messages, server_end = self._connect()
         self.messages.on_message = self._hear
+        if dialect is not V1:
+            self._greet(server_end)
         message = registry.auth.sign_login(Login(**{"version": "0.70.1", **login}))
         self.valid = registry.login(server_end, message, session)
         self.pump()
@@ -111,17 +126,23 @@ class FakeClient:
     def _connect(self) -> tuple[MessageProtocol, MessageProtocol]:
         ours, theirs = pair("client")
         self.streams.append(ours)
-        near = MessageProtocol(ours, self.reactor)
-        far = MessageProtocol(theirs, self.reactor)
+        near = MessageProtocol(ours, self.reactor, self.dialect)
+        far = MessageProtocol(theirs, self.reactor, self.dialect)
         near.start()
         far.start()
         return near, far
+
+    def _greet(self, server_end: MessageProtocol) -> None:
+        """Both ends of a hello."""
+        hello = make_client_hello(Bootstrap())
+        answer, server_end.negotiated = answer_client_hello(hello)
+        self.messages.negotiated = accept_server_hello(hello, answer)
 
     def _hear(self, message: Message) -> None:
         self.heard.append(message)
         if isinstance(message, LoginResp) and not message.error:
             self.run_id = message.run_id
-            self.messages.encrypt(derive_key(TOKEN))
+            protect(self.messages, TOKEN, server=False)
 
     def pump(self) -> None:
         pump(*self.streams)

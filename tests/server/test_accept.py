@@ -1,14 +1,16 @@
 # -*- test-case-name: tests.server.test_accept -*-
 """Tests of `tunnelsvc.server.accept`."""
 
+import json
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.loglines import LogLines
 from tests.server.fakes import FakeClient, make_registry
-from tests.streams import MemoryStream, Recorder, pair, pump
+from tests.streams import MemoryStream, Recorder, pair, pump, recorded
 from tunnelsvc.config.schema import TLSConfig
+from tunnelsvc.control.cipher import protect
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.certificates import client_context, server_context
@@ -19,7 +21,11 @@ from tunnelsvc.server.accept import LOGIN_SECONDS, MOST_STREAMS_BEFORE_LOGIN, Ac
 from tunnelsvc.server.visitors import WRONG_SECONDS
 from tunnelsvc.wire.auth import login_key
 from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.framing2 import V2, FrameType, Hello
+from tunnelsvc.wire.framing2 import encode as encode2
+from tunnelsvc.wire.hello import Bootstrap, accept_server_hello, make_client_hello
 from tunnelsvc.wire.messages import (
+    WIRE_VERSION,
     Login,
     LoginResp,
     Message,
@@ -28,6 +34,7 @@ from tunnelsvc.wire.messages import (
     NewVisitorConnResp,
     NewWorkConn,
     Ping,
+    Pong,
     StartWorkConn,
 )
 
@@ -180,12 +187,11 @@ class RecogniseTests(AcceptCase):
         self.assertEqual(self.http, [(stream.peer, b"GET /index.html HTTP/1.1\r\n")])
 
     def test_not_supported_yet(self) -> None:
-        for first, what in ((b"GET /~!frp HTTP/1.1\r\n", "websocket"), (b"FRP\0\x02\r\n", "v2")):
-            stream = self.connection()
-            stream.write(first)
-            self.settle(stream)
-            self.assertTrue(stream.lost)
-            self.assertIn(what, self.lines[-1])
+        stream = self.connection()
+        stream.write(b"GET /~!frp HTTP/1.1\r\n")
+        self.settle(stream)
+        self.assertTrue(stream.lost)
+        self.assertIn("websocket", self.lines[-1])
 
     def test_garbage(self) -> None:
         for first in (b"\xff\xff", b"SSH-2.0-OpenSSH", b"\x16\x03\x01\x00\x02hello"):
@@ -318,13 +324,11 @@ class FirstMessageTests(AcceptCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_anything_else(self) -> None:
-        """Inside a multiplexed session, where the switch doesn't look."""
-        ours, theirs = pair("stream")
-        self.acceptor._messages(theirs, b"", session=None, judge=self.assertFalse)
-        ours.paused = False
-        ours.write(encode(Ping()))
-        self.settle(ours)
-        self.assertTrue(ours.lost)
+        for first in (encode(Ping()), V2.preface + encode2(Ping())):
+            stream = self.connection()
+            stream.write(first)
+            self.settle(stream)
+            self.assertTrue(stream.lost)
 
     def test_slow_first_message(self) -> None:
         stream = self.connection()
@@ -339,6 +343,163 @@ class FirstMessageTests(AcceptCase):
         stream.write(b"o" + (10241).to_bytes(8, "big"))
         self.settle(stream)
         self.assertTrue(stream.lost)
+
+
+class Version2Tests(AcceptCase):
+    """Logical connections in wire protocol v2."""
+
+    def talk2(self, stream: Any) -> tuple[MessageProtocol, list[Message]]:
+        """Speak v2 on a stream."""
+        messages = MessageProtocol(stream, self.clock, V2)
+        heard: list[Message] = []
+        messages.on_message = heard.append
+        messages.start()
+        messages.send_preface()
+        return messages, heard
+
+    def greet(
+        self, stream: MemoryStream, over: Any = None
+    ) -> tuple[MessageProtocol, list[Message]]:
+        """Say hello, hear the answer."""
+        messages, heard = self.talk2(over or stream)
+        hello = make_client_hello(Bootstrap())
+        messages.send(hello)
+        self.settle(stream)
+        messages.negotiated = accept_server_hello(hello, heard.pop())
+        return messages, heard
+
+    def test_login(self) -> None:
+        stream = self.connection()
+        messages, heard = self.greet(stream)
+        messages.send(self.login())
+        self.settle(stream)
+        response = heard.pop(0)
+        assert isinstance(response, LoginResp)
+        client = self.registry.clients[response.run_id]
+        self.assertIs(client.dialect, V2)
+        protect(messages, self.registry.auth.token, server=False)
+        messages.send(Ping())
+        self.settle(stream)
+        self.assertEqual(heard, [Pong()])
+        self.assertEqual(
+            [each.wire_protocol for each in self.registry.context.stats.clients()], ["v2"]
+        )
+
+    def test_login_with_the_hello(self) -> None:
+        """Nobody has to wait for the answer, and all of it may come in any pieces."""
+        data = V2.preface + encode2(make_client_hello(Bootstrap())) + encode2(self.login())
+        for step in (1, 10, len(data)):
+            stream = self.connection()
+            heard = recorded(stream)
+            for start in range(0, len(data), step):
+                stream.write(data[start : start + step])
+                self.settle(stream)
+            reader = V2.make_reader()
+            reader.feed(bytes(heard.received))
+            answer, response = reader.next_message(), reader.next_message()
+            assert isinstance(answer, Hello)
+            assert isinstance(response, LoginResp)
+            self.assertIn(response.run_id, self.registry.clients)
+
+    def test_login_on_a_stream(self) -> None:
+        stream, session = self.multiplexed()
+        messages, heard = self.greet(stream, session.open_stream())
+        messages.send(self.login())
+        self.settle(stream)
+        self.assertIsInstance(heard[0], LoginResp)
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertFalse(stream.lost)
+
+    def test_login_without_hello(self) -> None:
+        for detailed, text in (
+            (True, "missing v2 crypto negotiation"),
+            (False, "register control error"),
+        ):
+            self.build(detailed_errors_to_client=detailed)
+            stream = self.connection()
+            messages, heard = self.talk2(stream)
+            messages.send(self.login())
+            self.settle(stream)
+            self.assertEqual(heard, [LoginResp(version=WIRE_VERSION, error=text)])
+            self.assertTrue(stream.lost)
+            self.assertEqual(self.registry.clients, {})
+            self.assertIn("missing v2 crypto negotiation", self.lines[-1])
+
+    def test_refused_hello(self) -> None:
+        """It is said why, to the peer and in the log; a session of streams ends with it."""
+        hello = Hello(FrameType.CLIENT_HELLO, b'{"capabilities":{"message":{"codecs":["xml"]}}}')
+        stream, session = self.multiplexed()
+        for over in (self.connection(), session.open_stream()):
+            messages, heard = self.talk2(over)
+            messages.send(hello)
+            self.settle(stream, *[over] if isinstance(over, MemoryStream) else [])
+            [answer] = heard
+            assert isinstance(answer, Hello)
+            self.assertEqual(json.loads(answer.payload)["error"], "unsupported message codec")
+            self.assertIn("unsupported message codec", self.lines[-1])
+        self.assertTrue(stream.lost or stream.peer.closing)
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nonsense(self) -> None:
+        """Is cut without an answer."""
+        hello = encode2(make_client_hello(Bootstrap()))
+        for data in (
+            b"\0\x03\0\0\0\0\0\0",
+            b"\0\x02" + hello[2:],
+            b"\0\x01\0\0\0\0\0\x02[]",
+        ):
+            stream = self.connection()
+            heard = recorded(stream)
+            stream.write(V2.preface + data)
+            self.settle(stream)
+            self.assertTrue(stream.lost)
+            self.assertEqual(bytes(heard.received), b"")
+
+    def test_hello_and_silence(self) -> None:
+        stream = self.connection()
+        self.greet(stream)
+        self.clock.advance(FIRST_MESSAGE_SECONDS)
+        self.assertTrue(stream.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_work_and_visitor_connections(self) -> None:
+        """Are answered in the dialect in which they ask."""
+        for message, answer in (
+            (
+                NewWorkConn(run_id="x"),
+                StartWorkConn(error="no client control found for run id [x]"),
+            ),
+            (
+                NewVisitorConn(proxy_name="x"),
+                NewVisitorConnResp(proxy_name="x", error="custom listener for [x] doesn't exist"),
+            ),
+        ):
+            stream = self.connection()
+            messages, heard = self.talk2(stream)
+            messages.send(message)
+            self.settle(stream)
+            self.assertEqual(heard, [answer])
+            self.assertTrue(stream.lost)
+
+    def test_tampering(self) -> None:
+        """Ends the connection with a line that says so, and nothing else happens."""
+        stream = self.connection()
+        messages, heard = self.greet(stream)
+        messages.send(self.login())
+        self.settle(stream)
+        response = heard.pop()
+        assert isinstance(response, LoginResp)
+        protect(messages, self.registry.auth.token, server=False)
+        messages.send(NewProxy(proxy_name="ssh", proxy_type="tcp", remote_port=6000))
+        data = stream.out.pop()
+        assert isinstance(data, bytes)
+        stream.out.append(data[:-1] + bytes([data[-1] ^ 1]))
+        self.settle(stream)
+        self.assertTrue(stream.lost)
+        self.assertEqual((self.registry.clients, self.registry.context.proxies), ({}, {}))
+        self.assertIn("a sealed record doesn't open", self.lines[-1])
+        self.assertIn(response.run_id, self.lines[-1])
 
 
 class _Reader(Recorder):

@@ -9,6 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.fakes import FakeClient, make_registry
 from tunnelsvc.server import clients
 from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
+from tunnelsvc.wire.dialect import V1
+from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import (
     CloseProxy,
     LoginResp,
@@ -104,6 +106,18 @@ class LoginTests(SynchronousTestCase):
         ):
             context = make_registry(heartbeat_timeout_seconds=configured).context
             self.assertEqual(clients._heartbeat_timeout(context, muxed=muxed), expected)
+
+    def test_messages_of_users(self) -> None:
+        """They are written as all others, except for the frp that didn't."""
+        registry = make_registry()
+        for spoken, version, dialect in (
+            (V1, "0.70.1", V1),
+            (V2, "0.70.1", V2),
+            (V2, "0.69.1", V2),
+            (V2, "0.69.0", V1),
+        ):
+            fake = FakeClient(registry, dialect=spoken, version=version)
+            self.assertIs(registry.clients[fake.run_id].payload_dialect, dialect)
 
 
 class TakeoverTests(SynchronousTestCase):

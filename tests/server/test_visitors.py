@@ -16,14 +16,18 @@ from tunnelsvc.relay import codecs, dress
 from tunnelsvc.server.visitors import MOST_WRONG, WRONG_SECONDS, Guesses, VisitorDesk
 from tunnelsvc.wire.auth import login_key
 from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.dialect import V1
 from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import (
     CloseProxy,
     NewProxy,
     NewProxyResp,
     NewVisitorConn,
     NewVisitorConnResp,
+    Ping,
     StartWorkConn,
+    UDPPacket,
 )
 
 SECRET = "sesame"
@@ -38,6 +42,9 @@ def visit(**changes: Any) -> NewVisitorConn:
 
 class DeskCase(SynchronousTestCase):
     """A server with an owner whose work connections are opened by the test."""
+
+    dialect = V1
+    """Of visitors."""
 
     def setUp(self) -> None:
         self.build()
@@ -60,10 +67,10 @@ class DeskCase(SynchronousTestCase):
         """Connect as a visitor; returns its end."""
         near, far = pair("visitor")
         self.owner.streams.append(near)
-        messages = MessageProtocol(far, self.clock)
+        messages = MessageProtocol(far, self.clock, self.dialect)
         expected = messages.expect(10)
         expected.addCallback(lambda _: self.desk.receive(messages, first, self.judged.append))
-        messages.start(encode(first) + more)
+        messages.start(self.dialect.encode(first) + more)
         return near
 
     def heard(self, near: MemoryStream) -> list[NewVisitorConnResp]:
@@ -257,6 +264,51 @@ class ServedTests(DeskCase):
         reader.on_message = taken
         reader.start()
         self.owner.pump()
+
+    def test_datagrams_in_another_dialect(self) -> None:
+        """Are written anew, with and without a cipher; the owner hears no pings of visitors."""
+        self.build(owner={"dialect": V2})
+        packet = UDPPacket(c="aGk=")
+        near, work, _ = self.meet(visit(), proxy_type="sudp")
+        at_visitor, at_owner = recorded(near), recorded(work)
+        near.write(encode(packet) + encode(Ping()))
+        work.write(V2.encode(Ping()) + V2.encode(packet))
+        self.owner.pump()
+        self.assertEqual(bytes(at_owner.received), V2.encode(packet))
+        answer = encode(NewVisitorConnResp(proxy_name="secret"))
+        self.assertEqual(bytes(at_visitor.received), answer + encode(Ping()) + encode(packet))
+
+    def test_nonsense_of_either_end_in_another_dialect(self) -> None:
+        for end in (0, 1):
+            self.build(owner={"dialect": V2})
+            ends = self.meet(visit(), proxy_type="sudp")[:2]
+            for each in ends:
+                recorded(each)
+            ends[end].write(b"\xff" * 20)
+            self.owner.pump()
+            self.assertTrue(all(each.lost for each in ends))
+
+    def test_when_datagrams_stay_as_they_are(self) -> None:
+        """The owner's dialect is the visitor's; or both ends are ours, and have frames."""
+        for visitors, owners, odd_version, ours in (
+            (V1, V1, False, False),
+            (V2, V2, False, False),
+            (V1, V2, False, True),
+            (V2, V1, True, False),
+        ):
+            self.build(owner={"dialect": owners, "tunnelsvc": "1" if ours else ""})
+            visitor = FakeClient(
+                self.registry,
+                dialect=visitors,
+                tunnelsvc="1" if ours else "",
+                version="0.69.0" if odd_version else "0.70.1",
+            )
+            self.dialect = visitors
+            near, work, _ = self.meet(visit(run_id=visitor.run_id), proxy_type="sudp")
+            at_owner = recorded(work)
+            near.write(b"whatever")
+            self.owner.pump()
+            self.assertEqual(bytes(at_owner.received), b"whatever")
 
     def test_bytes_that_are_not_of_the_codecs(self) -> None:
         self.publish()

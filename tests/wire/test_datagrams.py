@@ -19,7 +19,8 @@ from tunnelsvc.wire.datagrams import (
     MessageDatagrams,
     user_at,
 )
-from tunnelsvc.wire.framing import MessageReader, encode
+from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import TYPES, Ping, Pong, UDPAddress, UDPPacket
 
 STEADY = settings(derandomize=True, deadline=None)
@@ -161,10 +162,12 @@ class MessageTests(Carrying, SynchronousTestCase):
         with self.assertRaises(LocalProtocolError):
             MessageDatagrams().encode(USER, bytes(7700))
 
-    def test_other_framing(self) -> None:
-        """How messages become bytes is a parameter: it depends on the session."""
-        codec = MessageDatagrams(reader=MessageReader(), encode=lambda message: encode(message)[:1])
-        self.assertEqual(codec.ping(), b"h")
+    def test_dialect(self) -> None:
+        """How messages become bytes depends on the session."""
+        codec = MessageDatagrams(dialect=V2)
+        self.assertEqual(codec.ping(), V2.encode(Ping()))
+        self.assertEqual(codec.feed(codec.ping() + codec.encode(USER, b"hi")), [(USER, b"hi")])
+        self.assertTrue(codec.encode(USER, bytes(45_000)), "more than fits in v1")
 
 
 class EitherTests(SynchronousTestCase):

@@ -292,7 +292,7 @@ class TunnelClient(Service):
 
     def _opened(self, session: Session, stream: Stream) -> None:
         """Hop 4, by the server: it says at once which proxy the stream is for."""
-        work = MessageProtocol(stream, self._reactor)
+        work = MessageProtocol(stream, self._reactor, session.dialect)
         first = work.expect(FIRST_MESSAGE_SECONDS)
         first.addCallbacks(lambda message: self._started(session, work, message), lambda _: None)
         first.addErrback(lambda failure: self.log.failure("work connection broken", failure))

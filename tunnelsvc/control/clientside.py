@@ -22,6 +22,7 @@ from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.session import LoginTerms, Session, log_in
 from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.links import Connect
+from tunnelsvc.wire.dialect import V1
 
 
 class ClientEvents(Protocol):
@@ -133,6 +134,8 @@ def explain(core: ClientCore, failure: Failure) -> str:
         why = f"the server hung up without an answer; does it speak this protocol? ({why})"
         if not config.tls.enable:
             why += " It may insist on TLS: tls_enable is off"
+        if config.wire_protocol != V1.name:
+            why += f" It may be older than frp 0.69: wire_protocol is {config.wire_protocol}"
     return f"login to server failed: {why} [{where}]"
 
 

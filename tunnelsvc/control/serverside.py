@@ -20,10 +20,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.cipher import protect
 from tunnelsvc.control.heartbeat import Watchdog
 from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.link.messages import MessageProtocol
-from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import (
     WIRE_VERSION,
     CloseProxy,
@@ -128,7 +128,7 @@ def _accept(
     control: ServerControl, core: ControlCore, response: LoginResp, work_connections: int
 ) -> None:
     core.messages.send(response)
-    core.messages.encrypt(derive_key(core.auth.token))
+    protect(core.messages, core.auth.token, server=True)
     core.watchdog = Watchdog(
         core.clock, core.heartbeat_timeout_seconds, lambda: control.drop("heartbeat timeout")
     )

@@ -12,12 +12,13 @@ from twisted.python.failure import Failure
 from tunnelsvc import __version__
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.cipher import protect
 from tunnelsvc.control.heartbeat import Pinger, Watchdog
 from tunnelsvc.errors import LoginRefused, RemoteProtocolError, TunnelError
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import Connect, Link
 from tunnelsvc.link.messages import MessageProtocol
-from tunnelsvc.wire.cfb import derive_key
+from tunnelsvc.wire.dialect import V1, Dialect, payload_dialect
 from tunnelsvc.wire.messages import (
     WIRE_VERSION,
     Login,
@@ -76,6 +77,16 @@ class Session:
     started_at: float
     _pinger: Pinger | None = field(default=None, init=False)
     _watchdog: Watchdog | None = field(default=None, init=False)
+
+    @property
+    def dialect(self) -> Dialect:
+        """In which messages are written, on each logical connection of the session."""
+        return self.messages.dialect
+
+    @property
+    def payload_dialect(self) -> Dialect:
+        """In which messages are written that carry users' bytes (udp, sudp)."""
+        return payload_dialect(self.dialect, self.server_version)
 
     def run(self) -> None:
         """Start the heartbeat."""
@@ -166,8 +177,9 @@ class Session:
         return self._begin(stream, self.terms.auth.new_work_conn(self.run_id))
 
     def _begin(self, stream: Stream, first: Message) -> MessageProtocol:
-        messages = MessageProtocol(stream, self.terms.clock)
+        messages = MessageProtocol(stream, self.terms.clock, self.dialect)
         messages.start()
+        messages.send_preface()
         try:
             messages.send(first)
         except BaseException:
@@ -194,6 +206,28 @@ def greeting(terms: LoginTerms, run_id: str) -> Login:
     return terms.auth.sign_login(login)
 
 
+def _dialect(config: ClientConfig) -> Dialect:
+    if config.wire_protocol == V1.name:
+        return V1
+    from tunnelsvc.wire.framing2 import V2  # noqa: PLC0415 - few clients speak it
+
+    return V2
+
+
+async def _greet(messages: MessageProtocol, terms: LoginTerms, login: Login) -> Message:
+    """Say who we are, and what we speak; return the answer."""
+    messages.send_preface()
+    if messages.dialect is V1:
+        messages.send(login)
+        return await messages.expect(LOGIN_SECONDS)
+    from tunnelsvc.control.hello import hear_answer, say_hello  # noqa: PLC0415 - likewise
+
+    hello = say_hello(messages, terms.config)
+    messages.send(login)
+    await hear_answer(messages, hello, LOGIN_SECONDS)
+    return await messages.expect(LOGIN_SECONDS)
+
+
 async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
     """Connect and log in.
 
@@ -208,14 +242,13 @@ async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
     """
     link = await connect()
     try:
-        messages = MessageProtocol(await link.open(), terms.clock)
+        messages = MessageProtocol(await link.open(), terms.clock, _dialect(terms.config))
     except BaseException:
         link.abort()
         raise
     try:
         messages.start()
-        messages.send(greeting(terms, run_id))
-        answer = await messages.expect(LOGIN_SECONDS)
+        answer = await _greet(messages, terms, greeting(terms, run_id))
         if not isinstance(answer, LoginResp):
             raise RemoteProtocolError(f"expected LoginResp, got {type(answer).__name__}")
         if answer.error:
@@ -224,7 +257,7 @@ async def log_in(connect: Connect, terms: LoginTerms, run_id: str) -> Session:
         messages.abort()
         link.abort()
         raise
-    messages.encrypt(derive_key(terms.auth.token))
+    protect(messages, terms.auth.token, server=False)
     session = Session(
         link=link,
         messages=messages,

@@ -1,8 +1,11 @@
 # -*- test-case-name: tests.link.test_messages -*-
 """frp messages over a stream, until somebody takes the stream over (hop 5)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet import error
 from twisted.internet.defer import Deferred, fail
@@ -19,14 +22,29 @@ from tunnelsvc.handover import attach, park
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.timing import Limit, limit
 from tunnelsvc.wire.cfb import Decryptor, Encryptor
-from tunnelsvc.wire.framing import MessageReader, encode
+from tunnelsvc.wire.dialect import V1, Dialect
 from tunnelsvc.wire.messages import Message
+
+if TYPE_CHECKING:
+    # Whoever speaks v1 only hasn't loaded it.
+    from tunnelsvc.wire.hello import Negotiated
 
 FIRST_MESSAGE_SECONDS = 10.0
 """How long a peer may take for its first message (protocol notes 1.3)."""
 
 CLOSE_SECONDS = 10.0
 """How long a peer may take to read our last words."""
+
+
+class Cipher(Protocol):
+    """One direction of a cipher."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Give what becomes of `data`, as far as it is complete.
+
+        Raises:
+            RemoteProtocolError: it isn't what the peer made.
+        """
 
 
 def _ignore_message(message: Message) -> None:
@@ -43,18 +61,23 @@ class MessageProtocol:
 
     Attributes:
         stream: what carries the messages.
+        dialect: how they are written.
+        negotiated: what the hellos of a control connection came to, in v2; see `control.cipher`.
         on_message: called with each message; exchange it at will, also from within itself.
         on_lost: called once, with why, unless the stream was handed over before.
     """
 
-    def __init__(self, stream: Stream, clock: IReactorTime) -> None:
+    def __init__(self, stream: Stream, clock: IReactorTime, dialect: Dialect = V1) -> None:
         self.stream = stream
+        self.dialect = dialect
         self.on_message: Callable[[Message], None] = _ignore_message
         self.on_lost: Callable[[Failure], None] = _ignore_loss
         self._clock = clock
-        self._reader = MessageReader()
-        self._decryptor: Decryptor | None = None
-        self._encryptor: Encryptor | None = None
+        self.negotiated: Negotiated | None = None
+        self._reader = dialect.make_reader()
+        self._decryptor: Cipher | None = None
+        self._encryptor: Cipher | None = None
+        self._sealed = b""
         self._deadline: Limit | None = None
         self._failure: Failure | None = None
         self._detached = False
@@ -75,14 +98,23 @@ class MessageProtocol:
         Raises:
             LocalProtocolError: it is longer than the protocol allows.
         """
-        data = encode(message)
+        data = self.dialect.encode(message)
         self.stream.write(self._encryptor.feed(data) if self._encryptor else data)
 
+    def send_preface(self) -> None:
+        """Say what we speak, as who opens a stream has to; in v1 the first message says it."""
+        if self.dialect.preface:
+            self.stream.write(self.dialect.preface)
+
     def encrypt(self, key: bytes) -> None:
-        """Put everything that follows, both ways, under the control cipher (notes 4.2)."""
-        unread = self._reader.take_unread()
-        self._encryptor, self._decryptor = Encryptor(key), Decryptor(key)
-        self._reader.feed(self._decryptor.feed(unread))
+        """Put everything that follows, both ways, under the cipher of v1 (notes 4.2)."""
+        self.protect(Encryptor(key), Decryptor(key))
+
+    def protect(self, encryptor: Cipher, decryptor: Cipher) -> None:
+        """Put everything that follows, both ways, under a cipher."""
+        # Decrypted when the message that called for it is done with: it may be no good.
+        self._sealed = self._reader.take_unread()
+        self._encryptor, self._decryptor = encryptor, decryptor
 
     def expect(self, seconds: float) -> Deferred[Message]:
         """Wait for one message.
@@ -146,9 +178,11 @@ class MessageProtocol:
         if self._failure is not None:
             return
         try:
-            self._reader.feed(self._decryptor.feed(data) if self._decryptor else data)
+            self._feed(data)
             while not self._detached and (message := self._reader.next_message()) is not None:
                 self.on_message(message)
+                if self._sealed:
+                    self._feed(b"")
         except RemoteProtocolError:
             self._fail(Failure())
 
@@ -165,6 +199,12 @@ class MessageProtocol:
         self._forget_deadline()
         on_lost, self.on_lost = self.on_lost, _ignore_loss
         on_lost(self._failure or reason)
+
+    def _feed(self, data: bytes) -> None:
+        if self._decryptor is not None:
+            sealed, self._sealed = self._sealed + data, b""
+            data = self._decryptor.feed(sealed)
+        self._reader.feed(data)
 
     def _fail(self, failure: Failure) -> None:
         self._failure = self._failure or failure

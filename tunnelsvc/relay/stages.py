@@ -127,8 +127,13 @@ class Dressed:
     # As a stream.
 
     def write(self, data: bytes) -> None:
-        """Encode and send."""
-        encoded = _through(self._outbound, data)
+        """Encode and send; what comes from a third and can't be encoded ends the stream."""
+        try:
+            encoded = _through(self._outbound, data)
+        except RemoteProtocolError:
+            self._failure = Failure()
+            self._stream.abortConnection()
+            return
         if encoded:
             self._stream.write(encoded)
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from attrs import frozen
 from twisted.internet import error
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,7 +32,7 @@ from tunnelsvc.wire.messages import (
     NewVisitorConn,
     NewWorkConn,
 )
-from tunnelsvc.wire.sniff import IN_TLS, Kind
+from tunnelsvc.wire.sniff import IN_STREAM, IN_TLS, Kind
 
 NORMAL = (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError, TLSError)
 """What strangers do to a public port; anything else is a bug of ours."""
@@ -38,6 +40,19 @@ MOST_STREAMS_BEFORE_LOGIN = 32
 """Streams that a multiplexed connection may open before a valid login; a client opens one."""
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
 """How long a multiplexed connection may go without a valid login or work connection."""
+
+
+@frozen
+class _Place:
+    """Where a logical connection came in.
+
+    Attributes:
+        session: the multiplexed session that it is a stream of; None: none.
+        judge: told whether its first message was accepted.
+    """
+
+    session: MuxSession | None
+    judge: Callable[[bool], None]
 
 
 class Acceptor:
@@ -69,8 +84,7 @@ class Acceptor:
         self._tls = tls
         plain: dict[Kind, Route] = {
             Kind.YAMUX: self._multiplexed,
-            Kind.MESSAGES: partial(self._messages, session=None, judge=lambda _: None),
-            Kind.V2_MAGIC: partial(self._unsupported, "wire protocol v2"),
+            **self._logical(_Place(None, lambda _: None)),
         }
         self._inside_tls: Mapping[Kind, Route] = plain
         outside: dict[Kind, Route] = {
@@ -127,7 +141,7 @@ class Acceptor:
 
         def opened(inner: MuxStream) -> None:
             if probation.admits():
-                self._messages(inner, b"", session=session, judge=probation.judge)
+                Switch(inner, self._clock, inside, IN_STREAM)
             else:
                 inner.abortConnection()
 
@@ -138,35 +152,47 @@ class Acceptor:
             keepalive_seconds=self._config.tcp_mux_keepalive_interval_seconds,
             first_bytes=seen,
         )
+        inside = self._logical(_Place(session, probation.judge))
         probation.on_refused = session.close
         session.on_lost = probation.end
         session.makeConnection(stream)
         attach(stream, session)
         stream.resumeProducing()
 
-    def _messages(
-        self,
-        stream: Stream,
-        seen: bytes,
-        *,
-        session: MuxSession | None,
-        judge: Callable[[bool], None],
-    ) -> None:
+    def _logical(self, place: _Place) -> Mapping[Kind, Route]:
+        """Make the routes of logical connections, in either dialect."""
+        return {
+            Kind.MESSAGES: partial(self._messages, place),
+            Kind.V2_MAGIC: partial(self._messages2, place),
+        }
+
+    def _messages(self, place: _Place, stream: Stream, seen: bytes) -> None:
         """Wait for the first message of a logical connection."""
         messages = MessageProtocol(stream, self._clock)
-        first = messages.expect(FIRST_MESSAGE_SECONDS)
-        first.addCallback(self._first_message, messages, session=session, judge=judge)
-        first.addErrback(self._nothing, stream)
+        self._give(messages.expect(FIRST_MESSAGE_SECONDS), messages, place)
         messages.start(seen)
 
+    def _messages2(self, place: _Place, stream: Stream, seen: bytes) -> None:
+        """Likewise in v2, where a hello may come before it."""
+        # Few clients speak it.
+        from tunnelsvc.control.hello import answer_hello  # noqa: PLC0415
+        from tunnelsvc.wire.framing2 import V2  # noqa: PLC0415
+
+        messages = MessageProtocol(stream, self._clock, V2)
+        first = messages.expect(FIRST_MESSAGE_SECONDS)
+        first.addCallback(lambda message: ensureDeferred(answer_hello(message, messages)))
+        self._give(first, messages, place)
+        messages.start(seen[len(V2.preface) :])
+
+    def _give(self, first: Deferred[Any], messages: MessageProtocol, place: _Place) -> None:
+        """Give a connection to its owner once the first message is there."""
+        first.addCallback(self._first_message, messages, place)
+        first.addErrback(self._nothing, messages.stream)
+
     def _first_message(
-        self,
-        message: Message,
-        messages: MessageProtocol,
-        *,
-        session: MuxSession | None,
-        judge: Callable[[bool], None],
+        self, message: Message | None, messages: MessageProtocol, place: _Place
     ) -> None:
+        session, judge = place.session, place.judge
         match message:
             case Login():
                 judge(self._registry.login(messages, message, session))
@@ -175,6 +201,8 @@ class Acceptor:
                 judge(self._registry.work_connection(messages, message, direct=direct))
             case NewVisitorConn():
                 self._visitors.receive(messages, message, judge)
+            case None:  # greeted in vain, and told so
+                judge(False)
             case _:
                 messages.abort()
                 judge(False)

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from tunnelsvc import __version__
 from tunnelsvc.control.auth import TokenAuth
+from tunnelsvc.control.cipher import protection_error
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.handover import host_of
@@ -21,6 +22,7 @@ from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.server.work import DIRECT_READY, Opener, WorkConnections
 from tunnelsvc.server.workpool import WorkPool
+from tunnelsvc.wire.dialect import Dialect, payload_dialect
 from tunnelsvc.wire.messages import (
     WIRE_VERSION,
     Login,
@@ -61,6 +63,7 @@ class Client:
         self.login = login
         self.run_id = login.run_id
         self.is_ours = bool(login.tunnelsvc)
+        self.dialect = messages.dialect
         self.before: Client | None = None
         """The client in whose place this one comes, until that is gone."""
         self.welcomed = False
@@ -90,7 +93,8 @@ class Client:
             context.reactor,
             context.config.user_conn_timeout_seconds,
         )
-        self.work = WorkConnections(self._pool, session if takes_streams else None)
+        opener = session if takes_streams else None
+        self.work = WorkConnections(self._pool, opener, self.dialect)
         messages.on_message = self.control.received
         messages.on_lost = self.control.lost
 
@@ -112,6 +116,7 @@ class Client:
             os=self.login.os,
             arch=self.login.arch,
             hostname=self.login.hostname,
+            wire_protocol=self.dialect.name,
         )
         self.log.info(
             "[{run_id}] client login info: ip [{peer}] version [{version}] hostname [{hostname}]"
@@ -125,6 +130,11 @@ class Client:
         )
         self.control.accept(response, self._pool_size)
         self._pool.asked(self._pool_size)
+
+    @property
+    def payload_dialect(self) -> Dialect:
+        """In which messages are written that carry users' bytes (udp, sudp)."""
+        return payload_dialect(self.dialect, self.login.version)
 
     async def new_proxy(self, request: NewProxy) -> NewProxyResp:
         """Open a proxy for the client; see `tunnelsvc.control.serverside.ClientDesk`."""
@@ -235,7 +245,9 @@ class ClientRegistry:
             Whether the login holds; the refusal has been sent if not.
         """
         peer = host_of(messages.stream)
-        error = self.auth.login_error(login) or _bad_run_id(login.run_id)
+        error = (
+            protection_error(messages) or self.auth.login_error(login) or _bad_run_id(login.run_id)
+        )
         if error:
             self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)
             detailed = self.context.config.detailed_errors_to_client

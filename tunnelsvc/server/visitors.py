@@ -22,6 +22,7 @@ from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.relay import dress
 from tunnelsvc.server.proxies.secret import SecretProxy
 from tunnelsvc.timing import Limit, limit
+from tunnelsvc.wire.dialect import Dialect, payload_dialect
 from tunnelsvc.wire.messages import NewVisitorConn, NewVisitorConnResp
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ class VisitorDesk:
         messages.send(NewVisitorConnResp(proxy_name=proxy.name, datagram_frames=frames))
         bare, unread = messages.detach()
         try:
-            user, unread = dress(bare, unread, proxy.visitor_codecs(visit))
+            dialect = _datagram_dialect(messages.dialect, proxy, client)
+            user, unread = dress(bare, unread, proxy.visitor_codecs(visit, dialect))
         except RemoteProtocolError as why:
             self.log.warn(
                 "[{proxy}] visitor {peer}: {why}", proxy=proxy.name, peer=host_of(bare), why=why
@@ -165,6 +167,15 @@ class VisitorDesk:
         messages.send(NewVisitorConnResp(proxy_name=name, error=error))
         messages.close()
         judge(False)
+
+
+def _datagram_dialect(dialect: Dialect, proxy: SecretProxy, client: Client | None) -> Dialect:
+    """Return in which dialect a visitor's datagrams are, if that matters to the owner."""
+    if client is None:
+        return dialect
+    if client.is_ours and proxy.takes_datagram_frames:  # frames are the same in both
+        return proxy.client.payload_dialect
+    return payload_dialect(dialect, client.login.version)
 
 
 def _check_user(proxy: SecretProxy, client: Client | None) -> None:

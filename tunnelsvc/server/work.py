@@ -22,7 +22,7 @@ from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.workpool import WorkPool
-from tunnelsvc.wire.framing import encode
+from tunnelsvc.wire.dialect import V1, Dialect
 from tunnelsvc.wire.messages import StartWorkConn
 
 DIRECT_READY = 10
@@ -43,13 +43,15 @@ class Opener(Protocol):
 class WorkConnections:
     """The work connections of one client."""
 
-    def __init__(self, pool: WorkPool, session: Opener | None) -> None:
+    def __init__(self, pool: WorkPool, session: Opener | None, dialect: Dialect = V1) -> None:
         """Begin with none.
 
         Args:
             pool: those that are asked for.
             session: to open streams in; None if the client isn't ours or not multiplexed.
+            dialect: of those streams, without a preface: the client knows what it speaks.
         """
+        self._dialect = dialect
         self._pool = pool
         self._session = session
         self._direct: list[MessageProtocol] = []
@@ -100,7 +102,7 @@ class WorkConnections:
             stream = session.open_stream()
         except ConnectionLost as why:
             raise WorkConnectionUnavailable(f"the client is gone: {why}") from why
-        stream.write(encode(start))
+        stream.write(self._dialect.encode(start))
         return stream
 
     def close(self) -> None:

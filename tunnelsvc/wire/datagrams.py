@@ -22,14 +22,14 @@ going to the service it is where the datagram comes from, coming back where it s
 
 import binascii
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final, Protocol
 
 from tunnelsvc.errors import LocalProtocolError, RemoteProtocolError
-from tunnelsvc.wire.framing import MessageReader, encode
-from tunnelsvc.wire.messages import Message, Ping, UDPAddress, UDPPacket
+from tunnelsvc.wire.dialect import V1, Dialect
+from tunnelsvc.wire.messages import Ping, UDPAddress, UDPPacket
 from tunnelsvc.wire.version import is_older
 
 MOST_DATAGRAM_BYTES: Final = 65_535
@@ -169,20 +169,17 @@ class MessageDatagrams:
     def __init__(
         self,
         most_bytes: int = MOST_DATAGRAM_BYTES,
-        *,
-        reader: MessageReader | None = None,
-        encode: Callable[[Message], bytes] = encode,
+        dialect: Dialect = V1,
     ) -> None:
         """Begin.
 
         Args:
             most_bytes: the longest datagram that is sent; ``udp_packet_size``.
-            reader: cuts messages out of the stream; None: those of the v1 protocol.
-            encode: makes the bytes of a message, likewise.
+            dialect: how messages are written.
         """
         self._most_bytes = most_bytes
-        self._reader = reader or MessageReader()
-        self._encode = encode
+        self._reader = dialect.make_reader()
+        self._encode = dialect.encode
 
     def encode(self, user: UDPAddress, content: bytes) -> bytes:
         """See `DatagramCodec`; what fits in no message can't be carried."""

@@ -43,12 +43,15 @@ _HTTP_METHODS: Final = (
     b"PATCH",
 )
 
+V2_MAGIC: Final = b"FRP\x00\x02\r\n"
+"""What a client says first on each logical connection, if it speaks wire protocol v2."""
+
 # Where two beginnings are the same the longer comes first, so that the special case (a websocket
 # upgrade is an HTTP request too) is ruled out before the general one is found.
 _TABLE: Final = (
     (b"GET /~!frp", Kind.WEBSOCKET),
     *((method + b" ", Kind.HTTP) for method in _HTTP_METHODS),
-    (b"FRP\x00\x02\r\n", Kind.V2_MAGIC),
+    (V2_MAGIC, Kind.V2_MAGIC),
     (b"\x17", Kind.TLS_WITH_HEAD_BYTE),
     (b"\x16", Kind.TLS),
     (b"\x00", Kind.YAMUX),

@@ -155,4 +155,4 @@ class SUDPProxy(UDPProxy):
 
 
 def _messages(session: Session) -> DatagramCodec:
-    return MessageDatagrams(session.terms.config.udp_packet_size)
+    return MessageDatagrams(session.terms.config.udp_packet_size, session.payload_dialect)

@@ -136,4 +136,4 @@ class DatagramVisitor:
 def _datagram_codec(session: Session, answer: NewVisitorConnResp) -> DatagramCodec:
     if answer.datagram_frames:
         return FrameDatagrams()
-    return MessageDatagrams(session.terms.config.udp_packet_size)
+    return MessageDatagrams(session.terms.config.udp_packet_size, session.payload_dialect)

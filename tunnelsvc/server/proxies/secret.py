@@ -13,6 +13,7 @@ from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.wire.auth import keys_match, login_key
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.datagrams import takes_codecs
+from tunnelsvc.wire.dialect import Dialect
 from tunnelsvc.wire.messages import NewVisitorConn
 
 EVERYBODY: Final = "*"
@@ -57,10 +58,25 @@ class SecretProxy(Proxy):
         allowed = self.request.allow_users or (owner.user,)
         return EVERYBODY in allowed or (user or "") in allowed
 
-    def visitor_codecs(self, visit: NewVisitorConn) -> Stages:
-        """Make the stages of a visitor's leg: its own choice, and a key of the secret."""
+    def visitor_codecs(self, visit: NewVisitorConn, dialect: Dialect) -> Stages:
+        """Make the stages of a visitor's leg: its own choice, and a key of the secret.
+
+        Args:
+            visit: what it chose.
+            dialect: in which it writes datagrams, if it doesn't put them in frames of ours.
+        """
         key = derive_key(self.request.sk) if visit.use_encryption else b""
-        return codecs(key, encryption=visit.use_encryption, compression=visit.use_compression)
+        inbound, outbound = codecs(
+            key, encryption=visit.use_encryption, compression=visit.use_compression
+        )
+        owners = self.client.payload_dialect
+        if self.request.proxy_type == "sudp" and dialect is not owners:
+            # Few visitors do.
+            from tunnelsvc.wire.reframe import Reframer  # noqa: PLC0415
+
+            inbound.append(Reframer(dialect, owners, pings=False))
+            outbound.insert(0, Reframer(owners, dialect, pings=True))
+        return inbound, outbound
 
     @property
     def takes_datagram_frames(self) -> bool:

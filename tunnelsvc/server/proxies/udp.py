@@ -135,7 +135,7 @@ class UDPProxy(Proxy):
     def _datagram_codec(self) -> DatagramCodec:
         if self.client.is_ours:
             return FrameDatagrams()
-        return MessageDatagrams(self.context.config.udp_packet_size)
+        return MessageDatagrams(self.context.config.udp_packet_size, self.client.payload_dialect)
 
     def start_message(self, user: IAddress, entrance: IAddress | None) -> StartWorkConn:  # noqa: ARG002
         """See `Proxy`."""
