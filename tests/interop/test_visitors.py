@@ -24,7 +24,7 @@ LEGS: Final = tuple(
 USERS_SINCE: Final = (0, 50)
 
 
-class MixTests(VisitorTestCase):
+class MixCase(VisitorTestCase):
     """Three programs, of which one at least is ours and one is real frp."""
 
     def use(self, server: Peer, owner: Peer, visitor: Peer) -> None:
@@ -96,12 +96,12 @@ class MixTests(VisitorTestCase):
 
 Programs = tuple[Peer, ...]
 """Server, owner, visitor."""
-Check = Callable[[MixTests], None]
+Check = Callable[[MixCase], None]
 
 CHECKS: Final[Mapping[str, Check]] = {
-    "legs": MixTests.check_legs,
-    "without_mux": MixTests.check_without_mux,
-    "users": MixTests.check_users,
+    "legs": MixCase.check_legs,
+    "without_mux": MixCase.check_without_mux,
+    "users": MixCase.check_users,
 }
 
 
@@ -118,9 +118,13 @@ def _mixes(real: Peer, real_client: Peer) -> Iterator[tuple[str, Programs]]:
             yield f"{real.label}_as_{'_'.join(frps)}", programs
 
 
-def _test(case: MixTests, check: Check, programs: Programs) -> None:
+def _test(case: MixCase, check: Check, programs: Programs) -> None:
     case.use(*programs)
     check(case)
+
+
+class MixTests(MixCase):
+    """All mixes."""
 
 
 add_tests(
