@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.wire.test_wsupgrade -*-
 """Tests of `tunnelsvc.wire.wsupgrade`."""
 
-from contextlib import suppress
+import contextlib
 from http import HTTPStatus
 
 from hypothesis import given, settings
@@ -112,5 +112,5 @@ class AnswerTests(SynchronousTestCase):
     def test_any_values(self, origin: bytes, key: bytes) -> None:
         """Whatever the head's parser lets through is agreed to or refused."""
         data = REQUEST.replace(b"http://vps.example.com:7000", origin).replace(KEY, key)
-        with suppress(HeadError, UpgradeRefusedError):
+        with contextlib.suppress(HeadError, UpgradeRefusedError):
             answer(parse_request_head(data))

@@ -16,6 +16,15 @@ from tunnelsvc.timing import Limit, limit
 
 T = TypeVar("T")
 
+
+class NoAnswerError(error.TimeoutError):
+    """The peer has said nothing whole in time."""
+
+    def __str__(self) -> str:
+        """Say it without Twisted's words, which put it down to the user."""
+        return str(self.args[0])
+
+
 Take = Callable[[bytes], T | None]
 """Takes bytes; returns what they mean with those before, None: they aren't all that it takes."""
 
@@ -82,7 +91,7 @@ class _Asking(Generic[T]):
         self._end(reason)
 
     def _too_late(self, seconds: float) -> None:
-        self._end(Failure(error.TimeoutError(f"no answer within {seconds:g} s")))
+        self._end(Failure(NoAnswerError(string=f"no answer within {seconds:g} s")))
         self._stream.abortConnection()
 
     def _cancelled(self) -> None:

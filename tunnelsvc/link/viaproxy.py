@@ -70,7 +70,7 @@ async def through(
     asking = _by_socks5 if proxy.scheme == "socks5" else _by_connect
     try:
         await asking(proxy, stream, host, port, clock)
-    except (RemoteProtocolError, TLSError, ConnectionClosed) as why:
+    except (RemoteProtocolError, TLSError, ConnectionClosed, ConnectError) as why:
         stream.abortConnection()
         raise Unreachable(f"proxy {proxy}: {why}") from why
     except BaseException:
