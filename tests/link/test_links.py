@@ -11,13 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.loglines import LogLines
 from tests.streams import MemoryStream, Recorder, pair, pump, recorded
 from tunnelsvc.config.schema import ClientConfig, TLSConfig
-from tunnelsvc.errors import ConfigError
+from tunnelsvc.errors import ConfigError, TLSError
 from tunnelsvc.handover import Connections, Parked
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link import links
 from tunnelsvc.link.certificates import server_context
 from tunnelsvc.link.dial import Unreachable
-from tunnelsvc.link.links import connector
+from tunnelsvc.link.links import server, servers
 from tunnelsvc.link.tls import start_tls_server
 from tunnelsvc.wire.httphead import parse_request_head
 from tunnelsvc.wire.websocket import Decoder
@@ -42,8 +42,8 @@ class LinkCase(SynchronousTestCase):
 
     def link(self, **options: Any) -> links.Link:
         config = ClientConfig(server_addr="vps", **options)
-        connect = connector(self.clock, config, self.connections, self.environ)
-        return self.successResultOf(ensureDeferred(connect()))
+        made = server(self.clock, config, self.connections, self.environ)
+        return self.successResultOf(ensureDeferred(made.connect()))
 
     def open(self, link: links.Link) -> Stream:
         stream = self.successResultOf(ensureDeferred(link.open()))
@@ -112,13 +112,14 @@ class LinkTests(LinkCase):
             raise error.ConnectionRefusedError
 
         self.patch(links, "dial", refuse)
-        connect = connector(self.clock, ClientConfig(), self.connections, {})
-        self.failureResultOf(ensureDeferred(connect()), error.ConnectError)
+        made = server(self.clock, ClientConfig(), self.connections, {})
+        for tried in (made.connect(), made.probe()):
+            self.failureResultOf(ensureDeferred(tried), error.ConnectError)
 
     def test_bad_files_are_found_at_once(self) -> None:
         config = ClientConfig(tls=TLSConfig(trusted_ca_file="/nowhere/ca.pem"))
         with self.assertRaises(ConfigError):
-            connector(self.clock, config, self.connections, {})
+            server(self.clock, config, self.connections, {})
 
     def test_every_connection_is_noted(self) -> None:
         self.link()
@@ -133,8 +134,8 @@ class WayTests(LinkCase):
 
     def connecting(self, **options: Any) -> "Deferred[links.Link]":
         config = ClientConfig(server_addr="vps", **options)
-        connect = connector(self.clock, config, self.connections, self.environ)
-        return ensureDeferred(connect())
+        made = server(self.clock, config, self.connections, self.environ)
+        return ensureDeferred(made.connect())
 
     def say(self, data: bytes) -> None:
         self.servers[-1].write(data)
@@ -235,3 +236,53 @@ class WayTests(LinkCase):
         with self.assertRaises(ConfigError) as caught:
             self.link()
         self.assertIn("environment variable http_proxy: NTLM", str(caught.exception))
+
+
+class ServersTests(LinkCase):
+    """Several of them, and whether they are there."""
+
+    def test_one(self) -> None:
+        config = ClientConfig(server_addr="vps", server_port=7001)
+        [only] = servers(self.clock, config, self.connections, {})
+        self.assertEqual((only.host, only.port, only.address), ("vps", 7001, "vps:7001"))
+
+    def test_several(self) -> None:
+        where = (("vps", 7000), ("2001:db8::1", 7001))
+        config = ClientConfig(server_addr="vps", servers=where)
+        made = servers(self.clock, config, self.connections, {})
+        self.assertEqual([each.address for each in made], ["vps:7000", "[2001:db8::1]:7001"])
+        self.successResultOf(ensureDeferred(made[1].connect()))
+        self.assertEqual(self.dialled[:2], ("2001:db8::1", 7001))
+
+    def test_probe(self) -> None:
+        config = ClientConfig(server_addr="vps", tls=TLSConfig(enable=False))
+        probing = server(self.clock, config, self.connections, {}).probe()
+        self.successResultOf(ensureDeferred(probing))
+        self.assertTrue(self.servers[0].lost)
+
+    def probe_tls(self) -> "Deferred[None]":
+        config = ClientConfig(server_addr="vps", tls=TLSConfig(disable_custom_first_byte=True))
+        probing = ensureDeferred(server(self.clock, config, self.connections, {}).probe())
+        self.assertNoResult(probing)
+        return probing
+
+    def test_probe_by_tls(self) -> None:
+        probing = self.probe_tls()
+        reader = Recorder()
+        reader.makeConnection = lambda _: None  # type: ignore[attr-defined]
+        context = server_context(TLSConfig())
+        start_tls_server(self.servers[0], context, cast("Any", reader), self.clock)
+        for _ in range(5):
+            pump(self.servers[0])
+            self.clock.advance(0)
+        self.successResultOf(probing)
+        self.assertTrue(self.servers[0].lost)
+        self.assertEqual(bytes(reader.received), b"")
+
+    def test_probe_of_who_speaks_no_tls(self) -> None:
+        probing = self.probe_tls()
+        self.servers[0].write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        self.servers[0].loseConnection()
+        pump(self.servers[0])
+        self.failureResultOf(probing, TLSError)
+        self.assertTrue(self.servers[0].lost)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -121,13 +122,55 @@ class DirectLink:
         """Nothing is held."""
 
 
-def connector(
+@frozen
+class Server:
+    """A server that a client may log in to.
+
+    Attributes:
+        host: name or address.
+        port: TCP port.
+        connect: makes a link to it.
+        probe: connects as far as is possible without a login, handshakes included, and hangs up;
+            raises what says why that isn't possible.
+    """
+
+    host: str
+    port: int
+    connect: Connect
+    probe: Callable[[], Coroutine[Any, Any, None]]
+
+    @property
+    def address(self) -> str:
+        """Where it is, for the log."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def servers(
     reactor: DialReactor,
     config: ClientConfig,
     connections: Connections,
     environ: Mapping[str, str] = os.environ,
-) -> Connect:
-    """Make what dials the server as `config` says.
+) -> tuple[Server, ...]:
+    """Make what dials each server of a configuration, in its order; see `server`."""
+    where = config.servers or ((config.server_addr, config.server_port),)
+    return tuple(
+        server(
+            reactor,
+            evolve(config, server_addr=host, server_port=port),
+            connections,
+            environ,
+        )
+        for host, port in where
+    )
+
+
+def server(
+    reactor: DialReactor,
+    config: ClientConfig,
+    connections: Connections,
+    environ: Mapping[str, str] = os.environ,
+) -> Server:
+    """Make what dials the server at ``server_addr``.
 
     Args:
         reactor: what connects.
@@ -149,7 +192,16 @@ def connector(
             return DirectLink(connect)
         return MuxLink(await connect(), connect, reactor, config.tcp_mux_keepalive_interval_seconds)
 
-    return link
+    async def probe() -> None:
+        stream = await connect()
+        try:
+            established = getattr(stream, "when_established", None)
+            if established is not None:
+                await established()
+        finally:
+            stream.abortConnection()
+
+    return Server(config.server_addr, config.server_port, link, probe)
 
 
 def _dialling(
