@@ -7,10 +7,9 @@ The machine, as ``automat-visualize tunnelsvc.control.clientside`` draws it::
                         |  \--failed--> Waiting
                         \--given_up--> Stopped <--stop-- (any)
 
-Where there are several servers, Connecting tries one after the other (``unavailable``), a round
-that begins with the first; a round counts where a single server's attempt does, as for
-``login_fail_exit`` and the waits. A client that has gone to a later server looks for the earlier
-ones (`tunnelsvc.control.failback`), and Running goes on with another session (``moved``).
+Where there are several servers, an attempt tries one after the other, the first one first, and has
+failed when all have. A client that has gone to a later server looks for the earlier ones
+(`tunnelsvc.control.failback`), and Running goes on with another session (``moved``).
 """
 
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from twisted.python.failure import Failure
 from tunnelsvc.control.backoff import STABLE_SECONDS, Backoff
 from tunnelsvc.control.failback import Failback, Farewell
 from tunnelsvc.control.session import LoginTerms, Session, log_in
+from tunnelsvc.errors import LoginFailed
 from tunnelsvc.link.links import Server
 
 
@@ -56,11 +56,8 @@ class ClientControl(Protocol):
     def established(self, session: Session) -> None:
         """Logged in."""
 
-    def unavailable(self) -> None:
-        """An attempt failed; there is another server to try at once."""
-
     def failed(self, reason: Failure) -> None:
-        """An attempt failed, the last of this round; there will be another one."""
+        """An attempt failed; there will be another."""
 
     def given_up(self, reason: Failure) -> None:
         """An attempt failed; there won't be another."""
@@ -94,21 +91,13 @@ class ClientCore:
     session_since: float | None = None
     """When the session began that is or was the latest; None: the latest attempt came to none."""
     current: int = 0
-    """Which server is tried, or used."""
-    untried: int = field(init=False)
-    """How many servers are left of this round."""
-    complaints: list[str] = field(factory=list, init=False)
-    """Why each server of this round gave no session."""
+    """Which server is tried, or used; where an attempt begins."""
     run_ids: dict[int, str] = field(factory=dict, init=False)
     """What each server knows us by."""
     failback: Failback | None = field(default=None, init=False)
     farewells: set[Farewell] = field(factory=set, init=False)
     """Of sessions that were left for a better server."""
     log: ClassVar[Logger] = Logger()
-
-    @untried.default
-    def _all_others(self) -> int:
-        return len(self.servers) - 1
 
     @property
     def server(self) -> Server:
@@ -124,22 +113,30 @@ class ClientCore:
         self.run_ids[index] = session.run_id
         return session
 
+    async def log_in_to_any(self) -> Session:
+        """Log in to the current server or, that failing, to the next one, until all have failed.
+
+        Raises:
+            LoginFailed: why each of several did.
+            Exception: that of the only one; see `tunnelsvc.control.session.log_in`.
+        """
+        complaints: list[str] = []
+        while True:
+            try:
+                return await self.log_in(self.current)
+            except Exception as why:
+                if len(self.servers) == 1:
+                    raise
+                complaints.append(explain(self, Failure()))
+                if len(complaints) == len(self.servers):
+                    raise LoginFailed("; ".join(complaints)) from why
+            self.current = (self.current + 1) % len(self.servers)
+            self.log.warn("{why}; trying server {server}",
+                          why=complaints[-1], server=self.server.address)  # fmt: skip
+
     def gives_up(self) -> bool:
-        """Whether a failed round is the end: only the first one (``login_fail_exit``)."""
+        """Whether a failed attempt is the end: only the first login's (``login_fail_exit``)."""
         return self.terms.config.login_fail_exit and not self.has_logged_in
-
-    def next_server(self) -> None:
-        """Turn to the next one of this round; there must be one."""
-        self.untried -= 1
-        self.current = (self.current + 1) % len(self.servers)
-        self.log.warn("{why}; trying server {server}",
-                      why=self.complaints[-1], server=self.server.address)  # fmt: skip
-
-    def new_round(self, first: int) -> None:
-        """Begin to try all, this one first."""
-        self.current = first % len(self.servers)
-        self.untried = len(self.servers) - 1
-        self.complaints.clear()
 
     def tell_which(self) -> None:
         """Say which server it is, where there are several."""
@@ -157,14 +154,10 @@ Attempt = Deferred[Any]
 
 def _attempt(control: ClientControl, core: ClientCore, *_: object) -> Attempt:
     """Connecting: hold the attempt, so that it can be cancelled."""
-    attempt = ensureDeferred(core.log_in(core.current))
+    attempt = ensureDeferred(core.log_in_to_any())
 
     def over(failure: Failure) -> None:
-        core.complaints.append(explain(core, failure))
-        if core.untried:
-            core.next_server()
-            control.unavailable()
-        elif core.gives_up():
+        if core.gives_up():
             control.given_up(failure)
         else:
             control.failed(failure)
@@ -174,12 +167,23 @@ def _attempt(control: ClientControl, core: ClientCore, *_: object) -> Attempt:
     return attempt
 
 
-def _run(control: ClientControl, core: ClientCore, session: Session) -> Session:
+@define(eq=False)
+class Running:
+    """The session that holds, until another one takes its place."""
+
+    session: Session
+
+
+def _run(control: ClientControl, core: ClientCore, session: Session) -> Running:
     """Running: hold the session."""
+    _hold(control, core, session)
+    return Running(session)
+
+
+def _hold(control: ClientControl, core: ClientCore, session: Session) -> None:
     session.messages.on_lost = control.lost
     core.has_logged_in = True
     core.session_since = session.started_at
-    return session
 
 
 def _wait(control: ClientControl, core: ClientCore, reason: Failure) -> IDelayedCall:
@@ -187,16 +191,15 @@ def _wait(control: ClientControl, core: ClientCore, reason: Failure) -> IDelayed
     clock = core.terms.clock
     now = clock.seconds()
     why = explain(core, reason)
-    first = 0
+    core.current, used = 0, core.current
     if core.session_since is not None:
         lived = now - core.session_since
         core.backoff.succeeded(lived)
         core.session_since = None
         if lived < STABLE_SECONDS:  # whatever is wrong there, the next one may be better
-            first = core.current + 1
+            core.current = (used + 1) % len(core.servers)
     wait = core.backoff.wait_seconds(now)
     core.log.warn("{why}; trying again in {wait:.1f} s", why=why, wait=wait)
-    core.new_round(first)
     return clock.callLater(wait, control.retry)
 
 
@@ -206,9 +209,12 @@ def explain(core: ClientCore, failure: Failure) -> str:
     why = failure.getErrorMessage()
     if core.session_since is not None:
         return f"connection to server {where} lost: {why}"
+    if failure.check(LoginFailed):
+        return why  # of several, each with its address
     if failure.check(ConnectionLost, ConnectionDone):
         why = f"the server hung up without an answer; does it speak this protocol? ({why})"
-        if not core.terms.config.tls.enable:
+        config = core.terms.config
+        if not config.tls.enable and config.protocol != "wss":
             why += " It may insist on TLS: tls_enable is off"
     return f"login to server failed: {why} [{where}]"
 
@@ -222,7 +228,6 @@ _waiting = _machine.state("Waiting", _wait)
 _stopped = _machine.state("Stopped")
 
 _idle.upon(ClientControl.start).to(_connecting).returns(None)
-_connecting.upon(ClientControl.unavailable).to(_connecting).returns(None)
 _connecting.upon(ClientControl.failed).to(_waiting).returns(None)
 _waiting.upon(ClientControl.retry).to(_connecting).returns(None)
 _idle.upon(ClientControl.stop).to(_stopped).returns(None)
@@ -230,7 +235,6 @@ for _input in (
     ClientControl.start,
     ClientControl.stop,
     ClientControl.established,
-    ClientControl.unavailable,
     ClientControl.failed,
     ClientControl.given_up,
     ClientControl.lost,
@@ -277,25 +281,26 @@ def _stop_looking(core: ClientCore) -> None:
 def _given_up(
     _control: ClientControl, core: ClientCore, _attempt: Attempt, reason: Failure
 ) -> None:
-    del reason  # likewise
-    core.events.gave_up("; ".join(core.complaints))
+    core.events.gave_up(explain(core, reason))
 
 
 @pep614(_running.upon(ClientControl.lost).to(_waiting))
-def _lost(_control: ClientControl, core: ClientCore, session: Session, reason: Failure) -> None:
+def _lost(_control: ClientControl, core: ClientCore, running: Running, reason: Failure) -> None:
     del reason  # told in _wait
     _stop_looking(core)
-    session.abort()
+    running.session.abort()
     core.events.session_lost()
 
 
-@pep614(_running.upon(ClientControl.moved).to(_running))
-def _moved(control: ClientControl, core: ClientCore, old: Session, session: Session) -> None:
+@pep614(_running.upon(ClientControl.moved).loop())
+def _moved(control: ClientControl, core: ClientCore, running: Running, session: Session) -> None:
     """Go on at a better server. The users of the other one may stay for a while."""
     _stop_looking(core)
     core.events.leaving()
     core.events.session_lost()
-    Farewell(old, core.terms.clock, core.farewells).start()
+    Farewell(running.session, core.terms.clock, core.farewells).start()
+    running.session = session
+    _hold(control, core, session)
     _begin(control, core, session)
 
 
@@ -305,9 +310,9 @@ def _stop_connecting(_control: ClientControl, _core: ClientCore, attempt: Attemp
 
 
 @pep614(_running.upon(ClientControl.stop).to(_stopped))
-def _stop_running(_control: ClientControl, core: ClientCore, session: Session) -> None:
+def _stop_running(_control: ClientControl, core: ClientCore, running: Running) -> None:
     _stop_looking(core)
-    session.close()
+    running.session.close()
     for farewell in list(core.farewells):
         farewell.end()
     core.events.session_lost()
