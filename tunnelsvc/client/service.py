@@ -79,6 +79,8 @@ class TunnelClient(Service):
         self._connections = Connections()
         self._wishes = Wishes()
         self._spares: Spares | None = None
+        self._names_before: Any = None
+        """What looked names up before us; None: it still does."""
         self._health = self._make_health_checks()
         self._waiting = Waiting()
         key = derive_key(config.token)
@@ -134,6 +136,11 @@ class TunnelClient(Service):
     def startService(self) -> None:
         """Begin to connect."""
         super().startService()
+        if self.config.dns_server:
+            from tunnelsvc.link.names import NameServer  # noqa: PLC0415 - few have one
+
+            names = NameServer(self.config.dns_server, self._reactor)
+            self._names_before = self._reactor.installNameResolver(names)
         self._connections.sweep_regularly(self._reactor)
         if self._health is not None:
             self._health.start()
@@ -142,6 +149,9 @@ class TunnelClient(Service):
     def stopService(self) -> Deferred[None]:
         """Close the session and all user connections; fires when they are gone."""
         super().stopService()
+        if self._names_before is not None:
+            self._reactor.installNameResolver(self._names_before)
+            self._names_before = None
         if self._health is not None:
             self._health.stop()
         self._waiting.fail(CancelledError("the client was stopped"))

@@ -66,9 +66,9 @@ def _server(item: str) -> tuple[str, int]:
 
 
 def dns_server(value: str) -> str:
-    """Take a name server with or without a port; nothing: the system's."""
-    if value:
-        host_and_port(53)(value)
+    """Take the address of a name server with or without a port; nothing: the system's."""
+    if value and not _is_address(host_and_port(53)(value)[0]):
+        raise BadValueError("not an IP address, with or without a port")
     return value
 
 
