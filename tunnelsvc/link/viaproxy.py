@@ -27,6 +27,9 @@ ANSWER_SECONDS: Final = 20.0
 MOST_SHOWN_CHARACTERS: Final = 100
 """Of a proxy's words in an error."""
 
+# tinyproxy takes that of web sites where a login is wrong.
+_LOGIN_STATUSES: Final = (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, HTTPStatus.UNAUTHORIZED)
+
 # As frpc says it: some proxies let only browsers out.
 _USER_AGENT: Final = b"User-Agent: Mozilla/5.0"
 
@@ -111,10 +114,10 @@ def _request(proxy: ProxyURL, target: str) -> bytes:
 
 
 def _refusal(proxy: ProxyURL, answer: ResponseHead) -> str:
-    if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+    if answer.status in _LOGIN_STATUSES:
         if proxy.user or proxy.password:
-            return "it refuses user or password (407)"
-        return "it wants user and password (407): http_proxy = http://user:password@host:port"
+            return f"it refuses user or password ({answer.status})"
+        return f"it wants user and password ({answer.status}), as in http://user:password@host:port"
     reason = answer.reason.decode("ascii", "replace")[:MOST_SHOWN_CHARACTERS]
     return f"it gives no connection: {answer.status} {reason}".rstrip()
 
