@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.test_websockets -*-
+# -*- test-case-name: tests.server.test_accept -*-
 """A client that comes by websocket, perhaps through proxies that say who it is."""
 
 from collections.abc import Iterable
