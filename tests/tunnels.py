@@ -94,9 +94,8 @@ class TunnelCase(TestCase):
 
     def serve(self, **options: Any) -> TunnelServer:
         """Start a server on free ports."""
-        config = ServerConfig(
-            bind_addr=LOOPBACK, proxy_bind_addr=LOOPBACK, **{"bind_port": 0, **options}
-        )
+        here = {"bind_addr": LOOPBACK, "proxy_bind_addr": LOOPBACK, "bind_port": 0}
+        config = ServerConfig(**{**here, **options})
         server = TunnelServer(config, reactor)
         server.privilegedStartService()
         server.startService()
@@ -126,9 +125,9 @@ class TunnelCase(TestCase):
                 self.fail("it didn't happen in time")
             await deferLater(clock, 0.01)
 
-    async def dial(self, number: int) -> tuple[Stream, Reader]:
+    async def dial(self, number: int, host: str = LOOPBACK) -> tuple[Stream, Reader]:
         """Connect a user to a port."""
-        stream = await dial(clock, LOOPBACK, number, timeout=PATIENCE_SECONDS)
+        stream = await dial(clock, host, number, timeout=PATIENCE_SECONDS)
         self.addCleanup(stream.abortConnection)
         reader = Reader()
         attach(stream, reader)

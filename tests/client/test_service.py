@@ -48,7 +48,7 @@ class ClientCase(SynchronousTestCase):
         self.services: list[MemoryStream] = []
         self.dialled: list[tuple[str, int]] = []
         self.dial_result: Deferred[Stream] | None = None
-        self.patch(service, "connector", lambda *_: self.server.connect)
+        self.patch(service, "servers", lambda *_: (self.server.listed(),))
         self.patch(local, "dial", self.dial)
 
     async def dial(self, reactor: object, host: str, port: int, *, timeout: float) -> Stream:

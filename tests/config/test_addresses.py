@@ -144,12 +144,6 @@ class PeerTests(ValueTestCase):
         self.assertTaken(addresses.dns_server, {each: each for each in same})
         self.assertRefused(addresses.dns_server, "not a host name or IP address", ["a b", "a:0"])
 
-    def test_proxy_url(self) -> None:
-        same = ("", "http://u:p@h:3128", "socks5://h", "https://h:443/")
-        self.assertTaken(addresses.proxy_url, {each: each for each in same})
-        refused = ("h:3128", "ftp://h", "http://", "ntlm://h", "http:///")
-        self.assertRefused(addresses.proxy_url, "not the URL of a proxy", refused)
-
     def test_hook_addr(self) -> None:
         taken = {
             "127.0.0.1:9000": "http://127.0.0.1:9000",

@@ -12,7 +12,7 @@ from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.cipher import protect
 from tunnelsvc.control.session import LoginTerms, SessionOwner
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.links import Link
+from tunnelsvc.link.links import Link, Server
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.link.switch import Switch
 from tunnelsvc.wire.framing2 import V2, Hello
@@ -55,9 +55,11 @@ class FakeLink:
 class FakeServer:
     """Answers the first stream of each link as a server answers a login."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, host: str = "vps") -> None:
         self.clock = clock
+        self.host = host
         self.up = True
+        self.probes = 0
         self.answer: Callable[[Login], Message | None] = lambda _: LoginResp(run_id="r1")
         self.links: list[FakeLink] = []
         self.logins: list[Login] = []
@@ -66,6 +68,15 @@ class FakeServer:
         self.work: list[MessageProtocol] = []
         self.hello: Callable[[Hello], Hello] | None = None
         """Answers the hellos of clients that speak v2; None: as a server does."""
+
+    def listed(self) -> Server:
+        """Give the server as a client has it in its list."""
+        return Server(self.host, 7000, self.connect, self.probe)
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if not self.up:
+            raise error.ConnectionRefusedError
 
     async def connect(self) -> Link:
         if not self.up:

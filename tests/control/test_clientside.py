@@ -28,7 +28,7 @@ class ClientControlTests(SynchronousTestCase):
 
     def build(self, **options: object) -> ClientControl:
         self.core = ClientCore(
-            self.server.connect, terms(self.clock, self, **options), Backoff(Random(1)), self
+            [self.server.listed()], terms(self.clock, self, **options), Backoff(Random(1)), self
         )
         return make_client_control(self.core)
 
@@ -37,6 +37,9 @@ class ClientControlTests(SynchronousTestCase):
     def logged_in(self, session: Session) -> None:
         self.sessions.append(session)
         self.events.append("in")
+
+    def leaving(self) -> None:
+        self.events.append("leaving")
 
     def session_lost(self) -> None:
         self.events.append("lost")

@@ -2,8 +2,11 @@
 """Tests of `tunnelsvc.server.accept`."""
 
 import json
+from ipaddress import ip_network
+from itertools import product
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.loglines import LogLines
@@ -11,12 +14,15 @@ from tests.server.fakes import FakeClient, make_registry
 from tests.streams import MemoryStream, Recorder, pair, pump, recorded
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.control.cipher import protect
-from tunnelsvc.handover import attach
+from tunnelsvc.handover import Parked, attach
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link import upgrade
 from tunnelsvc.link.certificates import client_context, server_context
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.link.mux import MuxSession
+from tunnelsvc.link.switch import FIRST_BYTES_SECONDS
 from tunnelsvc.link.tls import start_tls_client
+from tunnelsvc.link.upgrade import UPGRADE_SECONDS, ask_for_websocket
 from tunnelsvc.server.accept import LOGIN_SECONDS, MOST_STREAMS_BEFORE_LOGIN, Acceptor
 from tunnelsvc.server.visitors import WRONG_SECONDS
 from tunnelsvc.wire.auth import login_key
@@ -37,6 +43,7 @@ from tunnelsvc.wire.messages import (
     Pong,
     StartWorkConn,
 )
+from tunnelsvc.wire.wsupgrade import new_key, request
 
 
 class AcceptCase(SynchronousTestCase):
@@ -186,13 +193,6 @@ class RecogniseTests(AcceptCase):
         self.settle(stream)
         self.assertEqual(self.http, [(stream.peer, b"GET /index.html HTTP/1.1\r\n")])
 
-    def test_not_supported_yet(self) -> None:
-        stream = self.connection()
-        stream.write(b"GET /~!frp HTTP/1.1\r\n")
-        self.settle(stream)
-        self.assertTrue(stream.lost)
-        self.assertIn("websocket", self.lines[-1])
-
     def test_garbage(self) -> None:
         for first in (b"\xff\xff", b"SSH-2.0-OpenSSH", b"\x16\x03\x01\x00\x02hello"):
             stream = self.connection()
@@ -217,6 +217,128 @@ class RecogniseTests(AcceptCase):
         stream.write(b"GET / HTTP/1.1\r\n")
         self.settle(stream)
         self.assertTrue(stream.lost)
+
+
+class WebSocketTests(AcceptCase):
+    """Clients that come by websocket."""
+
+    def tls(self, stream: Any, *, head_byte: bool = False) -> Any:
+        context = client_context(TLSConfig(), "localhost")
+        return start_tls_client(stream, context, Parked(), self.clock, head_byte)
+
+    def websocket(self, stream: Any) -> Any:
+        asked = ensureDeferred(ask_for_websocket(stream, "vps", self.clock))
+        self.settle(self.low)
+        return self.successResultOf(asked)
+
+    def log_in(self, stream: Any) -> None:
+        messages, heard = self.talk(stream)
+        messages.send(self.login())
+        self.settle(self.low)
+        self.assertIsInstance(heard[0], LoginResp)
+        self.assertEqual(len(self.registry.clients), 1)
+
+    def connect(self, **options: Any) -> MemoryStream:
+        self.build(**options)
+        self.low = self.connection()
+        return self.low
+
+    def test_websocket(self) -> None:
+        self.log_in(self.websocket(self.connect()))
+
+    def test_tls_in_a_websocket(self) -> None:
+        for only, head_byte in product((False, True), repeat=2):
+            inner = self.websocket(self.connect(tls=TLSConfig(only=only)))
+            self.log_in(self.tls(inner, head_byte=head_byte))
+
+    def test_wss(self) -> None:
+        for only in (False, True):
+            stream = self.connect(tls=TLSConfig(only=only))
+            self.log_in(self.websocket(self.tls(stream)))
+
+    def test_wss_with_tls_inside(self) -> None:
+        """Something on the way ends TLS, and starts it again."""
+        self.log_in(self.tls(self.websocket(self.tls(self.connect()))))
+
+    def test_multiplexed(self) -> None:
+        inner = self.websocket(self.connect())
+        session = MuxSession(client=True, clock=self.clock)
+        session.makeConnection(inner)
+        attach(inner, session)
+        inner.resumeProducing()
+        self.log_in(session.open_stream())
+
+    def test_tls_only(self) -> None:
+        inner = self.websocket(self.connect(tls=TLSConfig(only=True)))
+        messages, _ = self.talk(inner)
+        messages.send(self.login())
+        self.settle(self.low)
+        self.assertTrue(self.low.lost)
+        self.assertIn("non-TLS connection received on a TlsOnly server", self.lines[-1])
+
+    def test_no_more_layers(self) -> None:
+        """Each costs memory, and a stranger would pile them up."""
+        for layers in ("ww", "tt", "wtw", "twtw", "twtt"):
+            inner: Any = self.connect()
+            for layer in layers[:-1]:
+                inner = self.websocket(inner) if layer == "w" else self.tls(inner)
+                self.settle(self.low)
+                self.assertFalse(self.low.lost, layers)
+            if layers[-1] == "w":
+                inner.write(request("vps", new_key()))
+            else:
+                self.tls(inner)
+            self.settle(self.low)
+            self.clock.pump([5] * 5)
+            self.assertTrue(self.low.lost, layers)
+
+    def test_refused(self) -> None:
+        stream = self.connect()
+        at_client = recorded(stream)
+        stream.write(b"GET /~!frp HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")  # fmt: skip
+        self.settle(stream)
+        self.assertTrue(at_client.received.startswith(b"HTTP/1.1 403 Forbidden\r\n"))
+        self.assertTrue(at_client.finished)
+        self.assertIn("websocket refused: Origin is missing", self.lines[-1])
+
+    def test_half_a_request(self) -> None:
+        stream = self.connect()
+        stream.write(b"GET /~!frp HTTP/1.1\r\n")
+        self.settle(stream)
+        self.clock.advance(UPGRADE_SECONDS)
+        self.assertTrue(stream.lost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_silence_inside(self) -> None:
+        self.websocket(self.connect())
+        self.clock.advance(FIRST_BYTES_SECONDS)
+        self.assertTrue(self.low.lost)
+
+    def logged_in_from(self, header: bytes, *trusted: str) -> str:
+        """Log in through a proxy that adds a header; return where the server sees us."""
+        self.patch(
+            upgrade, "request", lambda host, key: request(host, key)[:-2] + header + b"\r\n\r\n"
+        )
+        stream = self.connect(trusted_proxies=tuple(map(ip_network, trusted)))
+        self.log_in(self.websocket(stream))
+        [line] = [line for line in self.lines if "login" in line]
+        self.lines.clear()
+        return line
+
+    def test_who_it_is(self) -> None:
+        """frps shows the Origin, which says where the client went to."""
+        forwarded = b"X-Forwarded-For: 203.0.113.66, 203.0.113.7"
+        for header, trusted, seen in (
+            (forwarded, (), "192.0.2.7"),
+            (forwarded, ("198.51.100.0/24",), "192.0.2.7"),
+            (forwarded, ("192.0.2.0/24",), "203.0.113.7"),
+            (forwarded, ("192.0.2.0/24", "203.0.113.7"), "203.0.113.66"),
+            (b"X-Real-IP: 2001:db8::1", ("192.0.2.7",), "2001:db8::1"),
+            (b"X-Forwarded-For: nonsense", ("192.0.2.7",), "192.0.2.7"),
+        ):
+            self.assertIn(f"ip [{seen}]", self.logged_in_from(header, *trusted))
 
 
 class FirstMessageTests(AcceptCase):

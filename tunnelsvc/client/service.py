@@ -26,7 +26,7 @@ from tunnelsvc.control.session import LoginTerms, Session
 from tunnelsvc.errors import LoginFailed, ProxyRefused
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.links import connector
+from tunnelsvc.link.links import servers
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
@@ -80,6 +80,8 @@ class TunnelClient(Service):
         self._connections = Connections()
         self._wishes = Wishes()
         self._spares: Spares | None = None
+        self._names_before: Any = None
+        """What looked names up before us; None: it still does."""
         self._health = self._make_health_checks()
         self._waiting = Waiting()
         key = derive_key(config.token)
@@ -96,9 +98,9 @@ class TunnelClient(Service):
             now=reactor.seconds,
         )
         terms = LoginTerms(config=config, auth=auth, clock=reactor, random=random, owner=self)
-        connect = connector(reactor, config, self._connections)
+        where = servers(reactor, config, self._connections)
         self._make_control = lambda: make_client_control(
-            ClientCore(connect, terms, Backoff(random), self)
+            ClientCore(where, terms, Backoff(random), self)
         )
         self._control = self._make_control()
 
@@ -147,6 +149,11 @@ class TunnelClient(Service):
     def startService(self) -> None:
         """Begin to connect."""
         super().startService()
+        if self.config.dns_server:
+            from tunnelsvc.link.names import NameServer  # noqa: PLC0415 - few have one
+
+            names = NameServer(self.config.dns_server, self._reactor)
+            self._names_before = self._reactor.installNameResolver(names)
         self._connections.sweep_regularly(self._reactor)
         if self._health is not None:
             self._health.start()
@@ -155,6 +162,9 @@ class TunnelClient(Service):
     def stopService(self) -> Deferred[None]:
         """Close the session and all user connections; fires when they are gone."""
         super().stopService()
+        if self._names_before is not None:
+            self._reactor.installNameResolver(self._names_before)
+            self._names_before = None
         if self._health is not None:
             self._health.stop()
         self._waiting.fail(CancelledError("the client was stopped"))
@@ -191,8 +201,9 @@ class TunnelClient(Service):
     def logged_in(self, session: Session) -> None:
         """Announce our proxies; see `tunnelsvc.control.clientside.ClientEvents`."""
         config = self.config
+        server_addr = session.terms.config.server_addr  # of several, the one that it is
         self._registration = Registration(
-            session.messages.send, self._reactor, config.user, config.server_addr
+            session.messages.send, self._reactor, config.user, server_addr
         )
         well = config.proxies
         if self._health is not None:
@@ -225,6 +236,12 @@ class TunnelClient(Service):
             self._registration.announce([proxy])
         else:
             self._registration.withdraw(proxy)
+
+    def leaving(self) -> None:
+        """Withdraw all proxies: another server is to have them."""
+        if self._registration is not None:
+            for proxy in self.config.proxies:
+                self._registration.withdraw(proxy)
 
     def session_lost(self) -> None:
         """Forget what the server knew, and what it wished."""
@@ -309,6 +326,8 @@ class TunnelClient(Service):
             self.log.debug("no proxy [{proxy}]", proxy=message.proxy_name)
             work.abort()
             return
-        ensureDeferred(self._proxies[config.name].serve(session, work, message)).addErrback(
+        session.users += 1
+        serving = ensureDeferred(self._proxies[config.name].serve(session, work, message))
+        serving.addErrback(
             lambda failure: self.log.failure("[{proxy}] broken", failure, proxy=config.name)
-        )
+        ).addBoth(lambda _: session.user_gone())

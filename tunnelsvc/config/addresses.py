@@ -12,9 +12,6 @@ from tunnelsvc.config.values import BadValueError, items, port
 # Characters of a host name: RFC 1035 2.3.4 allows 255 bytes on the wire, which is 253 of these.
 MAX_HOST_CHARACTERS: Final = 253
 
-PROXY_SCHEMES: Final = ("http", "https", "socks5")
-"""Of URLs of proxies through which a server may be reached."""
-
 _NOT_SERVERS: Final = (
     "not a host name or IP address (without http://), nor several with commas between, such as "
     "a.example.com:7000,b.example.com"
@@ -69,19 +66,9 @@ def _server(item: str) -> tuple[str, int]:
 
 
 def dns_server(value: str) -> str:
-    """Take a name server with or without a port; nothing: the system's."""
-    if value:
-        host_and_port(53)(value)
-    return value
-
-
-def proxy_url(value: str) -> str:
-    """Take the URL of a proxy; nothing: none."""
-    scheme, mark, rest = value.partition("://")
-    if value and not (mark and scheme.lower() in PROXY_SCHEMES and rest.strip("/")):
-        raise BadValueError(
-            f"not the URL of a proxy (http://user:password@host:port; {', '.join(PROXY_SCHEMES)})"
-        )
+    """Take the address of a name server with or without a port; nothing: the system's."""
+    if value and not _is_address(host_and_port(53)(value)[0]):
+        raise BadValueError("not an IP address, with or without a port")
     return value
 
 

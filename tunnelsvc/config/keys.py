@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from tunnelsvc.config import addresses, notyet, values
+from tunnelsvc.config import addresses, notyet, proxyurl, values
 from tunnelsvc.config.report import UNKNOWN_KEY, Entry, Report, Section, nearest
 from tunnelsvc.units import DAY
 
@@ -177,7 +177,7 @@ _CLIENT: Final = {
     "server_port": Key("server_port", values.port),
     "protocol": Key("protocol", values.transport),
     "wire_protocol": Key("wire_protocol", values.wire_protocol),
-    "http_proxy": Key("proxy_url", addresses.proxy_url),
+    "http_proxy": Key("proxy_url", proxyurl.checked),
     "dns_server": Key("dns_server", addresses.dns_server),
     "dial_server_timeout": Key("dial_server_timeout_seconds", values.seconds(1)),
     "dial_server_keepalive": Key("dial_server_keepalive_seconds", values.keepalive),

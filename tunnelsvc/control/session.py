@@ -2,6 +2,7 @@
 """The client's side of one login: from the connection to the loss of it."""
 
 import platform
+from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
@@ -65,6 +66,7 @@ class Session:
         server_is_ours: whether the other end can half-close, and opens streams itself.
         server_version: frp's, as the server says it.
         direct_work_conns: work connections to keep ready beside a multiplexed link.
+        users: how many user connections it carries.
     """
 
     link: Link
@@ -75,6 +77,7 @@ class Session:
     server_version: str
     direct_work_conns: int
     started_at: float
+    users: int = field(default=0, init=False)
     _pinger: Pinger | None = field(default=None, init=False)
     _watchdog: Watchdog | None = field(default=None, init=False)
 
@@ -128,6 +131,24 @@ class Session:
         on_lost = self.messages.on_lost
         self.abort()
         on_lost(Failure(TunnelError(why)))
+
+    def user_gone(self) -> None:
+        """Count one user connection less."""
+        self.users -= 1
+
+    def retire(self, on_lost: Callable[[Failure], None]) -> None:
+        """Go on for the users that are there, and those whom the server has accepted by now.
+
+        Args:
+            on_lost: is told if it ends by itself.
+        """
+        self.messages.on_message = self._received_retired
+        self.messages.on_lost = on_lost
+
+    def _received_retired(self, message: Message) -> None:
+        """Leave out what is for the owner, who has another session."""
+        if isinstance(message, Pong | ReqWorkConn):
+            self.received(message)
 
     def close(self) -> None:
         """Say goodbye; ``on_lost`` of the messages is not called any more."""

@@ -179,15 +179,32 @@ def client_context(
     context = _context(identity, roots, name)
     if protocols:
         context.set_alpn_protos(list(protocols))
+    return partial(_asking, context, name)
 
-    def connection() -> SSL.Connection:
-        made = SSL.Connection(context, None)
-        made.set_connect_state()
-        if name.server_name is not None:
-            made.set_tlsext_host_name(name.server_name)
-        return made
 
-    return connection
+def public_context(host: str) -> ConnectionFactory:
+    """Make what begins the client's side of TLS connections to a host that isn't one of ours.
+
+    Its certificate is verified with the authorities that the system trusts.
+
+    Args:
+        host: name or address, which the certificate must have.
+    """
+    from tunnelsvc.link.verify import verify_peer  # noqa: PLC0415 - see there
+
+    name = PeerName.parse(host)
+    context = _context(None, (), None)
+    context.set_default_verify_paths()
+    verify_peer(context, (), name)
+    return partial(_asking, context, name)
+
+
+def _asking(context: SSL.Context, name: PeerName) -> SSL.Connection:
+    made = SSL.Connection(context, None)
+    made.set_connect_state()
+    if name.server_name is not None:
+        made.set_tlsext_host_name(name.server_name)
+    return made
 
 
 def _raise_any(problems: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import DNSLookupError, UnknownHostError
+from twisted.internet.error import ConnectError, DNSLookupError, UnknownHostError
 from twisted.internet.interfaces import (
     IAddress,
     IHostResolution,
@@ -25,6 +25,17 @@ from tunnelsvc.link.sockets import adopt, connect
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune
 
 LOOPBACK = "127.0.0.1"
+
+
+class Unreachable(ConnectError):
+    """There is no connection, for a reason that is no error of the system."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(string=why)
+
+    def __str__(self) -> str:
+        """Say why, and nothing else."""
+        return str(self.args[0])
 
 
 class DialReactor(IReactorTCP, IReactorTime, IReactorPluggableNameResolver):

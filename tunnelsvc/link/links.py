@@ -1,16 +1,26 @@
 # -*- test-case-name: tests.link.test_links -*-
 """The client's way to its server: logical connections, over one TCP connection or one each."""
 
-from collections.abc import Callable, Coroutine
+import os
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
+from tunnelsvc.config.proxyurl import proxy_for
 from tunnelsvc.config.schema import ClientConfig
-from tunnelsvc.handover import Connections, Parked, attach
+from tunnelsvc.config.values import BadValueError
+from tunnelsvc.errors import ConfigError
+from tunnelsvc.handover import Connections, attach
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.dial import DialReactor, dial
+from tunnelsvc.link.dressing import dressing
 from tunnelsvc.link.mux import MuxSession
+
+_log = Logger()
 
 
 class Link(Protocol):
@@ -113,45 +123,123 @@ class DirectLink:
         """Nothing is held."""
 
 
-def _tls(reactor: DialReactor, config: ClientConfig) -> Callable[[Stream], Stream]:
-    """Make what starts TLS on a connection."""
-    # Who doesn't want it needn't have it in memory.
-    from tunnelsvc.link.certificates import client_context  # noqa: PLC0415
-    from tunnelsvc.link.tls import start_tls_client  # noqa: PLC0415
+@frozen
+class Server:
+    """A server that a client may log in to.
 
-    context = client_context(config.tls, config.server_addr)
-    head_byte = not config.tls.disable_custom_first_byte
-    return lambda stream: start_tls_client(stream, context, Parked(), reactor, head_byte=head_byte)
+    Attributes:
+        host: name or address.
+        port: TCP port.
+        connect: makes a link to it.
+        probe: connects as far as is possible without a login, handshakes included, and hangs up;
+            raises what says why that isn't possible.
+    """
+
+    host: str
+    port: int
+    connect: Connect
+    probe: Callable[[], Coroutine[Any, Any, None]]
+
+    @property
+    def address(self) -> str:
+        """Where it is, for the log."""
+        return host_and_port(self.host, self.port)
 
 
-def connector(reactor: DialReactor, config: ClientConfig, connections: Connections) -> Connect:
-    """Make what dials the server as `config` says.
+def servers(
+    reactor: DialReactor,
+    config: ClientConfig,
+    connections: Connections,
+    environ: Mapping[str, str] = os.environ,
+) -> tuple[Server, ...]:
+    """Make what dials each server of a configuration, in its order; see `server`."""
+    where = config.servers or ((config.server_addr, config.server_port),)
+    return tuple(
+        server(
+            reactor,
+            evolve(config, server_addr=host, server_port=port),
+            connections,
+            environ,
+        )
+        for host, port in where
+    )
+
+
+def server(
+    reactor: DialReactor,
+    config: ClientConfig,
+    connections: Connections,
+    environ: Mapping[str, str] = os.environ,
+) -> Server:
+    """Make what dials the server at ``server_addr``.
 
     Args:
         reactor: what connects.
         config: where to, and how.
         connections: takes note of each connection.
+        environ: may name a proxy (`tunnelsvc.config.proxyurl`).
 
     Raises:
-        ConfigError: a TLS file can't be used.
+        ConfigError: a TLS file or a proxy's URL can't be used.
     """
-    dress = _tls(reactor, config) if config.tls.enable else lambda stream: stream
+    dial_server = _dialling(reactor, config, connections, environ)
+    dress = dressing(reactor, config)
 
     async def connect() -> Stream:
-        stream = await dial(
-            reactor,
-            config.server_addr,
-            config.server_port,
-            timeout=config.dial_server_timeout_seconds,
-            source=config.connect_server_local_ip,
-            keepalive_seconds=config.dial_server_keepalive_seconds,
-        )
-        connections.add(stream)
-        return dress(stream)
+        return await dress(await dial_server())
 
     async def link() -> Link:
         if not config.tcp_mux:
             return DirectLink(connect)
         return MuxLink(await connect(), connect, reactor, config.tcp_mux_keepalive_interval_seconds)
 
-    return link
+    async def probe() -> None:
+        stream = await connect()
+        try:
+            established = getattr(stream, "when_established", None)
+            if established is not None:
+                await established()
+        finally:
+            stream.abortConnection()
+
+    return Server(config.server_addr, config.server_port, link, probe)
+
+
+def _dialling(
+    reactor: DialReactor,
+    config: ClientConfig,
+    connections: Connections,
+    environ: Mapping[str, str],
+) -> Dial:
+    """Make what connects to the server, by itself or through a proxy."""
+    host, port = config.server_addr, config.server_port
+    try:
+        proxy = proxy_for(config.proxy_url, environ, host, port)
+    except BadValueError as why:
+        raise ConfigError([f"http_proxy: {why}"]) from None
+
+    async def dial_first(host: str, port: int) -> Stream:
+        stream = await dial(
+            reactor,
+            host,
+            port,
+            timeout=config.dial_server_timeout_seconds,
+            source=config.connect_server_local_ip,
+            keepalive_seconds=config.dial_server_keepalive_seconds,
+        )
+        connections.add(stream)
+        return stream
+
+    if proxy is None:
+        return lambda: dial_first(host, port)
+    # Few reach their server so.
+    from tunnelsvc.link.viaproxy import dial_proxy, through  # noqa: PLC0415
+
+    _log.info("the server {host}:{port} is reached through the proxy {proxy}",
+              host=host, port=port, proxy=str(proxy))  # fmt: skip
+
+    async def dial_through() -> Stream:
+        stream = await dial_proxy(proxy, dial_first)
+        return await through(proxy, stream, host, port, reactor)
+
+    return dial_through

@@ -36,7 +36,7 @@ def verify_peer(
 
     Args:
         context: not used yet.
-        roots: whom to trust; at least one.
+        roots: whom to trust, besides those whom the context trusts already.
         name: whom the certificate must be for; None: for anybody.
     """
     # Go trusts whatever certificate the file holds, an intermediate one too.

@@ -32,7 +32,7 @@ from tunnelsvc.wire.messages import (
     NewVisitorConn,
     NewWorkConn,
 )
-from tunnelsvc.wire.sniff import IN_STREAM, IN_TLS, Kind
+from tunnelsvc.wire.sniff import IN_STREAM, IN_TLS, IN_WEBSOCKET, Kind
 
 NORMAL = (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError, TLSError)
 """What strangers do to a public port; anything else is a bug of ours."""
@@ -86,18 +86,18 @@ class Acceptor:
             Kind.YAMUX: self._multiplexed,
             **self._logical(_Place(None, lambda _: None)),
         }
-        self._inside_tls: Mapping[Kind, Route] = plain
+        unless_only = dict.fromkeys(plain, self._tls_missing) if config.tls.only else plain
+        # TLS, a websocket and TLS again is all that there can be: each layer costs memory.
+        in_websocket = self._tls_routes(plain)
+        self.secure_websocket = partial(self._websocket, in_websocket | plain)
+        """Takes over a websocket (``wss``) for which TLS has ended: it counts as TLS."""
         outside: dict[Kind, Route] = {
-            Kind.TLS_WITH_HEAD_BYTE: self._tls_with_head_byte,
-            Kind.TLS: self._start_tls,
-            Kind.WEBSOCKET: partial(self._unsupported, "websocket"),
+            **self._tls_routes(plain | {Kind.WEBSOCKET: self.secure_websocket}),
+            Kind.WEBSOCKET: partial(self._websocket, in_websocket | unless_only),
+            **unless_only,
         }
         if users_tls is not None:
-            outside[Kind.TLS] = partial(self._tls_of_whom, users_tls)
-        if config.tls.only:
-            outside |= dict.fromkeys(plain, self._tls_missing)
-        else:
-            outside |= plain
+            outside[Kind.TLS] = partial(self._tls_of_whom, users_tls, outside[Kind.TLS])
         if vhost is not None:
             outside[Kind.HTTP] = vhost
         self._outside: Mapping[Kind, Route] = outside
@@ -110,18 +110,37 @@ class Acceptor:
         """Forget who is still to be answered."""
         self._visitors.close()
 
-    def _tls_with_head_byte(self, stream: Stream, seen: bytes) -> None:
-        self._start_tls(stream, seen[1:])
+    def _tls_routes(self, inside: Mapping[Kind, Route]) -> dict[Kind, Route]:
+        """Give what starts TLS, by how it begins, and looks for these inside."""
 
-    def _start_tls(self, stream: Stream, seen: bytes) -> None:
-        inner = start_tls_server(stream, self._tls, Parked(), self._clock, first_bytes=seen)
-        inner.when_established().addErrback(self._nothing, stream)
-        Switch(inner, self._clock, self._inside_tls, IN_TLS)
+        def start(stream: Stream, seen: bytes) -> None:
+            inner = start_tls_server(stream, self._tls, Parked(), self._clock, first_bytes=seen)
+            inner.when_established().addErrback(self._nothing, stream)
+            Switch(inner, self._clock, inside, IN_TLS)
 
+        return {
+            Kind.TLS_WITH_HEAD_BYTE: lambda stream, seen: start(stream, seen[1:]),
+            Kind.TLS: start,
+        }
+
+    @staticmethod
     def _tls_of_whom(
-        self, users_tls: Callable[[Stream, bytes, Route], None], stream: Stream, seen: bytes
+        users_tls: Callable[[Stream, bytes, Route], None],
+        otherwise: Route,
+        stream: Stream,
+        seen: bytes,
     ) -> None:
-        users_tls(stream, seen, self._start_tls)
+        users_tls(stream, seen, otherwise)
+
+    def _websocket(self, inside: Mapping[Kind, Route], stream: Stream, seen: bytes) -> None:
+        """Agree to a websocket, and look for these inside."""
+        # Most clients come without.
+        from tunnelsvc.server.websockets import accept_websocket  # noqa: PLC0415
+
+        accepted = accept_websocket(stream, seen, self._clock, self._config.trusted_proxies)
+        accepted.addCallback(
+            lambda inner: inner and Switch(inner, self._clock, inside, IN_WEBSOCKET)
+        ).addErrback(self._nothing, stream)
 
     def _tls_missing(self, stream: Stream, seen: bytes) -> None:  # noqa: ARG002
         self.log.warn(

@@ -88,6 +88,9 @@ class TunnelServer(MultiService):
             self._http_route(),
             self._entrance.sort_out if self._entrance and shared else None,
         )
+        # Sites ask for no certificates of clients: who must show one, can't come by their names.
+        if self._tls_vhost and shared and not config.tls.trusted_ca_file:
+            self._tls_vhost.take_tunnels(self._acceptor.secure_websocket)
 
     def _make_tls_vhost(self, context: ServerContext) -> TLSVhost:
         # Memory that servers without it don't spend.

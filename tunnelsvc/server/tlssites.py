@@ -2,6 +2,7 @@
 """TLS ends here: http proxies' users who came by https.
 
 Inside is what both sides agreed on (ALPN). Another protocol is one more line of `APPLICATIONS`.
+Tunnel clients, which agree on none, may come here for their websocket, by a name that a site has.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +23,10 @@ from tunnelsvc.gateway.protocol import VhostProtocol
 from tunnelsvc.gateway.route import Site
 from tunnelsvc.handover import Parked, host_of
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.switch import Route, Switch
 from tunnelsvc.link.tls import start_tls_server
 from tunnelsvc.server.sitecertificates import SiteCertificate
+from tunnelsvc.wire.sniff import Kind
 
 HTTPS: Final = b"https"
 
@@ -39,8 +42,8 @@ Application = Callable[[Site, Stream], Farewell | None]
 """Serves users of a site on a parked stream, which has the plaintext."""
 
 
-def _http1(site: Site, stream: Stream) -> None:
-    VhostProtocol(site, HTTPS).take_over(stream, b"")
+def _http1(site: Site, stream: Stream, seen: bytes = b"") -> None:
+    VhostProtocol(site, HTTPS).take_over(stream, seen)
 
 
 def _http2(site: Site, stream: Stream) -> Farewell:
@@ -80,6 +83,8 @@ class TLSSites:
         self._ends_here = ends_here
         self._clock = clock
         self._conversations: WeakSet[Farewell] = WeakSet()
+        self.tunnel: Route | None = None
+        """Takes over clients' websockets; None: they have another port."""
 
     def terminate(self, user: Stream, seen: bytes, certificate: SiteCertificate) -> None:
         """Take over a parked connection.
@@ -99,8 +104,16 @@ class TLSSites:
     def _established(
         self, stream: Stream, connection: SSL.Connection, certificate: SiteCertificate
     ) -> None:
-        chosen = connection.get_alpn_proto_negotiated() or DEFAULT
-        conversation = APPLICATIONS[chosen](self._site_of(certificate), stream)
+        site = self._site_of(certificate)
+        chosen = connection.get_alpn_proto_negotiated()
+        if not chosen and self.tunnel is not None:
+            routes = {
+                Kind.WEBSOCKET: self.tunnel,
+                Kind.UNKNOWN: lambda stream, seen: _http1(site, stream, seen),
+            }
+            Switch(stream, self._clock, routes, frozenset({Kind.WEBSOCKET}))
+            return
+        conversation = APPLICATIONS[chosen or DEFAULT](site, stream)
         if conversation is not None:
             self._conversations.add(conversation)
 

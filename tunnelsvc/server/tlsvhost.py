@@ -7,6 +7,7 @@ from twisted.internet.task import LoopingCall
 from tunnelsvc.gateway.gate import Gate, to_https
 from tunnelsvc.gateway.route import Site
 from tunnelsvc.link.peername import PeerName
+from tunnelsvc.link.switch import Route
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.sitecertificates import CertificateStore
 from tunnelsvc.server.sni import Names, TLSEntrance
@@ -62,6 +63,11 @@ class TLSVhost:
         return TLSEntrance(
             self._names, self.certificates, sites.terminate, tuple(APPLICATIONS), clock
         )
+
+    def take_tunnels(self, websocket: Route) -> None:
+        """Bring clients that ask for their websocket by the name of a site to who takes them."""
+        if self._sites is not None:
+            self._sites.tunnel = websocket
 
     def start(self) -> None:
         """Begin to watch the files of the certificates."""
