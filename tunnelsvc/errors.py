@@ -48,6 +48,10 @@ class ProxyRefused(TunnelError):
     """The server refused a proxy. The text is the one that the peer's user sees."""
 
 
+class ProxyRemoved(TunnelError):
+    """The client's configuration was exchanged for one without the proxy."""
+
+
 class WorkConnectionUnavailable(TunnelError):
     """The client gave no work connection in time, or went away."""
 
