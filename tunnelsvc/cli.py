@@ -106,6 +106,12 @@ def _client_options() -> Options:
     return ClientOptions()
 
 
+def _remote_options() -> Options:
+    from tunnelsvc.remote import RemoteOptions
+
+    return RemoteOptions()
+
+
 class CommandOptions(ProgramOptions):
     """Options of ``tunnelsvc`` itself."""
 
@@ -114,6 +120,9 @@ class CommandOptions(ProgramOptions):
         ["server", None, _server_options, "Run the public side of the tunnel (frps.ini)."],
         ["client", None, _client_options, "Run the hidden side of the tunnel (frpc.ini)."],
         ["verify", None, VerifyOptions, "Check a configuration file."],
+        ["reload", None, _remote_options, "Have a client that runs read its file again."],
+        ["status", None, _remote_options, "Show how the proxies of a client that runs are."],
+        ["stop", None, _remote_options, "End a client that runs."],
         ["demo", None, DemoOptions, "Run both sides and a small web page on this machine."],
     ]
 
@@ -166,10 +175,19 @@ def _verify(options: VerifyOptions) -> int:
     return 0
 
 
-COMMANDS: Final = {
+def _remote(name: str, options: Any) -> int:
+    from tunnelsvc.remote import run_command
+
+    return run_command(name, options)
+
+
+COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
     "server": _run_server,
     "client": _run_client,
     "verify": _verify,
+    "reload": partial(_remote, "reload"),
+    "status": partial(_remote, "status"),
+    "stop": partial(_remote, "stop"),
     "demo": _run_demo,
 }
 

@@ -13,21 +13,13 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes
+from tunnelsvc.admin.routing import ANY, APIError, Routes, query, route
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import answer_json
-from tunnelsvc.errors import TunnelError
 from tunnelsvc.metrics.clients import ClientStats
 from tunnelsvc.metrics.counters import ProxyStats
 
 NO_PROXY: Final = "no proxy info found"
-
-
-class APIError(TunnelError):
-    """A request that gets an error for an answer."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 Handler = Callable[["ServerAPI", Request, list[str]], Any]
@@ -47,10 +39,10 @@ class ServerAPI(Resource):
     def render(self, request: Request) -> bytes:
         """Answer."""
         try:
-            handler, variables = _route(request)
+            handler, variables = route(ROUTES, request)
             return answer_json(request, handler(self, request, variables))
         except APIError as why:
-            return answer_json(request, {"Code": why.code, "Msg": str(why)}, why.code)
+            return answer_json(request, why.shape(), why.code)
 
     def serverinfo(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
         """Facts and sums."""
@@ -80,7 +72,7 @@ class ServerAPI(Resource):
 
     def delete_proxies(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
         """Forget the proxies that are offline."""
-        if _query(request, "status") != "offline":
+        if query(request, "status") != "offline":
             raise APIError(http.BAD_REQUEST, "status only support offline")
         count = self._server.stats.clear_offline_proxies()
         self.log.info("cleared {count} offline proxies", count=count)
@@ -110,9 +102,7 @@ class ServerAPI(Resource):
         return proxy
 
 
-ANY: Final = None
-"""In a path of `ROUTES`: the part is a variable."""
-ROUTES: Final[dict[tuple[str | None, ...], dict[bytes, Handler]]] = {
+ROUTES: Final[Routes[Handler]] = {
     ("serverinfo",): {b"GET": ServerAPI.serverinfo},
     ("proxy", ANY): {b"GET": ServerAPI.proxies_of_type},
     ("proxy", ANY, ANY): {b"GET": ServerAPI.proxy_of_type},
@@ -122,39 +112,11 @@ ROUTES: Final[dict[tuple[str | None, ...], dict[bytes, Handler]]] = {
     ("clients",): {b"GET": ServerAPI.clients},
     ("clients", ANY): {b"GET": ServerAPI.client},
 }
-"""Parts of the path below ``/api/`` to method to who answers. HEAD is answered as GET."""
-
-
-def _route(request: Request) -> tuple[Handler, list[str]]:
-    """Find who answers, and the variable parts of the path."""
-    parts = [part.decode("utf-8", "replace") for part in request.postpath or ()]
-    for pattern, methods in ROUTES.items():
-        if len(pattern) == len(parts) and all(
-            part == fixed if fixed is not ANY else part
-            for fixed, part in zip(pattern, parts, strict=True)
-        ):
-            variables = [part for fixed, part in zip(pattern, parts, strict=True) if fixed is ANY]
-            return _method(request, methods), variables
-    raise APIError(http.NOT_FOUND, "no such path")
-
-
-def _method(request: Request, methods: dict[bytes, Handler]) -> Handler:
-    handler = methods.get(b"GET" if request.method == b"HEAD" else request.method)
-    if handler is None:
-        request.setHeader(b"Allow", b", ".join([*methods, b"HEAD"]))
-        raise APIError(http.NOT_ALLOWED, "method not allowed")
-    return handler
-
-
-def _query(request: Request, name: str) -> str:
-    """Read one parameter of the query; empty if it isn't there."""
-    value: bytes = request.args.get(name.encode(), [b""])[0]
-    return value.decode("utf-8", "replace")
 
 
 def _client_filter(request: Request) -> Callable[[ClientStats], bool]:
-    user, client_id, run_id = (_query(request, name) for name in ("user", "clientId", "runId"))
-    online = {"online": True, "offline": False}.get(_query(request, "status").lower())
+    user, client_id, run_id = (query(request, name) for name in ("user", "clientId", "runId"))
+    online = {"online": True, "offline": False}.get(query(request, "status").lower())
 
     def wanted(client: ClientStats) -> bool:
         return (
