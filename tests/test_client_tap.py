@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 import tunnelsvc
 from tests.loglines import LogLines
+from tunnelsvc.client.reloading import Reloader
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.client_tap import Options, Remaining, makeService
 from tunnelsvc.config import Loaded
@@ -76,9 +77,27 @@ class OptionsTests(SynchronousTestCase):
 
     def test_composition(self) -> None:
         program = makeService(self.parsed(write(self.mktemp(), more="log_level = error")))
-        (client,) = program
+        client, reloader = program
         assert isinstance(client, TunnelClient)
+        assert isinstance(reloader, Reloader)
         self.assertEqual(program.log_config.level, "error")
+        self.assertTrue(Path(reloader.path).is_absolute())
+
+    def test_admin_api(self) -> None:
+        """It comes first: it answers before the first login, and a port that is taken is an end."""
+        program = makeService(self.parsed(write(self.mktemp(), more="admin_port = 7400")))
+        self.assertEqual(
+            [type(each).__name__ for each in program], ["AdminService", "TunnelClient", "Reloader"]
+        )
+
+    def test_hangup_reads_the_file_again(self) -> None:
+        lines = LogLines(self)
+        path = write(self.mktemp())
+        program = makeService(self.parsed(path))
+        write(path, more="log_level = warn\npool_count = 2")
+        (hook,) = program.on_hangup
+        hook()
+        self.assertIn("pool_count changed: holds from the next login on", lines)
 
     def test_missing_certificate(self) -> None:
         options = self.parsed(write(self.mktemp()))

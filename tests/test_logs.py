@@ -159,6 +159,18 @@ class ObserverTests(SynchronousTestCase):
             },
         )
 
+    def test_another_level(self) -> None:
+        """As if it had been that one from the start."""
+        for first in LEVELS:
+            for then in LEVELS:
+                for namespace in ("test", "log_legacy"):
+                    console = io.StringIO()
+                    observer = make_observer(level=first, stdout=console)
+                    observer.show(LEVELS[then])
+                    self.logged(observer, namespace)
+                    shown = [line.split()[-2] for line in console.getvalue().splitlines()]
+                    self.assertEqual(shown, self.lines(then, namespace))
+
     def test_twisted_is_quieter(self) -> None:
         for namespace in ("twisted.internet.tcp.Port", "log_legacy"):
             self.assertEqual(self.lines("info", namespace), ["warn", "error"])

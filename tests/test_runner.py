@@ -182,6 +182,24 @@ class RunTests(ProgramCase):
         (line,) = path.read_text(encoding="utf-8").splitlines()
         self.assertTrue(line.endswith("[E] [n] error"))
 
+    def test_another_log_level(self) -> None:
+        path = Path(self.mktemp())
+        program = self.program(LogConfig(level="error", file=str(path)))
+        program.set_log_level("debug")  # Nothing is there to be told, and it does no harm.
+        run(program)
+        program.set_log_level("warn")
+        for level in (LogLevel.info, LogLevel.warn):
+            self.observers[0]({"log_format": level.name, "log_level": level, "log_namespace": "n"})
+        (line,) = path.read_text(encoding="utf-8").splitlines()
+        self.assertTrue(line.endswith("[W] [n] warn"))
+
+    def test_end(self) -> None:
+        program = self.program()
+        self.reactor.callWhenRunning(program.end)
+        self.reactor.callWhenRunning(program.end)
+        self.assertEqual(run(program), 0)
+        self.assertEqual(self.service.calls, ["listen", "start", "stop"])
+
     def test_warnings_about_the_configuration(self) -> None:
         run(self.program(warnings=("no token", "no {} password")))
         self.assertEqual(self.lines[:2], ["no token", "no {} password"])

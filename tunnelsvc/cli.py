@@ -152,6 +152,12 @@ def _client_options() -> Options:
     return ClientOptions()
 
 
+def _remote_options() -> Options:
+    from tunnelsvc.remote import RemoteOptions
+
+    return RemoteOptions()
+
+
 class CommandOptions(ProgramOptions):
     """Options of ``tunnelsvc`` itself."""
 
@@ -161,6 +167,9 @@ class CommandOptions(ProgramOptions):
         ["client", None, _client_options, "Run the hidden side of the tunnel (frpc.ini)."],
         ["verify", None, VerifyOptions, "Check a configuration file."],
         ["convert", None, ConvertOptions, "Turn an INI file into TOML."],
+        ["reload", None, _remote_options, "Have a client that runs read its file again."],
+        ["status", None, _remote_options, "Show how the proxies of a client that runs are."],
+        ["stop", None, _remote_options, "End a client that runs."],
         ["demo", None, DemoOptions, "Run both sides and a small web page on this machine."],
     ]
 
@@ -228,11 +237,20 @@ def _convert(options: ConvertOptions) -> int:
     return 0
 
 
-COMMANDS: Final = {
+def _remote(name: str, options: Any) -> int:
+    from tunnelsvc.remote import run_command
+
+    return run_command(name, options)
+
+
+COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
     "server": _run_server,
     "client": _run_client,
     "verify": _verify,
     "convert": _convert,
+    "reload": partial(_remote, "reload"),
+    "status": partial(_remote, "status"),
+    "stop": partial(_remote, "stop"),
     "demo": _run_demo,
 }
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from attrs import define
 from twisted.internet import reactor as global_reactor
 
+from tunnelsvc.client.reloading import Reloader
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config import Loaded, load_client
 from tunnelsvc.config.commandline import client_of
@@ -97,6 +98,7 @@ class Options(FlagOptions):
     Attributes:
         loaded: what the configuration file says, or the flags, or a directory's first file.
         others: what that directory's other files say.
+        strict: whether a key that nobody knows is an error, where the format has such errors.
     """
 
     longdesc = (
@@ -110,6 +112,7 @@ class Options(FlagOptions):
     ]
     loaded: Loaded[ClientConfig]
     others: Sequence[Loaded[ClientConfig]] = ()
+    strict = True
 
     def postOptions(self) -> None:
         """Read the configuration.
@@ -126,9 +129,9 @@ class Options(FlagOptions):
         if self.subCommand:
             yield self.subOptions.load()
             return
-        strict = self.is_on(STRICT, default=True)
+        self.strict = self.is_on(STRICT, default=True)
         for path in self._paths():
-            yield load_client(path, os.environ, strict=strict)
+            yield _load(path, strict=self.strict)
 
     def _paths(self) -> list[str]:
         directory = self[CONFIG_DIR.dashed]
@@ -141,6 +144,25 @@ class Options(FlagOptions):
         if not paths:
             raise ConfigError([f"{directory}: there is no file in it"])
         return paths
+
+
+def _load(path: str, *, strict: bool) -> Loaded[ClientConfig]:
+    """Read a client's file; see `tunnelsvc.client.reloading.Load`."""
+    return load_client(path, os.environ, strict=strict)
+
+
+def _let_reload(program: Program, client: TunnelClient, *, strict: bool) -> None:
+    """Give a client what reads its file again, and the site by which that is asked for."""
+    path = str(Path(client.config.path).absolute())
+    reloader = Reloader(client, path, _load, program.reactor, program.set_log_level, strict=strict)
+    if client.config.admin.port:
+        # twisted.web is half as much again as all the rest of a client.
+        from tunnelsvc.admin.clientsite import AdminService  # noqa: PLC0415
+
+        # Before the client: it answers, and refuses to start, before the first login.
+        AdminService(client, reloader, program.end, program.reactor).setServiceParent(program)
+    reloader.setServiceParent(program)
+    program.on_hangup.append(reloader.reload_or_log)
 
 
 def makeService(options: Options, reactor: Any = global_reactor) -> Program:
@@ -161,7 +183,9 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     for loaded in all_loaded:
         with config_errors_exit():
             client = TunnelClient(loaded.config, reactor, clients.gave_up)
-        client.on_login = lambda run_id: program.ready(f"logged in, run id {run_id}")
+            client.on_login = lambda run_id: program.ready(f"logged in, run id {run_id}")
+            if client.config.path:
+                _let_reload(program, client, strict=options.strict)
         client.setServiceParent(program)
     return program
 

@@ -52,6 +52,10 @@ class VisitRefused(TunnelError):
     """A visitor can't come in. The text is the one that the visitor's user sees."""
 
 
+class ProxyRemoved(TunnelError):
+    """The client's configuration was exchanged for one without the proxy."""
+
+
 class WorkConnectionUnavailable(TunnelError):
     """The client gave no work connection in time, or went away."""
 

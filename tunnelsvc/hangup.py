@@ -68,8 +68,7 @@ class Hangup:
             self._end()
         else:
             self.log.info(
-                "SIGHUP: log files were opened anew, certificates looked at; the configuration is "
-                "read at start only"
+                "SIGHUP: log files were opened anew, certificates looked at, the configuration read"
             )
 
 

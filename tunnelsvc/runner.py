@@ -21,7 +21,7 @@ from tunnelsvc import __version__
 from tunnelsvc.config.schema import LogConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.hangup import Hangup
-from tunnelsvc.logs import CONSOLE, make_observer
+from tunnelsvc.logs import CONSOLE, LEVELS, Observer, make_observer
 from tunnelsvc.notify import Notifier
 
 STOP_SECONDS: Final = 5.0
@@ -123,6 +123,7 @@ class Program(MultiService):
         self._launcher = launcher or {}
         self._notifier = Notifier(environ)
         self._prepared = False
+        self._observer: Observer | None = None
         self._hangup = Hangup(reactor, self._stop_reactor)
         self.on_hangup = self._hangup.hooks
 
@@ -152,10 +153,18 @@ class Program(MultiService):
             SystemExit: the file can't be written.
         """
         with config_errors_exit():
-            observer = make_observer(**asdict(log_config))
+            self._observer = observer = make_observer(**asdict(log_config))
         # Before the others, who may have something to say.
         self.on_hangup.insert(0, observer.reopen)
         return observer
+
+    def set_log_level(self, level: str) -> None:
+        """Log from now on what `level` says, a key of `tunnelsvc.logs.LEVELS`.
+
+        Where whoever runs us does the logging (syslog, the ``twist`` runner) that is theirs to say.
+        """
+        if self._observer is not None:
+            self._observer.show(LEVELS[level])
 
     def _end_process(self) -> None:
         if self.exit_status:
@@ -212,6 +221,10 @@ class Program(MultiService):
         # Not sys.stderr: under twistd that is the log.
         if self.log_config.file != CONSOLE and sys.__stderr__ is not None:
             sys.__stderr__.write(f"tunnelsvc: {message}\n")
+        self.reactor.callWhenRunning(self._stop_reactor)
+
+    def end(self) -> None:
+        """End the process in order, with status 0 unless it has failed."""
         self.reactor.callWhenRunning(self._stop_reactor)
 
     def _stop_reactor(self) -> None:

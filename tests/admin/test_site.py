@@ -22,7 +22,8 @@ from zope.interface import implementer
 
 from tests.admin.support import DASHBOARD, RIGHT, Dashboard, FakeServer
 from tests.admin.test_tls import make_files
-from tunnelsvc.admin import DashboardService, DashboardView
+from tunnelsvc.admin.site import DashboardService
+from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.config.schema import DashboardConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.metrics.counters import ServerStats

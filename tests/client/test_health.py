@@ -49,7 +49,8 @@ class HealthCase(SynchronousTestCase):
         return near
 
     def checks(self, *proxies: ProxyConfig) -> HealthChecks:
-        checks = HealthChecks(proxies, self.clock, self.changed)  # type: ignore[arg-type]
+        checks = HealthChecks(self.clock, self.changed)  # type: ignore[arg-type]
+        checks.add(proxies)
         self.addCleanup(checks.stop)
         checks.start()
         return checks
@@ -176,7 +177,8 @@ class TimeTests(HealthCase):
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stopped_by_who_is_told(self) -> None:
-        checks = HealthChecks([WEB], self.clock, lambda *_: checks.stop())  # type: ignore[arg-type]
+        checks = HealthChecks(self.clock, lambda *_: checks.stop())  # type: ignore[arg-type]
+        checks.add([WEB])
         checks.start()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -184,7 +186,8 @@ class TimeTests(HealthCase):
         def broken(*_: Any) -> None:
             raise ZeroDivisionError
 
-        checks = HealthChecks([WEB], self.clock, broken)  # type: ignore[arg-type]
+        checks = HealthChecks(self.clock, broken)  # type: ignore[arg-type]
+        checks.add([WEB])
         self.addCleanup(checks.stop)
         checks.start()
         self.waiting = []

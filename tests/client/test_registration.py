@@ -15,7 +15,9 @@ from tunnelsvc.client.registration import (
     Registration,
     announcement,
 )
+from tunnelsvc.client.status import NEW, ProxyStatus
 from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
+from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
 
@@ -195,6 +197,52 @@ class RegistrationTests(SynchronousTestCase):
         self.assertEqual(self.names(), ["ssh"])
 
 
+class StatusTests(SynchronousTestCase):
+    """What is said of a proxy, from its announcement on."""
+
+    def setUp(self) -> None:
+        self.lines = LogLines(self)
+        self.clock = Clock()
+        self.sent: list[Message] = []
+        self.registration = Registration(self.sent.append, self.clock, "me", "vps")
+
+    def answer(self, **answer: str) -> None:
+        self.registration.answered(NewProxyResp(proxy_name="me.ssh", **answer))
+
+    def check(self, phase: str, error: str = "", remote_addr: str = "") -> None:
+        expected = ProxyStatus(SSH, phase, error, remote_addr)
+        self.assertEqual(self.registration.status(SSH), expected)
+
+    def test_all(self) -> None:
+        self.check("new")
+        self.registration.announce([SSH])
+        self.check("wait start")
+        self.answer(error="port already used")
+        self.check("start error", "port already used")
+        self.clock.advance(FIRST_RETRY_SECONDS)
+        self.check("wait start", "port already used")
+        self.answer(remote_addr=":6000")
+        self.check("running", "", ":6000")
+        self.registration.withdraw(SSH)
+        self.check("check failed")
+        self.registration.announce([SSH])
+        self.check("wait start")
+
+    def test_no_address(self) -> None:
+        """Of stcp there is none."""
+        self.registration.announce([SSH])
+        self.answer()
+        self.check("running")
+
+    def test_too_long_for_a_message(self) -> None:
+        def send(message: Message) -> None:
+            raise LocalProtocolError("too long")
+
+        self.registration.send = send
+        self.registration.announce([SSH])
+        self.check("start error", "too long")
+
+
 class WithdrawalTests(SynchronousTestCase):
     """Taking a proxy back, and announcing it again."""
 
@@ -266,8 +314,36 @@ class WithdrawalTests(SynchronousTestCase):
         [retry] = self.clock.getDelayedCalls()
         self.assertEqual(retry.getTime() - self.clock.seconds(), FIRST_RETRY_SECONDS)
 
+    def test_removed(self) -> None:
+        self.answer()
+        self.registration.remove(SSH)
+        self.registration.remove(SSH)
+        self.assertEqual(self.sent[1:], [CloseProxy(proxy_name="me.ssh")])
+        self.assertIsNone(self.registration.find("me.ssh"))
+        self.assertEqual(self.registration.status(SSH), ProxyStatus(SSH))
+
+    def test_removed_before_the_answer(self) -> None:
+        """Another one of that name isn't mistaken for it."""
+        other = evolve(SSH, remote_port=6001)
+        self.registration.remove(SSH)
+        self.registration.announce([other])
+        self.answer()
+        self.assertEqual(self.registration.addresses(), {})
+        self.answer()
+        self.assertEqual(self.registration.addresses(), {"ssh": ":6000"})
+        self.assertIs(self.registration.find("me.ssh"), other)
+
+    def test_removed_and_never_announced_again(self) -> None:
+        """The answer that is still to come is the last that is known of it."""
+        self.registration.remove(SSH)
+        self.assertEqual(self.registration.status(SSH).phase, NEW)
+        self.answer()
+        self.assertIsNone(self.registration.find("me.ssh"))
+        self.answer()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     @settings(derandomize=True, deadline=None, max_examples=1000)
-    @given(st.lists(st.sampled_from(["well", "ill", "serve", "refuse", "hear", "wait"])))
+    @given(st.lists(st.sampled_from(["well", "ill", "gone", "serve", "refuse", "hear", "wait"])))
     def test_any_order(self, steps: list[str]) -> None:
         """However late the server is: in the end both sides agree."""
         self.begin()
@@ -281,6 +357,9 @@ class WithdrawalTests(SynchronousTestCase):
                     wanted = True
                 case "ill":
                     self.registration.withdraw(SSH)
+                    wanted = False
+                case "gone":
+                    self.registration.remove(SSH)
                     wanted = False
                 case "serve" | "refuse":
                     server.serve(refuse=step == "refuse")

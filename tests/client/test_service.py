@@ -195,7 +195,7 @@ class HealthTests(ClientCase):
 
     def test_no_checks(self) -> None:
         self.start(SSH)
-        self.assertIsNone(self.client._health)
+        self.assertIsNone(self.client._proxies._health)
 
     def test_announced_when_well(self) -> None:
         self.stop_service()

@@ -5,7 +5,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.client.waiting import Waiting
-from tunnelsvc.errors import LoginFailed, ProxyRefused
+from tunnelsvc.errors import LoginFailed, ProxyRefused, ProxyRemoved
 
 A, B = {"a": ":1"}, {"b": ":2"}
 
@@ -36,6 +36,24 @@ class WaitingTests(SynchronousTestCase):
         self.assertEqual(str(self.failureResultOf(first, ProxyRefused).value), "no")
         self.waiting.look(A | B)
         self.assertEqual(self.successResultOf(second), A | B)
+
+    def test_all_that_there_are_by_then(self) -> None:
+        self.waiting.all_names = ["a"]
+        everything, named = self.waiting.add([], {}), self.waiting.add(["a"], {})
+        self.waiting.all_names = ["b"]
+        self.waiting.look(B)
+        self.assertEqual(self.successResultOf(everything), B)
+        self.assertNoResult(named)
+
+    def test_a_removed_proxy(self) -> None:
+        """Who waits for all goes on: there are others."""
+        self.waiting.all_names = ["a", "b"]
+        everything, named = self.waiting.add([], {}), self.waiting.add(["a"], {})
+        self.waiting.fail_named(ProxyRemoved("gone"), "a")
+        self.failureResultOf(named, ProxyRemoved)
+        self.assertNoResult(everything)
+        self.waiting.fail(ProxyRefused("no"), "b")
+        self.failureResultOf(everything, ProxyRefused)
 
     def test_all_in_vain(self) -> None:
         waiters = [self.waiting.add([name], {}) for name in "ab"]

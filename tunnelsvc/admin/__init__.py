@@ -1,6 +1,5 @@
-"""The server's dashboard: a page for people and frp's HTTP API for programs."""
+"""The server's dashboard and the client's site: pages for people, frp's HTTP APIs for programs.
 
-from tunnelsvc.admin.site import DashboardService, dashboard_site
-from tunnelsvc.admin.view import DashboardView
-
-__all__ = ["DashboardService", "DashboardView", "dashboard_site"]
+Each has modules of its own, so that neither program imports the other's: `site` and `clientsite`
+are where they begin.
+"""

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_serverapi -*-
-"""Paths of an HTTP API to the functions that answer."""
+"""What our HTTP APIs have in common: paths with variables to functions that answer, and errors."""
 
 from collections.abc import Mapping
 from typing import Final, TypeVar
@@ -25,8 +25,12 @@ class APIError(TunnelError):
         super().__init__(message)
         self.code = code
 
+    def shape(self) -> dict[str, object]:
+        """Return what becomes JSON, in frp's first API."""
+        return {"Code": self.code, "Msg": str(self)}
 
-def find(routes: Routes[T], request: Request) -> tuple[T, list[str]]:
+
+def route(routes: Routes[T], request: Request) -> tuple[T, list[str]]:
     """Find who answers, and the variable parts of the path.
 
     Raises:

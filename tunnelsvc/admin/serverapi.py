@@ -13,7 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes
-from tunnelsvc.admin.routing import ANY, APIError, Routes, find, query
+from tunnelsvc.admin.routing import ANY, APIError, Routes, query, route
 from tunnelsvc.admin.serverapi2 import ServerAPI2
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import answer_json
@@ -44,10 +44,10 @@ class ServerAPI(Resource):
             request.postpath = (request.postpath or [])[1:]
             return self._v2.render(request)
         try:
-            handler, variables = find(ROUTES, request)
+            handler, variables = route(ROUTES, request)
             return answer_json(request, handler(self, request, variables))
         except APIError as why:
-            return answer_json(request, {"Code": why.code, "Msg": str(why)}, why.code)
+            return answer_json(request, why.shape(), why.code)
 
     def serverinfo(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
         """Facts and sums."""

@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes2
-from tunnelsvc.admin.routing import ANY, APIError, Routes, find, given, query
+from tunnelsvc.admin.routing import ANY, APIError, Routes, given, query, route
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import answer_json
 from tunnelsvc.metrics.counters import ProxyStats
@@ -47,7 +47,7 @@ class ServerAPI2(Resource):
     def render(self, request: Request) -> bytes:
         """Answer."""
         try:
-            handler, variables = find(ROUTES, request)
+            handler, variables = route(ROUTES, request)
             data = handler(self, request, variables)
         except APIError as why:
             error = {"code": why.code, "msg": str(why), "data": None}

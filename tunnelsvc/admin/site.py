@@ -3,37 +3,23 @@
 
 from typing import Any, Final
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin.auth import BasicAuth
+from tunnelsvc.admin.listening import LOOPBACK, Entrance, Root, SiteService
 from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.tls import tls_options
 from tunnelsvc.admin.upkeep import Upkeep
 from tunnelsvc.admin.view import DashboardView
-from tunnelsvc.admin.web import DashboardSite, NotFound, ReadOnly, answer
+from tunnelsvc.admin.web import DashboardSite, ReadOnly, answer
 from tunnelsvc.config.schema import DashboardConfig
 from tunnelsvc.metrics.prometheus import CONTENT_TYPE, Exporter
 
 DEFAULT_CREDENTIALS: Final = ("admin", "admin")
 """What a dashboard answers to whose file sets none, as frp up to 0.36; on loopback only."""
-LOOPBACK: Final = "127.0.0.1"
-BACKLOG: Final = 128
-"""Browsers and scrapers that may wait to be accepted; a dashboard has few users."""
-
-
-class Health(ReadOnly):
-    """``/healthz``: 200, empty, for everybody."""
-
-    def read(self, request: Request) -> bytes:
-        """Answer."""
-        return answer(request, b"", "text/plain; charset=utf-8")
 
 
 class Metrics(ReadOnly):
@@ -46,27 +32,6 @@ class Metrics(ReadOnly):
     def read(self, request: Request) -> bytes:
         """Answer."""
         return answer(request, self._exporter.text(), CONTENT_TYPE)
-
-
-class Root(Resource):
-    """A folder with nothing in it but what it is given."""
-
-    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: ARG002
-        """Answer for all else."""
-        return NotFound()
-
-
-class Entrance(Resource):
-    """Everything is behind the password, but the answer to whether we live."""
-
-    def __init__(self, guard: BasicAuth) -> None:
-        super().__init__()
-        self._guard = guard
-        self.putChild(b"healthz", Health())
-
-    def getChild(self, path: bytes, request: Request) -> IResource:
-        """Ask for the password."""
-        return self._guard.getChildWithDefault(path, request)
 
 
 def dashboard_site(
@@ -105,12 +70,8 @@ def _credentials(config: DashboardConfig) -> tuple[str, str]:
     return DEFAULT_CREDENTIALS
 
 
-class DashboardService(Service):
-    """The dashboard as a Twisted service.
-
-    Attributes:
-        port: where it listens; 0 until it does.
-    """
+class DashboardService(SiteService):
+    """The dashboard as a Twisted service."""
 
     log = Logger()
 
@@ -125,14 +86,11 @@ class DashboardService(Service):
         Raises:
             ConfigError: a TLS file can't be used.
         """
-        self.port = 0
         self._config = config
-        self._reactor = reactor
-        self._tls = tls_options(config, server.config.path)
         exporter = Exporter(server.stats) if config.enable_prometheus else None
-        self._site, self._guard = dashboard_site(config, server, reactor, exporter)
+        site, self._guard = dashboard_site(config, server, reactor, exporter)
+        super().__init__("dashboard", site, tls_options(config, server.config.path), reactor)
         self._upkeep = Upkeep(server.stats, reactor, exporter.observe_lag if exporter else None)
-        self._listening: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
         """Listen.
@@ -142,43 +100,23 @@ class DashboardService(Service):
         """
         super().privilegedStartService()
         config = self._config
-        if config.credentials_configured:
-            interface = config.addr.removeprefix("[").removesuffix("]")
-        else:
+        interface = config.addr
+        if not config.credentials_configured:
             interface = LOOPBACK
             self.log.warn(
                 "dashboard_user and dashboard_pwd are not set: the dashboard answers to"
                 " admin/admin, and on {address} only",
                 address=interface,
             )
-        self._listening = self._listen(interface)
-        self.port = self._listening.getHost().port  # type: ignore[attr-defined]
-        self.log.info(
-            "dashboard listens on {scheme}://{address}:{port}",
-            scheme="https" if self._tls else "http", address=interface, port=self.port,
-        )  # fmt: skip
-
-    def _listen(self, interface: str) -> IListeningPort:
-        factory: Any = self._site
-        if self._tls is not None:
-            # What listenSSL does, which a reactor imported without TLS hasn't (`tunnelsvc.lean`).
-            factory = TLSMemoryBIOFactory(self._tls, False, self._site)
-        port: IListeningPort = self._reactor.listenTCP(
-            self._config.port, factory, backlog=BACKLOG, interface=interface
-        )
-        return port
+        self.listen(interface, config.port)
 
     def startService(self) -> None:
         """Begin to keep the days apart."""
         super().startService()
-        if self._listening is None:
-            self.privilegedStartService()
         self._upkeep.start()
 
     def stopService(self) -> Deferred[None] | None:
         """Stop listening; fires when the port is free."""
-        super().stopService()
         self._upkeep.stop()
         self._guard.close()
-        listening, self._listening = self._listening, None
-        return listening.stopListening() if listening is not None else None
+        return super().stopService()

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_tls -*-
-"""The dashboard's certificate (``dashboard_tls_cert_file``, ``dashboard_tls_key_file``)."""
+"""Certificates of the dashboard and the client's site (``dashboard_tls_cert_file`` and so on)."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Final
 from OpenSSL import SSL, crypto
 from twisted.internet.ssl import Certificate, CertificateOptions
 
-from tunnelsvc.config.schema import DashboardConfig
+from tunnelsvc.config.schema import AdminConfig, DashboardConfig
 from tunnelsvc.errors import ConfigError
 
 CERTIFICATE: Final = re.compile(
@@ -16,12 +16,15 @@ CERTIFICATE: Final = re.compile(
 )
 
 
-def tls_options(config: DashboardConfig, path: str) -> CertificateOptions | None:
-    """Load the dashboard's certificate.
+def tls_options(
+    config: DashboardConfig | AdminConfig, path: str, prefix: str = "dashboard_tls"
+) -> CertificateOptions | None:
+    """Load the certificate of a site.
 
     Args:
         config: which files, if any.
         path: the configuration file, for messages.
+        prefix: how the keys begin there, likewise.
 
     Returns:
         What TLS factories take (TLS 1.2 and newer); None: plain HTTP.
@@ -32,14 +35,14 @@ def tls_options(config: DashboardConfig, path: str) -> CertificateOptions | None
     if not (config.tls_cert_file or config.tls_key_file):
         return None
     at = f"{path}: [common]"
-    chain = _load_chain(config.tls_cert_file, f"{at} dashboard_tls_cert_file")
-    key = _load_key(config.tls_key_file, f"{at} dashboard_tls_key_file")
+    chain = _load_chain(config.tls_cert_file, f"{at} {prefix}_cert_file")
+    key = _load_key(config.tls_key_file, f"{at} {prefix}_key_file")
     options = CertificateOptions(privateKey=key, certificate=chain[0], extraCertChain=chain[1:])
     try:
         options.getContext()
     except SSL.Error:
         raise ConfigError(
-            [f"{at} dashboard_tls_key_file = {config.tls_key_file}: not the certificate's key"]
+            [f"{at} {prefix}_key_file = {config.tls_key_file}: not the certificate's key"]
         ) from None
     return options
 

@@ -43,36 +43,50 @@ def _check_of(kind: str) -> Check:
 class HealthChecks:
     """The checks of one client, whether it has a session or not."""
 
-    def __init__(
-        self, proxies: Iterable[ProxyConfig], reactor: DialReactor, on_change: OnChange
-    ) -> None:
-        """Begin with nothing known.
+    def __init__(self, reactor: DialReactor, on_change: OnChange) -> None:
+        """Begin with nothing to check.
 
         Args:
-            proxies: all of the client; those without a check are left alone.
             reactor: dials, and is the clock.
             on_change: see there.
         """
-        self._monitors = {
-            proxy.name: _Monitor(proxy, proxy.health_check, reactor, on_change)
-            for proxy in proxies
-            if proxy.health_check is not None
-        }
+        self._reactor = reactor
+        self._on_change = on_change
+        self._monitors: dict[str, _Monitor] = {}
+        self._started = False
+
+    def add(self, proxies: Iterable[ProxyConfig]) -> None:
+        """Check these as well, as if never checked before; those without a check are left alone."""
+        for proxy in proxies:
+            if proxy.health_check is not None:
+                monitor = _Monitor(proxy, proxy.health_check, self._reactor, self._on_change)
+                self._monitors[proxy.name] = monitor
+                if self._started:
+                    monitor.start()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Check these no more; those without a check may be among them."""
+        for name in names:
+            monitor = self._monitors.pop(name, None)
+            if monitor is not None:
+                monitor.stop()
 
     def start(self) -> None:
         """Check all, again and again."""
+        self._started = True
         for monitor in self._monitors.values():
             monitor.start()
 
     def stop(self) -> None:
         """Check no more."""
+        self._started = False
         for monitor in self._monitors.values():
             monitor.stop()
 
     def is_well(self, proxy: ProxyConfig) -> bool:
         """Tell whether a proxy may be announced: without a check, always."""
         monitor = self._monitors.get(proxy.name)
-        return monitor is None or monitor.well
+        return proxy.health_check is None or (monitor is not None and monitor.well)
 
 
 class _Monitor:

@@ -13,6 +13,13 @@ from attrs import define, evolve, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from tunnelsvc.client.status import (
+    CHECK_FAILED,
+    RUNNING,
+    START_ERROR,
+    WAIT_START,
+    ProxyStatus,
+)
 from tunnelsvc.config.proxies import (
     HTTPProxyConfig,
     ProxyConfig,
@@ -91,13 +98,25 @@ class _Entry:
     proxy: ProxyConfig
     remote_addr: str | None = None
     """Where the server put it; None: not running."""
+    error: str = ""
+    """Why it doesn't run; stays until it does."""
     retry_seconds: float = FIRST_RETRY_SECONDS
     timer: IDelayedCall | None = None
     withdrawn: bool = False
+    removed: bool = False
+    """Whether the entry is only kept for answers that are to come."""
     unanswered: int = 0
     """Announcements that the server hasn't answered."""
     void: int = 0
     """How many answers are to come that don't matter: the proxy was withdrawn since."""
+
+    def phase(self) -> str:
+        """Return what frp calls it."""
+        if self.withdrawn:
+            return CHECK_FAILED
+        if self.remote_addr is not None:
+            return RUNNING
+        return START_ERROR if self.error and not self.unanswered else WAIT_START
 
     def stop_timer(self) -> None:
         if self.timer is not None and self.timer.active():
@@ -126,7 +145,8 @@ class Registration:
         """Announce these, without waiting between them."""
         for proxy in proxies:
             entry = self._entries.setdefault(self._wire_name(proxy), _Entry(proxy))
-            entry.withdrawn = False
+            entry.proxy = proxy
+            entry.withdrawn = entry.removed = False
             self._announce(entry)
 
     def withdraw(self, proxy: ProxyConfig) -> None:
@@ -140,7 +160,20 @@ class Registration:
         entry.retry_seconds = FIRST_RETRY_SECONDS
         entry.void += entry.unanswered
         entry.unanswered = 0
+        entry.error = ""
         self.send(CloseProxy(proxy_name=self._wire_name(proxy)))
+
+    def remove(self, proxy: ProxyConfig) -> None:
+        """Take a proxy back for good; another one may get its name."""
+        self.withdraw(proxy)
+        entry = self._entries.get(self._wire_name(proxy))
+        if entry is not None:
+            entry.removed = True
+            self._forget_answered(entry)
+
+    def _forget_answered(self, entry: _Entry) -> None:
+        if entry.removed and not entry.void:
+            del self._entries[self._wire_name(entry.proxy)]
 
     def answered(self, answer: NewProxyResp) -> None:
         """Take the server's answer; one that nobody waits for is ignored."""
@@ -149,6 +182,7 @@ class Registration:
             return
         if entry.void:
             entry.void -= 1
+            self._forget_answered(entry)
             return
         entry.unanswered = max(0, entry.unanswered - 1)
         if entry.withdrawn or entry.remote_addr is not None:
@@ -167,6 +201,18 @@ class Registration:
         """
         entry = self._entries.get(wire_name)
         return entry.proxy if entry is not None else None
+
+    def is_running(self, wire_name: str) -> bool:
+        """Tell whether the server has said that the proxy runs."""
+        entry = self._entries.get(wire_name)
+        return entry is not None and entry.remote_addr is not None
+
+    def status(self, proxy: ProxyConfig) -> ProxyStatus:
+        """Say how a proxy is; of one that was never announced, that it is new."""
+        entry = self._entries.get(self._wire_name(proxy))
+        if entry is None or entry.removed:
+            return ProxyStatus(proxy)
+        return ProxyStatus(proxy, entry.phase(), entry.error, entry.remote_addr or "")
 
     def addresses(self) -> dict[str, str]:
         """Return where the server put the running proxies, by name without the user."""
@@ -189,18 +235,21 @@ class Registration:
         try:
             self.send(announcement(entry.proxy, self._wire_name(entry.proxy)))
         except LocalProtocolError as why:
+            entry.error = str(why)
             self.log.error("[{proxy}] start error: {why}", proxy=entry.proxy.name, why=why)
             return
         entry.unanswered += 1
         entry.timer = self.clock.callLater(ANSWER_SECONDS, self._announce, entry)
 
     def _refused(self, entry: _Entry, error: str) -> None:
+        entry.error = error
         self.log.warn("[{proxy}] start error: {error}", proxy=entry.proxy.name, error=error)
         entry.timer = self.clock.callLater(entry.retry_seconds, self._announce, entry)
         entry.retry_seconds = min(2 * entry.retry_seconds, LAST_RETRY_SECONDS)
 
     def _started(self, entry: _Entry, remote_addr: str) -> None:
         entry.remote_addr = remote_addr
+        entry.error = ""
         self.log.info("[{proxy}] start proxy success", proxy=entry.proxy.name)
         self.log.info("[{proxy}] users reach it {where}",
                       proxy=entry.proxy.name, where=self._where(remote_addr))  # fmt: skip

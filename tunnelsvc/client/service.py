@@ -5,34 +5,32 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from tunnelsvc.client.olderserver import ignored_by
-from tunnelsvc.client.proxies import make_proxy
-from tunnelsvc.client.registration import Registration
+from tunnelsvc.client.proxyset import ProxySet
 from tunnelsvc.client.spares import Spares
-from tunnelsvc.client.waiting import Addresses, Waiting
+from tunnelsvc.client.status import ProxyStatus
+from tunnelsvc.client.waiting import Addresses
 from tunnelsvc.client.wishes import Wishes
-from tunnelsvc.config.proxies import ProxyConfig
+from tunnelsvc.config.diff import Diff, compare
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.clientside import ClientCore, make_client_control
 from tunnelsvc.control.session import LoginTerms, Session
-from tunnelsvc.errors import LoginFailed, ProxyRefused
+from tunnelsvc.errors import LoginFailed
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import servers
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
-from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
 
 if TYPE_CHECKING:
-    from tunnelsvc.client.health import HealthChecks
     from tunnelsvc.client.visitors import Visitors
 
 LEAVE_SECONDS = 0.25
@@ -76,20 +74,15 @@ class TunnelClient(Service):
         self.on_login: Callable[[str], None] | None = None
         self._on_fatal = on_fatal
         self._reactor = reactor
-        self._registration: Registration | None = None
         self._connections = Connections()
         self._wishes = Wishes()
         self._spares: Spares | None = None
         self._names_before: Any = None
         """What looked names up before us; None: it still does."""
-        self._health = self._make_health_checks()
-        self._waiting = Waiting()
-        key = derive_key(config.token)
-        self._proxies = {
-            proxy.name: make_proxy(proxy, reactor, key, self._connections)
-            for proxy in config.proxies
-        }
-        self._visitors = self._make_visitors()
+        self._proxies = ProxySet(config, reactor, self._connections)
+        self._session: Session | None = None
+        self._visitors: Visitors | None = None
+        self._visit(config)
         random = random or Random()  # noqa: S311 - jitter, no secret
         auth = TokenAuth(
             token=config.token,
@@ -99,52 +92,73 @@ class TunnelClient(Service):
         )
         terms = LoginTerms(config=config, auth=auth, clock=reactor, random=random, owner=self)
         where = servers(reactor, config, self._connections)
-        self._make_control = lambda: make_client_control(
-            ClientCore(where, terms, Backoff(random), self)
+        self._core = ClientCore(where, terms, Backoff(random), self)
+        self._control = make_client_control(self._core)
+
+    def _visit(self, config: ClientConfig) -> None:
+        """Have the visitors of a configuration, and no others."""
+        if self._visitors is None:
+            if not config.visitors:
+                return
+            # Most clients have none.
+            from tunnelsvc.client.visitors import Visitors  # noqa: PLC0415
+
+            self._visitors = Visitors(self._reactor, self._connections)
+            if self._session is not None:
+                self._visitors.logged_in(self._session)
+        ensureDeferred(self._visitors.replace(config.visitors)).addErrback(
+            lambda failure: self.log.failure("visitors are missing", failure)
         )
-        self._control = self._make_control()
-
-    def _make_health_checks(self) -> "HealthChecks | None":
-        if all(proxy.health_check is None for proxy in self.config.proxies):
-            return None
-        # Most clients have none.
-        from tunnelsvc.client.health import HealthChecks  # noqa: PLC0415
-
-        return HealthChecks(self.config.proxies, self._reactor, self._health_changed)
-
-    def _make_visitors(self) -> "Visitors | None":
-        if not self.config.visitors:
-            return None
-        # Most clients have none.
-        from tunnelsvc.client.visitors import Visitors  # noqa: PLC0415
-
-        made = Visitors(self._reactor, self._connections)
-        replaced = ensureDeferred(made.replace(self.config.visitors))  # at once: there were none
-        replaced.addErrback(lambda failure: self.log.failure("visitors are missing", failure))
-        return made
 
     @property
     def proxy_addresses(self) -> Addresses:
         """Where the server put the running proxies, as it said: ``:6000``, ``a.example:8080``."""
-        return self._registration.addresses() if self._registration else {}
+        return self._proxies.addresses()
+
+    def proxy_statuses(self) -> list[ProxyStatus]:
+        """Say how each proxy is, in the order of the configuration."""
+        return self._proxies.statuses()
 
     def when_running(self, *names: str) -> Deferred[Addresses]:
         """Wait until proxies run.
 
         Args:
-            names: of proxies as in the configuration; none: all.
+            names: of proxies as in the configuration; none: all, also if `reload` changes which.
 
         Returns:
             Fires with `proxy_addresses`; can be cancelled. Fails with `ProxyRefused` when the
-            server refuses one of them, although the client goes on asking; with `LoginFailed`
-            when the client has given up; with ``CancelledError`` when it is stopped.
+            server refuses one of them, although the client goes on asking; with `ProxyRemoved`
+            when `reload` removes one that was named; with `LoginFailed` when the client has given
+            up; with ``CancelledError`` when it is stopped.
 
         Raises:
             KeyError: there is no proxy of that name.
         """
-        for name in names:
-            self._proxies[name]
-        return self._waiting.add(names or self._proxies.keys(), self.proxy_addresses)
+        return self._proxies.when_running(names)
+
+    def reload(self, config: ClientConfig) -> Diff:
+        """Become the client of another configuration, as far as that is possible while it runs.
+
+        Proxies that are the same aren't announced again. Users of the others who have a connection
+        keep it, as with frp.
+
+        Args:
+            config: the other one. `self.config` becomes what is in effect of it.
+
+        Returns:
+            What is different; its ``remarks`` say of which keys of ``[common]`` that holds later.
+
+        Raises:
+            ConfigError: a file that a plugin needs can't be used. Nothing has changed.
+        """
+        diff = compare(self.config, config)
+        made = self._proxies.make(diff.proxies.added)
+        self.config = diff.in_effect(self.config)
+        self._core.terms = evolve(self._core.terms, config=self.config)
+        self._proxies.replace(diff.proxies, made)
+        if diff.visitors.removed or diff.visitors.added:
+            self._visit(self.config)
+        return diff
 
     def startService(self) -> None:
         """Begin to connect."""
@@ -155,8 +169,7 @@ class TunnelClient(Service):
             names = NameServer(self.config.dns_server, self._reactor)
             self._names_before = self._reactor.installNameResolver(names)
         self._connections.sweep_regularly(self._reactor)
-        if self._health is not None:
-            self._health.start()
+        self._proxies.start()
         self._control.start()
 
     def stopService(self) -> Deferred[None]:
@@ -165,52 +178,40 @@ class TunnelClient(Service):
         if self._names_before is not None:
             self._reactor.installNameResolver(self._names_before)
             self._names_before = None
-        if self._health is not None:
-            self._health.stop()
-        self._waiting.fail(CancelledError("the client was stopped"))
+        self._proxies.stop()
+        self._proxies.waiting.fail(CancelledError("the client was stopped"))
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
-        if self._registration is not None and self._serves():
-            await self._take_leave(self._registration)
+        if self._proxies.serves():
+            await self._take_leave()
         self._control.stop()
-        self._control = self._make_control()  # that one has ended for good; we may start again
-        for proxy in self._proxies.values():
-            proxy.close()
+        # That one has ended for good; we may start again.
+        core = self._core
+        self._core = ClientCore(core.servers, core.terms, Backoff(core.terms.random), self)
+        self._control = make_client_control(self._core)
+        self._proxies.close()
         if self._visitors is not None:
             await self._visitors.close()
         await self._connections.abort_all(self._reactor)
 
-    async def _take_leave(self, registration: Registration) -> None:
+    async def _take_leave(self) -> None:
         """Withdraw all proxies, and let end in order what can: the others are cut off.
 
         That is requests that are nearly answered, and connections to web servers that a server of
         ours keeps for the next request. An end in the middle of something would be no truth.
         """
-        for proxy in self.config.proxies:
-            registration.withdraw(proxy)
+        self._proxies.withdraw_all()
         until = self._reactor.seconds() + LEAVE_SECONDS
-        while self._serves() and self._reactor.seconds() < until:
+        while self._proxies.serves() and self._reactor.seconds() < until:
             await deferLater(self._reactor, LOOK_SECONDS)
-
-    def _serves(self) -> bool:
-        return any(proxy.serving for proxy in self._proxies.values())
 
     # What the conversation tells us.
 
     def logged_in(self, session: Session) -> None:
         """Announce our proxies; see `tunnelsvc.control.clientside.ClientEvents`."""
-        config = self.config
-        server_addr = session.terms.config.server_addr  # of several, the one that it is
-        self._registration = Registration(
-            session.messages.send, self._reactor, config.user, server_addr
-        )
-        well = config.proxies
-        if self._health is not None:
-            well = tuple(filter(self._health.is_well, well))
-        if not session.server_is_ours:
-            self._warn_of_older(session.server_version)
-        self._registration.announce(well)
+        self._session = session
+        self._proxies.session_began(session)
         if session.server_is_ours:
             session.link.accept(lambda stream: self._opened(session, stream))
             self._keep_spares(session)
@@ -219,61 +220,32 @@ class TunnelClient(Service):
         if self.on_login is not None:
             self.on_login(session.run_id)
 
-    def _warn_of_older(self, version: str) -> None:
-        """Say what the server, a real frps, won't do because it is too old."""
-        for proxy in self.config.proxies:
-            for what in ignored_by(version, proxy):
-                self.log.warn(
-                    "[{proxy}] this server, frps {version}, {what}",
-                    proxy=proxy.name, version=version, what=what,
-                )  # fmt: skip
-
-    def _health_changed(self, proxy: ProxyConfig, well: bool) -> None:
-        """Announce a proxy whose service can take users, withdraw one whose can't."""
-        if self._registration is None:
-            return
-        if well:
-            self._registration.announce([proxy])
-        else:
-            self._registration.withdraw(proxy)
-
     def leaving(self) -> None:
         """Withdraw all proxies: another server is to have them."""
-        if self._registration is not None:
-            for proxy in self.config.proxies:
-                self._registration.withdraw(proxy)
+        self._proxies.withdraw_all()
 
     def session_lost(self) -> None:
         """Forget what the server knew, and what it wished."""
+        self._session = None
         self._wishes = Wishes()
         if self._visitors is not None:
             self._visitors.session_lost()
         if self._spares is not None:
             self._spares.stop()
             self._spares = None
-        if self._registration is not None:
-            self._registration.stop()
-            self._registration = None
+        self._proxies.session_lost()
 
     def gave_up(self, message: str) -> None:
         """Tell the program to end."""
         self.log.error("{why}", why=message)
-        self._waiting.fail(LoginFailed(message))
+        self._proxies.waiting.fail(LoginFailed(message))
         if self._on_fatal is not None:
             self._on_fatal(message)
 
     def message_received(self, message: Message) -> None:
         """Take the server's answers; see `tunnelsvc.control.session.SessionOwner`."""
-        registration = self._registration
-        if not isinstance(message, NewProxyResp) or registration is None:
-            return
-        registration.answered(message)
-        if message.error:
-            proxy = registration.find(message.proxy_name)
-            if proxy is not None:
-                self._waiting.fail(ProxyRefused(message.error), proxy.name)
-        else:
-            self._waiting.look(registration.addresses())
+        if isinstance(message, NewProxyResp):
+            self._proxies.answered(message)
 
     def work_connection_wanted(self, session: Session) -> None:
         """Open a work connection and serve whoever it is given to."""
@@ -321,13 +293,13 @@ class TunnelClient(Service):
             self.log.debug("the server refused a work connection: {why}", why=why)
             work.close()
             return
-        config = self._registration.find(message.proxy_name) if self._registration else None
-        if config is None:
+        proxy = self._proxies.find(message.proxy_name)
+        if proxy is None:
             self.log.debug("no proxy [{proxy}]", proxy=message.proxy_name)
             work.abort()
             return
+        name = proxy.config.name
         session.users += 1
-        serving = ensureDeferred(self._proxies[config.name].serve(session, work, message))
-        serving.addErrback(
-            lambda failure: self.log.failure("[{proxy}] broken", failure, proxy=config.name)
+        ensureDeferred(proxy.serve(session, work, message)).addErrback(
+            lambda failure: self.log.failure("[{proxy}] broken", failure, proxy=name)
         ).addBoth(lambda _: session.user_gone())

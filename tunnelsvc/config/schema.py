@@ -98,6 +98,11 @@ class AdminConfig:
     tls_cert_file: str = ""
     tls_key_file: str = ""
 
+    @property
+    def has_password(self) -> bool:
+        """Whether a password is asked for: as in frp, if either key is set."""
+        return bool(self.user or self.password)
+
 
 @frozen(kw_only=True)
 class ServerConfig:

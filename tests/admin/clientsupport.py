@@ -1,0 +1,88 @@
+# -*- test-case-name: tests.admin.test_clientapi -*-
+"""A client that isn't there, and its site without a network."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import evolve
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from tests.admin.support import Answer
+from tunnelsvc.admin.clientsite import admin_site
+from tunnelsvc.client.reloading import Reloaded
+from tunnelsvc.client.status import RUNNING, ProxyStatus
+from tunnelsvc.config import load_client
+from tunnelsvc.config.diff import compare
+from tunnelsvc.config.proxies import TCPProxyConfig
+from tunnelsvc.config.schema import AdminConfig, ClientConfig
+from tunnelsvc.errors import ConfigError
+
+SSH = TCPProxyConfig(name="ssh", local_port=22, remote_port=6000)
+OPEN = AdminConfig(port=7400)
+SECURED = AdminConfig(port=7400, user="admin", password="secret")
+HOST = "127.0.0.1:7400"
+
+
+class FakeClient:
+    """A `tunnelsvc.admin.clientview.ClientView`."""
+
+    def __init__(self, path: str) -> None:
+        self.config = ClientConfig(server_addr="vps", proxies=(SSH,))
+        self.path = path
+        self.statuses = [ProxyStatus(SSH, RUNNING, "", ":6000")]
+        self.problem: ConfigError | None = None
+        self.strict: list[bool] = []
+        self.stops = 0
+
+    def proxy_statuses(self) -> list[ProxyStatus]:
+        return self.statuses
+
+    def load(self, path: str) -> object:
+        return load_client(path, {})
+
+    def reload(self, *, strict: bool) -> Reloaded:
+        self.strict.append(strict)
+        if self.problem is not None:
+            raise self.problem
+        web = TCPProxyConfig(name="web", local_port=80)
+        new = evolve(self.config, proxies=(SSH, web), token="hunter2")
+        return Reloaded(compare(self.config, new), ("a warning",))
+
+    def stop_soon(self) -> None:
+        self.stops += 1
+
+
+class AdminTester:
+    """The site of a `FakeClient`."""
+
+    def __init__(self, path: str, config: AdminConfig = OPEN) -> None:
+        self.clock = Clock()
+        self.client = FakeClient(path)
+        self.site, self.guard = admin_site(config, self.client, self.clock)
+        self.transport = StringTransport()
+
+    @property
+    def file(self) -> Path:
+        return Path(self.client.path)
+
+    def connect(self) -> Any:
+        self.transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 4321))
+        channel = self.site.buildProtocol(cast("IAddress", self.transport.getPeer()))
+        assert channel is not None
+        channel.makeConnection(self.transport)
+        return channel
+
+    def ask(
+        self, path: str, method: str = "GET", body: bytes = b"", host: str = HOST, **headers: str
+    ) -> Answer:
+        """Ask once, on a connection of its own; underscores in names of headers become hyphens."""
+        if body or method in {"PUT", "POST"}:
+            headers["Content-Length"] = str(len(body))
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        channel = self.connect()
+        channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
+        return Answer(self.transport.value(), method)

@@ -1,0 +1,151 @@
+# -*- test-case-name: tests.admin.test_clientsite -*-
+"""The client's site: what is where, who may see it, and the service that listens."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from tunnelsvc.admin.auth import BasicAuth
+from tunnelsvc.admin.clientapi import ClientAPI
+from tunnelsvc.admin.clientpage import STYLE, PageFile, StatusPage
+from tunnelsvc.admin.clientview import ClientView
+from tunnelsvc.admin.clientweb import AdminSite
+from tunnelsvc.admin.listening import LOOPBACK, Entrance, Root, SiteService
+from tunnelsvc.admin.origin import SameOrigin
+from tunnelsvc.admin.pages import Redirect
+from tunnelsvc.admin.tls import tls_options
+from tunnelsvc.client.reloading import Reloaded, Reloader
+from tunnelsvc.client.service import TunnelClient
+from tunnelsvc.client.status import ProxyStatus
+from tunnelsvc.config.schema import AdminConfig, ClientConfig
+
+STOP_SECONDS: Final = 0.1
+"""From the answer to ``/api/stop`` to the end, as in frp: so that the answer arrives."""
+
+
+def admin_site(
+    config: AdminConfig, client: ClientView, reactor: Any
+) -> tuple[AdminSite, BasicAuth | None]:
+    """Put the site together.
+
+    Args:
+        config: who may see it.
+        client: what to show.
+        reactor: the clock of delays and timeouts.
+
+    Returns:
+        The site, and its guard, which is to be closed when the site is; None if everybody on this
+        machine may see it.
+    """
+    secured = config.has_password
+    root = Root()
+    root.putChild(b"", StatusPage(client))
+    static = Root()
+    static.putChild(b"", Redirect(b".."))
+    static.putChild(STYLE.encode(), PageFile(STYLE, "text/css; charset=utf-8"))
+    static.putChild(b"icon.svg", PageFile("icon.svg", "image/svg+xml"))
+    root.putChild(b"static", static)
+    root.putChild(b"api", ClientAPI(client, hides=not secured))
+    guard = BasicAuth(root, config.user, config.password, reactor) if secured else None
+    checked = SameOrigin(guard or root, None if secured else {config.addr.lower()})
+    return AdminSite(Entrance(checked), reactor), guard
+
+
+def listening_address(config: AdminConfig) -> str:
+    """Tell where the site listens: without a password on loopback only, whatever the file says."""
+    if config.has_password or _is_loopback(config.addr):
+        return config.addr
+    return LOOPBACK
+
+
+def _is_loopback(addr: str) -> bool:
+    try:
+        return ip_address(addr.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return addr == "localhost"
+
+
+class AdminService(SiteService):
+    """The client's site as a Twisted service; a `ClientView` itself."""
+
+    log = Logger()
+
+    def __init__(
+        self, client: TunnelClient, reloader: Reloader, end: Callable[[], None], reactor: Any
+    ) -> None:
+        """Build everything; nothing listens yet.
+
+        Args:
+            client: what to show.
+            reloader: reads its file.
+            end: ends the program.
+            reactor: listener and clock.
+
+        Raises:
+            ConfigError: a TLS file can't be used.
+        """
+        self._client = client
+        self._reloader = reloader
+        self._end = end
+        self._ending: IDelayedCall | None = None
+        # That it is changed in the file needs a restart.
+        self._admin = config = client.config.admin
+        site, self._guard = admin_site(config, self, reactor)
+        super().__init__(
+            "admin API", site, tls_options(config, client.config.path, "admin_tls"), reactor
+        )
+
+    def privilegedStartService(self) -> None:
+        """Listen.
+
+        Raises:
+            CannotListenError: the port is taken or not ours.
+        """
+        super().privilegedStartService()
+        address = listening_address(self._admin)
+        if address != self._admin.addr:
+            self.log.warn(
+                "admin_user and admin_pwd are not set: the admin API listens on {address} only,"
+                " not on {configured}",
+                address=address, configured=self._admin.addr,
+            )  # fmt: skip
+        self.listen(address, self._admin.port)
+
+    def stopService(self) -> Deferred[None] | None:
+        """Stop listening; fires when the port is free."""
+        if self._guard is not None:
+            self._guard.close()
+        if self._ending is not None and self._ending.active():
+            self._ending.cancel()
+        return super().stopService()
+
+    @property
+    def config(self) -> ClientConfig:
+        """See `ClientView`."""
+        return self._client.config
+
+    @property
+    def path(self) -> str:
+        """See `ClientView`."""
+        return self._reloader.path
+
+    def proxy_statuses(self) -> list[ProxyStatus]:
+        """See `ClientView`."""
+        return self._client.proxy_statuses()
+
+    def load(self, path: str) -> object:
+        """See `ClientView`."""
+        return self._reloader.load(path, strict=self._reloader.strict)
+
+    def reload(self, *, strict: bool) -> Reloaded:
+        """See `ClientView`."""
+        return self._reloader.reload(strict=strict)
+
+    def stop_soon(self) -> None:
+        """See `ClientView`; once is enough."""
+        if self._ending is None:
+            self._ending = self._reactor.callLater(STOP_SECONDS, self._end)

@@ -1,0 +1,102 @@
+# -*- test-case-name: tests.admin.test_origin -*-
+"""Keep the pages of other sites away from an API that a browser on this machine can reach.
+
+Any page can have the browser send requests to 127.0.0.1. What it can't is to read the answers, and
+that only as long as the host that it asked for isn't its own: whose name leads to 127.0.0.1 a
+moment later (DNS rebinding) is of one origin with the API, as far as the browser knows. So
+
+* no request is taken of which the browser says that another site's page made it: by ``Origin``
+  (RFC 6454) or ``Sec-Fetch-Site`` (W3C Fetch Metadata). This holds with a password, too, as
+  browsers send those along;
+* without a password, no request is taken for a host by name, but ``localhost`` and the one that the
+  file has: an address can't be made to lead elsewhere. Browsers keep passwords for each name.
+"""
+
+from collections.abc import Collection
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from twisted.web import http
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from tunnelsvc.admin.routing import APIError
+from tunnelsvc.admin.web import answer_json
+
+LOCALHOST: Final = "localhost"
+_SCHEMES: Final = ("http", "https")
+_OWN_PAGES: Final = (None, b"same-origin", b"none")
+"""Of Sec-Fetch-Site: programs and old browsers don't send it; ``none`` is a person's doing."""
+
+
+@implementer(IResource)
+class SameOrigin(Resource):
+    """Lets requests pass to another resource that no other site's page made."""
+
+    def __init__(self, inner: IResource, names: Collection[str] | None) -> None:
+        """Guard `inner`.
+
+        Args:
+            inner: what is behind.
+            names: hosts by name that may be asked for besides ``localhost``; None: all.
+        """
+        super().__init__()
+        self._inner = inner
+        self._names = names
+
+    def getChildWithDefault(  # noqa: N802 - twisted.web's name
+        self, path: bytes, request: Request
+    ) -> IResource:
+        """Find the resource to answer: one behind, or a refusal."""
+        refusal = self._refusal(request, path)
+        if refusal:
+            return _Refused(refusal)
+        inner: IResource = self._inner.getChildWithDefault(path, request)
+        return inner
+
+    def _refusal(self, request: Request, path: bytes) -> str:
+        host = (request.getHeader(b"host") or b"").decode("latin-1").lower()
+        if self._names is not None and host and not self._is_known(host):
+            return (
+                "not asked for by an address or as localhost; other names are for whoever has set "
+                "a password (admin_user, admin_pwd)"
+            )
+        if path != b"api":
+            return ""
+        origin = request.getHeader(b"origin")
+        foreign = origin is not None and _host_of(origin) != host
+        if foreign or request.getHeader(b"sec-fetch-site") not in _OWN_PAGES:
+            return "a page of another site must not ask"
+        return ""
+
+    def _is_known(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name == LOCALHOST or name in (self._names or ()):
+            return True
+        try:
+            ip_address(name.partition("%")[0])
+        except ValueError:
+            return False
+        return True
+
+
+def _host_of(origin: bytes) -> str:
+    """Return host and port of an origin; empty for what is none, as ``null``."""
+    scheme, separator, rest = origin.decode("latin-1").lower().partition("://")
+    return rest if separator and scheme in _SCHEMES else ""
+
+
+class _Refused(Resource):
+    isLeaf = True
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self._error = APIError(http.FORBIDDEN, why)
+
+    def render(self, request: Request) -> bytes:
+        return answer_json(request, self._error.shape(), self._error.code)

@@ -1,0 +1,38 @@
+# -*- test-case-name: tests.client.test_registration -*-
+"""How a proxy is, in frp's words (reference 1.10).
+
+Its last one, "closed", is nobody's to see: what is taken back for good isn't shown any more.
+"""
+
+from typing import Final
+
+from attrs import frozen
+
+from tunnelsvc.config.proxies import ProxyConfig
+
+NEW: Final = "new"
+"""Not announced yet: there is no session, or its health check hasn't succeeded."""
+WAIT_START: Final = "wait start"
+"""Announced; the server hasn't answered."""
+START_ERROR: Final = "start error"
+"""The server refused it; it will be announced again."""
+RUNNING: Final = "running"
+CHECK_FAILED: Final = "check failed"
+"""Withdrawn because of its health check."""
+
+
+@frozen
+class ProxyStatus:
+    """One proxy at this moment.
+
+    Attributes:
+        config: what the file says of it.
+        phase: one of the words above.
+        error: of the server, or why it can't be announced; empty: none.
+        remote_addr: where the server put it, as it said (``:6000``, ``a.example:8080``).
+    """
+
+    config: ProxyConfig
+    phase: str = NEW
+    error: str = ""
+    remote_addr: str = ""
