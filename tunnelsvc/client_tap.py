@@ -151,8 +151,8 @@ def _load(path: str, *, strict: bool) -> Loaded[ClientConfig]:
     return load_client(path, os.environ, strict=strict)
 
 
-def _let_reload(program: Program, client: TunnelClient, *, strict: bool) -> None:
-    """Give a client what reads its file again, and the site by which that is asked for."""
+def _run_with_reloads(program: Program, client: TunnelClient, *, strict: bool) -> None:
+    """Run a client with what reads its file again, and the site by which that is asked for."""
     path = str(Path(client.config.path).absolute())
     reloader = Reloader(client, path, _load, program.reactor, program.set_log_level, strict=strict)
     if client.config.admin.port:
@@ -161,6 +161,7 @@ def _let_reload(program: Program, client: TunnelClient, *, strict: bool) -> None
 
         # Before the client: it answers, and refuses to start, before the first login.
         AdminService(client, reloader, program.end, program.reactor).setServiceParent(program)
+    client.setServiceParent(program)
     reloader.setServiceParent(program)
     program.on_hangup.append(reloader.reload_or_log)
 
@@ -185,8 +186,9 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
             client = TunnelClient(loaded.config, reactor, clients.gave_up)
             client.on_login = lambda run_id: program.ready(f"logged in, run id {run_id}")
             if client.config.path:
-                _let_reload(program, client, strict=options.strict)
-        client.setServiceParent(program)
+                _run_with_reloads(program, client, strict=options.strict)
+            else:
+                client.setServiceParent(program)
     return program
 
 

@@ -33,7 +33,7 @@ class ServiceTests(SynchronousTestCase):
         self.lines = LogLines(self)
         self.reactor = MemoryReactorClock()
         self.ended: list[bool] = []
-        self.patch(service, "connector", lambda *_: None)
+        self.patch(service, "servers", lambda *_: ())
         self.path = Path(self.mktemp())
         self.path.write_text("[common]\n[a]\nlocal_port = 1\n", encoding="utf-8")
 

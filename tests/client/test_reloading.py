@@ -26,7 +26,7 @@ class ReloaderTests(SynchronousTestCase):
         self.path = Path(self.mktemp())
         self.clock = Clock()
         self.levels: list[str] = []
-        self.patch(service, "connector", lambda *_: None)
+        self.patch(service, "servers", lambda *_: ())
         self.write()
         client_config = self.load("./" + str(self.path), strict=True).config
         self.client = TunnelClient(client_config, self.clock)

@@ -229,6 +229,6 @@ class SUDPTests(DatagramCase):
         self.begin(SECRET)
         end = self.end()
         end.say(b"1")
-        self.client._proxies["dns"].close()
+        self.client._proxies.close()
         self.assertTrue(self.made[0].closed)
         self.assertTrue(end.lost)

@@ -64,7 +64,7 @@ class ClientTests(TunnelCase):
         server = self.serve()
         client = await self.connect_both(server, visitor_config(bind_port=0))
         await server.stopService()
-        await self.wait(lambda: client._registration is None)
+        await self.wait(lambda: client._session is None)
         _, reader = await self.dial(self.port(client))
         await client.stopService()
         await reader.until(lambda: reader.lost is not None)
@@ -76,7 +76,7 @@ class ClientTests(TunnelCase):
         stays = self.port(client, "same")
         stream, reader = await self.dial(self.port(client))
         stream.write(b"abc")
-        await self.wait(lambda: bool(client._proxies["ssh"].serving))
+        await self.wait(lambda: client._proxies.serves())
         visitors = client._visitors
         assert visitors is not None
         await ensureDeferred(visitors.replace([same, visitor_config(name="new", bind_port=0)]))
