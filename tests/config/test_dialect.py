@@ -4,7 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.config.files import STEADY, ConfigTestCase, lines_of
+from tests.config.files import STEADY, ConfigTestCase
 from tests.config.test_legacy import parsed
 from tunnelsvc.config.dialect import MAX_DEPTH, MAX_LINE_BYTES, joined
 from tunnelsvc.config.legacy import parse
@@ -76,9 +76,7 @@ class InterpolationTests(ConfigTestCase):
 
     def test_secrets(self) -> None:
         """A secret may go into another one, but nowhere else: messages would show it."""
-        self.assertEqual(
-            self.client("token = s3cret\nmeta_a = %(token)s\n").metas, {"a": "s3cret"}
-        )
+        self.assertEqual(self.client("token = s3cret\nmeta_a = %(token)s\n").metas, {"a": "s3cret"})
         (problem,) = self.client_says("[common]\ntoken = s3cret\nlog_level = %(token)s\n")
         self.assertNotIn("s3cret", problem)
 
@@ -116,9 +114,7 @@ class InheritedTests(ConfigTestCase):
 
     def test_several(self) -> None:
         """Also from further up, the nearest first."""
-        config = self.client(
-            f"{self.parent}[web.a]\nlocal_port = 81\n[web.a.b.c]\nsubdomain = c\n"
-        )
+        config = self.client(f"{self.parent}[web.a]\nlocal_port = 81\n[web.a.b.c]\nsubdomain = c\n")
         self.assertEqual(config.proxies[2].local_port, 81)
         self.assertEqual(config.proxies[2].type, "http")
 
@@ -141,10 +137,10 @@ class InheritedTests(ConfigTestCase):
 
     def test_server(self) -> None:
         """A server's sections have nothing from one another."""
-        report = Report("f")
-        self.assertEqual(lines_of(report), ((), ()))
-        says = self.server_says("[common]\ntoken = x\n[plugin.a]\naddr = a:1\npath = /\nops = Login\n"
-                                "[plugin.a.b]\naddr = a:1\npath = /\n")  # fmt: skip
+        says = self.server_says(
+            "[common]\ntoken = x\n[plugin.a]\naddr = a:1\npath = /\nops = Login\n"
+            "[plugin.a.b]\naddr = a:1\npath = /\n"
+        )
         self.assertEqual(says, ("7: [plugin.a.b]: ops is missing",))
 
 
@@ -161,7 +157,9 @@ class LineTests(ConfigTestCase):
 
     def test_flags(self) -> None:
         """A key that is true or false may stand alone; any other word may not."""
-        self.assertParsed("use_encryption\n\ttls_enable\n", use_encryption="true", tls_enable="true")
+        self.assertParsed(
+            "use_encryption\n\ttls_enable\n", use_encryption="true", tls_enable="true"
+        )
         self.assertEqual(len(parsed("[a]\nlocal_port\nsecret\n")[1]), 2)
 
     def test_quotes(self) -> None:

@@ -23,6 +23,11 @@ remotePort = {{ $v.Second }}
 {{- end }}
 """
 
+PARTS = (
+    "{{", "}}", "{{-", "-}}", ".Envs.A", "range ", "end", "$v", " := ", "`1`", "parseNumberRange ",
+    "{{ end }}", "{{ range $v := parseNumberRange `1-3` }}",
+)  # fmt: skip
+
 
 class ExpandTests(SynchronousTestCase):
     def assertExpands(
@@ -107,7 +112,9 @@ class ExpandTests(SynchronousTestCase):
 
     def test_lines(self) -> None:
         """Of what is wrong the line is told, whatever is before it."""
-        self.assertRefused('{{ /*\n\n*/ }}\n{{ range parseNumberRange "1" }}\n', "without {{ end", 4)
+        self.assertRefused(
+            '{{ /*\n\n*/ }}\n{{ range parseNumberRange "1" }}\n', "without {{ end", 4
+        )
         self.assertRefused("\n{{ end }}", "{{ end }} without", 2)
         self.assertRefused("\n\n{{ .Envs.A", "{{ without }}", 3)
         self.assertRefused("{{ {{ }}", "{{ without }}", 1)
@@ -164,10 +171,7 @@ class ExpandTests(SynchronousTestCase):
         st.lists(
             st.one_of(
                 st.text(max_size=5),
-                st.sampled_from(
-                    ["{{", "}}", "{{-", "-}}", ".Envs.A", "range ", "end", "$v", " := ", "`1`"]
-                    + ["parseNumberRange ", "{{ end }}", "{{ range $v := parseNumberRange `1-3` }}"]
-                ),
+                st.sampled_from(PARTS),
             )
         )
     )
@@ -180,7 +184,10 @@ class ExpandTests(SynchronousTestCase):
 
     @STEADY
     @given(
-        st.text(st.characters(exclude_characters="{")), st.text(), st.integers(0, 9), st.integers(0, 9)
+        st.text(st.characters(exclude_characters="{")),
+        st.text(),
+        st.integers(0, 9),
+        st.integers(0, 9),
     )
     def test_repeats(self, text: str, value: str, first: int, more: int) -> None:
         """A range is its body for each number; what is in it comes out as it is."""

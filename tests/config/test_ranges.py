@@ -45,9 +45,7 @@ class RangeTests(ConfigTestCase):
 
     def test_missing(self) -> None:
         what = "is missing: such as 6000-6006,6010"
-        self.assertSays(
-            "", f"2: [range:x]: local_port {what}", f"2: [range:x]: remote_port {what}"
-        )
+        self.assertSays("", f"2: [range:x]: local_port {what}", f"2: [range:x]: remote_port {what}")
         self.assertSays("local_port = 1\n", f"2: [range:x]: remote_port {what}")
 
     def test_wrong(self) -> None:

@@ -38,7 +38,11 @@ class ReadTests(SynchronousTestCase):
         self.assertRefused({"type": "exec", "exec": {"command": "x"}}, "exec is not supported")
 
     def test_unreadable(self) -> None:
-        for path, why in {"not/there": "No such file", ".": "Is a directory", "a\0b": "not a file"}.items():
+        for path, why in {
+            "not/there": "No such file",
+            ".": "Is a directory",
+            "a\0b": "not a file",
+        }.items():
             self.assertRefused({"type": "file", "file": {"path": path}}, why)
         self.assertRefused(self.file(b"\xff"), "not a file of text")
 
@@ -51,7 +55,11 @@ class ReadTests(SynchronousTestCase):
             self.assertNotIn("s3cret", why)
 
     @STEADY
-    @given(st.dictionaries(st.sampled_from(["type", "file", "exec"]),
-                           st.one_of(st.text(), st.dictionaries(st.just("path"), st.text()))))  # fmt: skip
+    @given(
+        st.dictionaries(
+            st.sampled_from(["type", "file", "exec"]),
+            st.one_of(st.text(), st.dictionaries(st.just("path"), st.text())),
+        )
+    )
     def test_any_source(self, source: dict[str, Any]) -> None:
         self.assertRaises(BadValueError, read_token, source)

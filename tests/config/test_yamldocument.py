@@ -54,7 +54,12 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused("[a]: 1\n", "a key that is no text")
 
     def test_tags(self) -> None:
-        for text in ("!!binary aGk=", "!x y", "!!python/name:os.system x", "!!set {a: ~}" * 0 or "!z"):
+        for text in (
+            "!!binary aGk=",
+            "!x y",
+            "!!python/name:os.system x",
+            "!!set {a: ~}" * 0 or "!z",
+        ):
             self.assertRefused(f"a: {text}", "a tag that is not supported")
         for text in ("!!int x", "!!float x", "!!bool x", "9" * 5000):
             self.assertRefused(f"a: {text}", "not a value of its tag")
