@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import tunnelsvc
 from tunnelsvc import cli, demo, server_tap
-from tunnelsvc.cli import main, role_of
+from tunnelsvc.cli import USAGE_STATUS, main, role_of
 from tunnelsvc.runner import Program
 
 ROOT = Path(tunnelsvc.__file__).parents[1]
@@ -120,13 +120,15 @@ class RoleTests(SynchronousTestCase):
             "[common]\r\n[plugin.manager]\r\naddr = 127.0.0.1:9000": "server",
             "[ common ]\n[ certificate.a ]\ncert_file = a.pem\n": "server",
             "": "server",
+            "bindPort = 7000\n[[httpPlugins]]\n[webServer]\n": "server",
+            "[[certificates]]\n[log]\n": "server",
+            "# serverAddr = 1\nbindPort: 1\n": "server",
+            '{"bindPort": 1, "log": {"to": "proxies"}}': "server",
             'serverAddr = "x"\n': "client",
-            "[[proxies]]\nname = 'x'\n": "client",
-            "serverPort: 7000\n": "client",
-            '{"proxies": []}': "client",
-            "bindPort = 7000\n[webServer]\nport = 1\n": "server",
-            '{\n  "bindPort": 7000\n}': "server",
-            "[[httpPlugins]]\nname = 'x'\n": "server",
+            " [[ proxies ]]\n": "client",
+            "user: x\nvisitors:\n": "client",
+            '{"user":"x","proxies" : []}': "client",
+            '{\n\t"serverPort": 1}': "client",
             "[auth]\ntoken = 'x'\n[[allowPorts]]\nsingle = 1\n": "server",
         }.items():
             self.assertEqual(role_of(content.encode()), role, content)
@@ -134,6 +136,46 @@ class RoleTests(SynchronousTestCase):
     @given(st.binary())
     def test_any_content(self, content: bytes) -> None:
         self.assertIn(role_of(content), ("client", "server"))
+
+
+class ConvertTests(CommandCase):
+    """``convert``."""
+
+    def test_shown(self) -> None:
+        for content, line in ((SERVER_FILE, "bindPort = 7000"), (CLIENT_FILE, "[[proxies]]")):
+            self.assertEqual(self.status("convert", self.file(content)), 0)
+            self.assertIn(f"{line}\n", self.stdout.getvalue())
+        self.assertEqual(self.stderr.getvalue(), "")
+
+    def test_written(self) -> None:
+        """Then nothing is shown, and what is there isn't overwritten."""
+        source, target = self.file(CLIENT_FILE), self.mktemp()
+        self.assertEqual(self.status("convert", "-o", target, source), 0)
+        self.assertEqual(self.stdout.getvalue(), "")
+        self.assertEqual(self.status("verify", "-c", target), 0)
+        self.assertEqual(self.status("convert", "-o", target, source), 1)
+        self.assertIn(f"{target}: can't be written: File exists", self.stderr.getvalue())
+
+    def test_role(self) -> None:
+        """An included file has no sign of whose it is but its proxies."""
+        path = self.file("[ssh]\nlocal_port = 22\n")
+        self.assertEqual(self.status("convert", path), 1)
+        self.assertEqual(self.status("convert", "--role", "client", path), 0)
+        self.assertIn('name = "ssh"', self.stdout.getvalue())
+        self.assertEqual(self.status("convert", "-r", "both", path), USAGE_STATUS)
+
+    def test_warnings(self) -> None:
+        path = self.file(f"{SERVER_FILE}colour = 1\n")
+        self.assertEqual(self.status("convert", path), 0)
+        self.assertIn("colour: left out", self.stderr.getvalue())
+        self.assertNotIn("colour", self.stdout.getvalue())
+
+    def test_no_file(self) -> None:
+        self.assertEqual(self.status("convert"), USAGE_STATUS)
+        self.assertEqual(self.status("convert", "a", "b"), USAGE_STATUS)
+        self.assertIn("which file? Say convert FILE", self.stderr.getvalue())
+        self.assertEqual(self.status("convert", "not/there.ini"), 1)
+        self.assertEqual(self.status("convert", "a\0b"), 1)
 
 
 class VerifyTests(CommandCase):
@@ -152,8 +194,9 @@ class VerifyTests(CommandCase):
     def test_files_with_every_key(self) -> None:
         """Whose they are is seen although they have every kind of section."""
         for role in "server", "client":
-            path = Path(__file__).parents[1] / "conf" / f"frp{role[0]}_full.ini"
-            self.assertEqual(role_of(path.read_bytes()), role)
+            for end in "ini", "toml":
+                path = Path(__file__).parents[1] / "conf" / f"frp{role[0]}_full.{end}"
+                self.assertEqual(role_of(path.read_bytes()), role)
 
     def test_role_given(self) -> None:
         """What is said counts, whatever the file looks like."""

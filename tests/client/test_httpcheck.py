@@ -38,6 +38,19 @@ class RequestTests(SynchronousTestCase):
             b"Accept: */*\r\nConnection: close\r\nAuthorization: Basic abc\r\n\r\n",
         )
 
+    def test_own_headers(self) -> None:
+        """Those of the check go before those of the proxy; ours and the Host's rules stay."""
+        own = {"X-Check": "1", "authorization": "Basic xyz", "Connection": "upgrade"}
+        lines = request(evolve(WEB, health_check=evolve(CHECK, headers=own))).split(b"\r\n")
+        self.assertEqual(
+            lines[4:], [b"Connection: close", b"X-Check: 1", b"authorization: Basic xyz", b"", b""]
+        )
+        hosted = evolve(CHECK, headers={"host": "other.example"})
+        for proxy in WEB, TCPProxyConfig(name="x", local_port=80):
+            text = request(evolve(proxy, health_check=hosted))
+            self.assertEqual(text.lower().count(b"\r\nhost:"), 1)
+            self.assertIn(b"\r\nHost: other.example\r\n", text)
+
     def test_host(self) -> None:
         """The name that the service knows, as far as we do."""
         tcp = TCPProxyConfig(name="x", type="tcp", local_ip="::1", local_port=80)

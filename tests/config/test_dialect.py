@@ -4,7 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.config.files import STEADY, ConfigTestCase, lines_of
+from tests.config.files import STEADY, ConfigTestCase
 from tests.config.test_legacy import parsed
 from tunnelsvc.config.dialect import MAX_DEPTH, MAX_LINE_BYTES, joined
 from tunnelsvc.config.legacy import parse
@@ -137,10 +137,10 @@ class InheritedTests(ConfigTestCase):
 
     def test_server(self) -> None:
         """A server's sections have nothing from one another."""
-        report = Report("f")
-        self.assertEqual(lines_of(report), ((), ()))
-        says = self.server_says("[common]\ntoken = x\n[plugin.a]\naddr = a:1\npath = /\nops = Login\n"
-                                "[plugin.a.b]\naddr = a:1\npath = /\n")  # fmt: skip
+        says = self.server_says(
+            "[common]\ntoken = x\n[plugin.a]\naddr = a:1\npath = /\nops = Login\n"
+            "[plugin.a.b]\naddr = a:1\npath = /\n"
+        )
         self.assertEqual(says, ("7: [plugin.a.b]: ops is missing",))
 
 

@@ -15,7 +15,8 @@ from tunnelsvc.config.document import MAX_DEPTH, SyntaxProblem, parse
 SAME = {
     "toml": 'bindPort = 7000\nauth.token = "x"\n[[proxies]]\nname = "a"\nenabled = true\n',
     "yaml": "bindPort: 7000\nauth: {token: x}\nproxies:\n- name: a\n  enabled: true\n",
-    "json": '{"bindPort": 7000, "auth": {"token": "x"}, "proxies": [{"name": "a", "enabled": true}]}',
+    "json": '{"bindPort": 7000, "auth": {"token": "x"},\n'
+    '"proxies": [{"name": "a", "enabled": true}]}',
 }
 KEYS = st.text("abcXYZ", min_size=1, max_size=5)
 VALUES = st.recursive(
@@ -40,8 +41,8 @@ class ParseTests(SynchronousTestCase):
         }
         for name, text in SAME.items():
             self.assertEqual(parse(text), expected, name)
-            self.assertEqual(parse(f"\n# comment\n\n{text}" if name != "json" else f"\n {text}"),
-                             expected, name)  # fmt: skip
+            comment = "" if name == "json" else "# comment\n\n"
+            self.assertEqual(parse(f"\n{comment}{text}"), expected, name)
         windows = SAME["toml"].replace("\n", "\r\n")
         self.assertEqual(parse(windows), expected)
 

@@ -23,6 +23,11 @@ remotePort = {{ $v.Second }}
 {{- end }}
 """
 
+PARTS = (
+    "{{", "}}", "{{-", "-}}", ".Envs.A", "range ", "end", "$v", " := ", "`1`", "parseNumberRange ",
+    "{{ end }}", "{{ range $v := parseNumberRange `1-3` }}",
+)  # fmt: skip
+
 
 class ExpandTests(SynchronousTestCase):
     def assertExpands(
@@ -166,10 +171,7 @@ class ExpandTests(SynchronousTestCase):
         st.lists(
             st.one_of(
                 st.text(max_size=5),
-                st.sampled_from(
-                    ["{{", "}}", "{{-", "-}}", ".Envs.A", "range ", "end", "$v", " := ", "`1`"]
-                    + ["parseNumberRange ", "{{ end }}", "{{ range $v := parseNumberRange `1-3` }}"]
-                ),
+                st.sampled_from(PARTS),
             )
         )
     )

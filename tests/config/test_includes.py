@@ -45,7 +45,7 @@ class FilesTests(SynchronousTestCase):
 
     def test_relative(self) -> None:
         """Below where the program runs."""
-        self.addCleanup(os.chdir, os.getcwd())
+        self.addCleanup(os.chdir, Path.cwd())
         os.chdir(self.directory)
         self.assertEqual(list(files("a.*")), ["a.ini"])
         self.assertEqual(list(files("./a.*")), ["a.ini"])
@@ -103,7 +103,8 @@ class IncludedTests(ConfigTestCase):
 
     def names(self, text: str) -> list[str]:
         config = load_client(self.write(text), NO_VARIABLES).config
-        return [each.name for each in (*config.proxies, *config.visitors)]
+        names = [proxy.name for proxy in config.proxies]
+        return names + [visitor.name for visitor in config.visitors]
 
     def says(self, text: str) -> tuple[str, ...]:
         """Load a file; return its problems, or its warnings, of whichever file."""

@@ -231,14 +231,13 @@ class TypeTests(DocumentTestCase):
         )
 
     def test_tables(self) -> None:
-        self.assertServerSays("auth = 1\n" * 0 + "transport = 1\n",
-                              "transport: must be a table, such as transport.… = …")  # fmt: skip
+        what = "must be a table, such as transport.… = …"
+        self.assertServerSays("transport = 1\n", f"transport: {what}")
+        self.assertProxySays("transport = 1\n", f"[proxies.x] transport: {what}")
         self.assertProxySays("metadatas = 1\n", "[proxies.x] metadatas = ***: must be a table")
         self.assertProxySays(
             "metadatas.a = 1\n", "[proxies.x] metadatas = ***: must be a text: in quotes"
         )
-        self.assertProxySays("transport = 1\n",
-                             "[proxies.x] transport: must be a table, such as transport.… = …")  # fmt: skip
 
     def test_check_headers(self) -> None:
         for value in ('[{name = "a"}]', "[{}]"):
@@ -293,6 +292,7 @@ class UnknownTests(DocumentTestCase):
 
     def test_not_strict(self) -> None:
         """Then it is a warning."""
+        what = "it belongs to proxies of type http, https or tcpmux"
         path = self.write(
             'auth.token = "x"\ncolour = 1\n[[proxies]]\nname = "x"\nlocalPort = 1\nsubdomain = "x"'
         )
@@ -301,8 +301,7 @@ class UnknownTests(DocumentTestCase):
             load_client(path, NO_VARIABLES, strict=False).warnings,
             (
                 f"{path}: colour: unknown key, ignored",
-                f"{path}: [proxies.x] subdomain: ignored: it belongs to proxies of type http, "
-                "https or tcpmux",
+                f"{path}: [proxies.x] subdomain: ignored: {what}",
             ),
         )
 

@@ -21,6 +21,10 @@ class ExpandTests(SynchronousTestCase):
             "{{\t.Envs.HOST   }}:{{ .Envs._x1 }}": "example.com:one",
             "[{{ .Envs._x1 }}]": "[one]",
             "x = {{ .Envs.EMPTY }}": "x = ",
+            "{{ $.Envs._x1 }}": "one",
+            "a  {{- .Envs._x1 -}} \t b": "aoneb",
+            "a {{- .Envs._x1 }} b {{ .Envs._x1 -}} ": "aone b one",
+            "a {{/* c */}} b {{- /* c */ -}} c": "a  bc",
             "x = }} { {": "x = }} { {",
             "": "",
         }.items():
@@ -41,14 +45,15 @@ class ExpandTests(SynchronousTestCase):
         for line in (
             "{{ range .Envs }}",
             "{{ if .Envs.HOST }}",
-            "{{- .Envs.HOST -}}",
+            "{{-.Envs.HOST}}",
+            "{{ .Envs.HOST-}}",
             "{{ .Envs.HOST | printf }}",
             "{{ .Envs. HOST }}",
             "{{ .Envs.1 }}",
             "{{ .Env.HOST }}",
             "{{ end }}",
             "{{}}",
-            "{{/* HOST */}}",
+            "{{/ HOST /}}",
             "{{ {{ .Envs.HOST }} }}",
         ):
             why = self.assertRaises(BadValueError, expand, line, ENVIRON)

@@ -55,7 +55,11 @@ class ReadTests(SynchronousTestCase):
             self.assertNotIn("s3cret", why)
 
     @STEADY
-    @given(st.dictionaries(st.sampled_from(["type", "file", "exec"]),
-                           st.one_of(st.text(), st.dictionaries(st.just("path"), st.text()))))  # fmt: skip
+    @given(
+        st.dictionaries(
+            st.sampled_from(["type", "file", "exec"]),
+            st.one_of(st.text(), st.dictionaries(st.just("path"), st.text())),
+        )
+    )
     def test_any_source(self, source: dict[str, Any]) -> None:
         self.assertRaises(BadValueError, read_token, source)

@@ -15,7 +15,7 @@ from attrs import define, field
 
 from tunnelsvc.config import files, keys, legacy, names, values
 from tunnelsvc.config.dialect import inherited
-from tunnelsvc.config.names import Kind, Name, Names
+from tunnelsvc.config.naming import Kind, Name, Names
 from tunnelsvc.config.numbers import parse_numbers
 from tunnelsvc.config.ranges import RANGES
 from tunnelsvc.config.report import Entry, Report, Section

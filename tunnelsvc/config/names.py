@@ -5,95 +5,25 @@ A new key is one line here, too, besides the one in `tunnelsvc.config.keys`. The
 (its documentation, and the tags in its ``pkg/config/v1``) wherever frp has such a key.
 """
 
-from collections.abc import Iterator, Mapping
-from enum import Enum, auto
+from collections.abc import Iterator
 from typing import Final
 
-from attrs import field, frozen
-
-
-class Kind(Enum):
-    """What a value is in a document."""
-
-    TEXT = auto()
-    NUMBER = auto()
-    FLAG = auto()
-    LIST = auto()
-    """Of texts; with commas between in an INI file."""
-    TEXT_OR_LIST = auto()
-    """Either, the same in an INI file."""
-    TEXTS = auto()
-    """A table of texts; in an INI file each is a key of its own, and this is how they begin."""
-    PORTS = auto()
-    """A list of ``{start, end}`` and ``{single}``; 1-3,5 in an INI file."""
-    SCOPE = auto()
-    """A flag that is on if its word is in the list of this name."""
-    HEADERS = auto()
-    """A list of ``{name, value}``; as `TEXTS` in an INI file."""
-
-
-@frozen
-class Name:
-    """Where a key's value is in a document.
-
-    Attributes:
-        path: with dots, below the top, the proxy or whatever the key belongs to.
-        kind: what is there.
-        word: of a `Kind.SCOPE`.
-    """
-
-    path: str
-    kind: Kind = Kind.TEXT
-    word: str = ""
-
-
-@frozen
-class Names:
-    """The names of one kind of table.
-
-    Attributes:
-        by_key: name by the key of an INI file; of a `Kind.TEXTS`, by how such keys begin.
-        subtrees: what frp has in its newer formats only and we don't at all, by path, to how keys
-            begin that stand for what is there.
-        ours: paths of which frp knows nothing.
-    """
-
-    by_key: Mapping[str, Name]
-    subtrees: Mapping[str, str] = field(factory=dict)
-    ours: frozenset[str] = frozenset()
-
-
-def _texts(names: Mapping[str, str]) -> dict[str, Name]:
-    return {key: Name(path) for key, path in names.items()}
-
-
-def _numbers(names: Mapping[str, str]) -> dict[str, Name]:
-    return {key: Name(path, Kind.NUMBER) for key, path in names.items()}
-
-
-def _flags(names: Mapping[str, str]) -> dict[str, Name]:
-    return {key: Name(path, Kind.FLAG) for key, path in names.items()}
-
-
-def _lists(names: Mapping[str, str]) -> dict[str, Name]:
-    return {key: Name(path, Kind.LIST) for key, path in names.items()}
-
+from tunnelsvc.config.naming import Array, Kind, Name, Names, flags, lists, numbers, texts
 
 _BOTH: Final = {
-    **_texts(
+    **texts(
         {
             "token": "auth.token",
             "authentication_method": "auth.method",
             "tls_cert_file": "transport.tls.certFile",
             "tls_key_file": "transport.tls.keyFile",
             "tls_trusted_ca_file": "transport.tls.trustedCaFile",
-            "tls_server_name": "transport.tls.serverName",
             "log_file": "log.to",
             "log_level": "log.level",
             "assets_dir": "webServer.assetsDir",
         }
     ),
-    **_numbers(
+    **numbers(
         {
             "tcp_mux_keepalive_interval": "transport.tcpMuxKeepaliveInterval",
             "heartbeat_timeout": "transport.heartbeatTimeout",
@@ -104,7 +34,7 @@ _BOTH: Final = {
             "quic_max_incoming_streams": "transport.quic.maxIncomingStreams",
         }
     ),
-    **_flags(
+    **flags(
         {
             "tcp_mux": "transport.tcpMux",
             "disable_log_color": "log.disablePrintColor",
@@ -118,7 +48,7 @@ _BOTH: Final = {
 SERVER: Final = Names(
     {
         **_BOTH,
-        **_texts(
+        **texts(
             {
                 "bind_addr": "bindAddr",
                 "proxy_bind_addr": "proxyBindAddr",
@@ -135,7 +65,7 @@ SERVER: Final = Names(
                 "dashboard_tls_key_file": "webServer.tls.keyFile",
             }
         ),
-        **_numbers(
+        **numbers(
             {
                 "bind_port": "bindPort",
                 "kcp_bind_port": "kcpBindPort",
@@ -153,7 +83,7 @@ SERVER: Final = Names(
                 "nat_hole_analysis_data_reserve_hours": "natholeAnalysisDataReserveHours",
             }
         ),
-        **_flags(
+        **flags(
             {
                 "vhost_https_redirect": "vhostHTTPSRedirect",
                 "tcpmux_passthrough": "tcpmuxPassthrough",
@@ -164,7 +94,7 @@ SERVER: Final = Names(
                 "enable_prometheus": "enablePrometheus",
             }
         ),
-        **_lists({"trusted_proxies": "trustedProxies"}),
+        **lists({"trusted_proxies": "trustedProxies"}),
         "allow_ports": Name("allowPorts", Kind.PORTS),
     },
     subtrees={"sshTunnelGateway": "ssh_tunnel_gateway_"},
@@ -182,12 +112,13 @@ SERVER: Final = Names(
 CLIENT: Final = Names(
     {
         **_BOTH,
-        **_texts(
+        **texts(
             {
                 "protocol": "transport.protocol",
                 "wire_protocol": "transport.wireProtocol",
                 "http_proxy": "transport.proxyURL",
                 "dns_server": "dnsServer",
+                "tls_server_name": "transport.tls.serverName",
                 "connect_server_local_ip": "transport.connectServerLocalIP",
                 "user": "user",
                 "client_id": "clientID",
@@ -204,7 +135,7 @@ CLIENT: Final = Names(
                 "admin_tls_key_file": "webServer.tls.keyFile",
             }
         ),
-        **_numbers(
+        **numbers(
             {
                 "server_port": "serverPort",
                 "dial_server_timeout": "transport.dialServerTimeout",
@@ -214,7 +145,7 @@ CLIENT: Final = Names(
                 "admin_port": "webServer.port",
             }
         ),
-        **_flags(
+        **flags(
             {
                 "login_fail_exit": "loginFailExit",
                 "watch_config": "watchConfig",
@@ -222,7 +153,7 @@ CLIENT: Final = Names(
                 "disable_custom_tls_first_byte": "transport.tls.disableCustomTLSFirstByte",
             }
         ),
-        **_lists({"start": "start", "includes": "includes"}),
+        **lists({"start": "start", "includes": "includes"}),
         "server_addr": Name("serverAddr", Kind.TEXT_OR_LIST),
         "meta_": Name("metadatas", Kind.TEXTS),
         "oidc_additional_": Name("auth.oidc.additionalEndpointParams", Kind.TEXTS),
@@ -241,7 +172,7 @@ CLIENT: Final = Names(
 
 PROXY: Final = Names(
     {
-        **_texts(
+        **texts(
             {
                 "type": "type",
                 "local_ip": "localIP",
@@ -273,7 +204,7 @@ PROXY: Final = Names(
                 "plugin_strip_prefix": "plugin.stripPrefix",
             }
         ),
-        **_numbers(
+        **numbers(
             {
                 "local_port": "localPort",
                 "remote_port": "remotePort",
@@ -282,7 +213,7 @@ PROXY: Final = Names(
                 "health_check_interval_s": "healthCheck.intervalSeconds",
             }
         ),
-        **_flags(
+        **flags(
             {
                 "enabled": "enabled",
                 "use_encryption": "transport.useEncryption",
@@ -290,7 +221,7 @@ PROXY: Final = Names(
                 "plugin_enable_http2": "plugin.enableHTTP2",
             }
         ),
-        **_lists(
+        **lists(
             {
                 "custom_domains": "customDomains",
                 "locations": "locations",
@@ -309,7 +240,7 @@ PROXY: Final = Names(
 
 VISITOR: Final = Names(
     {
-        **_texts(
+        **texts(
             {
                 "type": "type",
                 "server_name": "serverName",
@@ -320,7 +251,7 @@ VISITOR: Final = Names(
                 "fallback_to": "fallbackTo",
             }
         ),
-        **_numbers(
+        **numbers(
             {
                 "bind_port": "bindPort",
                 "max_retries_an_hour": "maxRetriesAnHour",
@@ -328,7 +259,7 @@ VISITOR: Final = Names(
                 "fallback_timeout_ms": "fallbackTimeoutMs",
             }
         ),
-        **_flags(
+        **flags(
             {
                 "enabled": "enabled",
                 "use_encryption": "transport.useEncryption",
@@ -342,35 +273,18 @@ VISITOR: Final = Names(
 
 CERTIFICATE: Final = Names(
     {
-        **_texts({"cert_file": "certFile", "key_file": "keyFile"}),
-        **_lists({"domains": "domains"}),
+        **texts({"cert_file": "certFile", "key_file": "keyFile"}),
+        **lists({"domains": "domains"}),
     }
 )
 
 HOOK: Final = Names(
     {
-        **_texts({"addr": "addr", "path": "path"}),
-        **_flags({"tlsVerify": "tlsVerify"}),
-        **_lists({"ops": "ops"}),
+        **texts({"addr": "addr", "path": "path"}),
+        **flags({"tlsVerify": "tlsVerify"}),
+        **lists({"ops": "ops"}),
     }
 )
-
-
-@frozen
-class Array:
-    """What a file has any number of, as ``[[name]]``.
-
-    Attributes:
-        name: of the array.
-        section: how the names of such sections begin in an INI file.
-        names: of what is in one.
-        implied: keys that an INI file has in such a section besides.
-    """
-
-    name: str
-    section: str
-    names: Names
-    implied: Mapping[str, str] = field(factory=dict)
 
 
 SERVER_ARRAYS: Final = (

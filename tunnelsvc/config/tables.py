@@ -11,7 +11,7 @@ from attrs import define, field
 
 from tunnelsvc.config.document import Tree
 from tunnelsvc.config.legacy import unfit_character
-from tunnelsvc.config.names import Array, Kind, Name, Names
+from tunnelsvc.config.naming import Array, Kind, Name, Names
 from tunnelsvc.config.report import UNKNOWN_KEY, Entry, Report, Section, nearest, shorten
 from tunnelsvc.config.tokensource import TOKEN_SOURCE, read_token
 from tunnelsvc.config.values import BadValueError

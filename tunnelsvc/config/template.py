@@ -1,8 +1,9 @@
 # -*- test-case-name: tests.config.test_template -*-
-"""``{{ .Envs.NAME }}`` in a configuration file: the environment variable's value.
+"""``{{ .Envs.NAME }}`` in an INI file: the environment variable's value.
 
 frp runs the file through Go's text/template; this form is the one that people use, and the only
-one here. What a variable holds is never itself expanded.
+one here, with the blanks beside it taken away by ``{{-`` and ``-}}``, and comments. What a variable
+holds is never itself expanded. (`tunnelsvc.config.gotemplate` is for the other formats.)
 """
 
 import re
@@ -11,8 +12,11 @@ from typing import Final
 
 from tunnelsvc.config.values import BadValueError
 
-_ACTION: Final = re.compile(r"\{\{(.*?)\}\}")
-_VARIABLE: Final = re.compile(r"\s*\.Envs\.([^\W\d]\w*)\s*")
+_ACTION: Final = re.compile(
+    r"(?:\{\{(?!-\s)|(?<!\s)\s*\{\{-(?=\s))(.*?)(?:(?<=\s)-\}\}\s*|(?<!\s-)\}\})"
+)
+_VARIABLE: Final = re.compile(r"\s*\$?\.Envs\.([^\W\d]\w*)\s*")
+_COMMENT: Final = re.compile(r"\s*/\*.*\*/\s*")
 
 
 def expand(line: str, environ: Mapping[str, str]) -> str:
@@ -23,6 +27,8 @@ def expand(line: str, environ: Mapping[str, str]) -> str:
     """
 
     def value(action: re.Match[str]) -> str:
+        if _COMMENT.fullmatch(action[1]):
+            return ""
         variable = _VARIABLE.fullmatch(action[1])
         if variable is None:
             raise BadValueError("of templates, only {{ .Envs.NAME }} is supported")
