@@ -48,6 +48,10 @@ class ProxyRefused(TunnelError):
     """The server refused a proxy. The text is the one that the peer's user sees."""
 
 
+class HookRefused(TunnelError):
+    """A server plugin said no, or can't be asked. The text is the one that the peer's user sees."""
+
+
 class WorkConnectionUnavailable(TunnelError):
     """The client gave no work connection in time, or went away."""
 

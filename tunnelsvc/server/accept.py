@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from twisted.internet import error
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -39,7 +40,8 @@ MOST_NAME_CHARACTERS = 256
 MOST_STREAMS_BEFORE_LOGIN = 32
 """Streams that a multiplexed connection may open before a valid login; a client opens one."""
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
-"""How long a multiplexed connection may go without a valid login or work connection."""
+"""How long a multiplexed connection may go without a valid login or work connection; the time that
+server plugins may take to think about it comes on top."""
 
 
 class Acceptor:
@@ -120,7 +122,10 @@ class Acceptor:
 
     def _multiplexed(self, stream: Stream, seen: bytes) -> None:
         """Start a yamux session; one that never shows a valid client is cut."""
-        probation = _Probation(stream, self._clock)
+        hooks = self._registry.context.hooks
+        probation = _Probation(
+            stream, self._clock, LOGIN_SECONDS + (hooks.answer_seconds if hooks else 0.0)
+        )
 
         def opened(inner: MuxStream) -> None:
             if probation.admits():
@@ -164,6 +169,7 @@ class Acceptor:
         session: MuxSession | None,
         judge: Callable[[bool], None],
     ) -> None:
+        valid: bool | Deferred[bool]
         match message:
             case Login():
                 valid = self._registry.login(messages, message, session)
@@ -174,7 +180,10 @@ class Acceptor:
             case _:
                 valid = False
                 messages.abort()
-        judge(valid)
+        if isinstance(valid, Deferred):
+            valid.addCallback(judge).addErrback(self._nothing, messages.stream)
+        else:
+            judge(valid)
 
     def _visitor(self, messages: MessageProtocol, message: NewVisitorConn) -> bool:
         """Refuse: no proxy type that has visitors exists here yet."""
@@ -201,10 +210,10 @@ class _Probation:
     One refused login ends it, so that nobody guesses tokens at the speed of streams.
     """
 
-    def __init__(self, stream: Stream, clock: IReactorTime) -> None:
+    def __init__(self, stream: Stream, clock: IReactorTime, seconds: float) -> None:
         self.on_refused: Callable[[], None] = stream.loseConnection
         self._stream = stream
-        self._deadline: IDelayedCall = clock.callLater(LOGIN_SECONDS, stream.abortConnection)
+        self._deadline: IDelayedCall = clock.callLater(seconds, stream.abortConnection)
         self._streams_left = MOST_STREAMS_BEFORE_LOGIN
         self._valid = False
 

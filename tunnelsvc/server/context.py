@@ -18,6 +18,7 @@ from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.route import Target
+    from tunnelsvc.server.hooks.asking import Hooks
     from tunnelsvc.server.proxies.base import Proxy
 
 
@@ -49,6 +50,7 @@ class ServerContext:
         http_groups: groups of http proxies.
         https_groups: groups of https proxies.
         takes_http: whether users of http proxies can come in anywhere.
+        hooks: asks server plugins; None: there are none.
     """
 
     reactor: Any
@@ -60,6 +62,7 @@ class ServerContext:
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
     takes_http: bool = False
+    hooks: Hooks | None = None
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
     https_groups: SharedRoutes[NamedGroup] = field(init=False)

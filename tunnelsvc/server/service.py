@@ -29,6 +29,7 @@ from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
     from tunnelsvc.linefile import LineFile
+    from tunnelsvc.server.hooks.asking import Hooks
     from tunnelsvc.server.tlsvhost import TLSVhost
 
 
@@ -69,6 +70,7 @@ class TunnelServer(MultiService):
             router=Router(reactor.seconds),
             stats=self.stats,
             takes_http=config.takes_http,
+            hooks=_make_hooks(config, reactor),
         )
         self._registry = ClientRegistry(context, auth)
         self._access_file = self._open_access_log()
@@ -214,6 +216,8 @@ class TunnelServer(MultiService):
         for stopped in self._stop_listening():
             await stopped
         await self._registry.close()
+        if self._context.hooks is not None:
+            await self._context.hooks.close()
         await self._context.connections.abort_all(self._reactor)
         if self._access_file is not None:  # after the last words of all connections
             self._access_file.close()
@@ -222,3 +226,12 @@ class TunnelServer(MultiService):
     def stopService(self) -> Deferred[None]:
         """Stop listening and end all conversations; fires when the ports are free."""
         return ensureDeferred(self._stop())
+
+
+def _make_hooks(config: ServerConfig, reactor: Any) -> Hooks | None:
+    if not config.plugins:
+        return None
+    # With it comes twisted.web's client.
+    from tunnelsvc.server.hooks.asking import Hooks  # noqa: PLC0415
+
+    return Hooks(config.plugins, reactor)
