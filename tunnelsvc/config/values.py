@@ -193,8 +193,9 @@ def hook_ops(value: str) -> tuple[str, ...]:
     """Take what a server plugin is asked about; in any case, as frp does."""
     known = {op.lower(): op for op in HOOK_OPS}
     found = items(value)
-    if unknown := [op for op in found if op.lower() not in known]:
-        meant = nearest(unknown[0].lower(), known)
+    unknown = [op for op in found if op.lower() not in known]
+    if unknown or not found:
+        meant = nearest("".join(unknown[:1]).lower(), known)
         hint = f"; did you mean {known[meant]}?" if meant else ""
         raise BadValueError(f"not a list of these: {', '.join(HOOK_OPS)}{hint}")
     return tuple(dict.fromkeys(known[op.lower()] for op in found))

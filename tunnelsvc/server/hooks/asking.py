@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
@@ -91,7 +91,9 @@ class Hooks:
         self._plugins: dict[str, list[Webhook]] = {}
         self._turns: dict[Webhook, Turns] = {}
         self._notices: set[Deferred[None]] = set()
+        self._open: set[Deferred[bytes]] = set()
         self._dropped = 0
+        self._closed = False
         for config in configs:
             hook = Webhook(config, reactor, connections=AT_ONCE, timeout_seconds=ANSWER_SECONDS)
             self._turns[hook] = Turns(AT_ONCE)
@@ -182,6 +184,10 @@ class Hooks:
             try:
                 body = await self._in_time(asking, max(0.0, until - self._reactor.seconds()))
                 message = _decided(hook, op, message, body)
+            except CancelledError:
+                if self._closed:
+                    raise HookRefused("the server stops") from None
+                raise
             except (WebhookError, LineFullError, RemoteProtocolError) as why:
                 self._complain(hook, op, line, why)
                 raise HookRefused(f"send {op} request to plugin error") from None
@@ -191,7 +197,13 @@ class Hooks:
         def too_late(_: object, limit: float) -> bytes:  # noqa: ARG001 - what is left of the time
             raise WebhookError(f"no answer within {ANSWER_SECONDS:g} s")
 
-        return ensureDeferred(asking).addTimeout(seconds, self._reactor, too_late)
+        answer = ensureDeferred(asking).addTimeout(seconds, self._reactor, too_late)
+        self._open.add(answer)
+        return answer.addBoth(self._answered, answer)
+
+    def _answered(self, result: Any, answer: Deferred[bytes]) -> Any:
+        self._open.discard(answer)
+        return result
 
     def _complain(self, hook: Webhook, op: str, line: _Line, why: Exception) -> None:
         self.log.warn(
@@ -204,8 +216,11 @@ class Hooks:
         telling = DeferredList(list(self._notices), consumeErrors=True)
         with suppress(DeferredTimeoutError):
             await telling.addTimeout(LAST_NOTICES_SECONDS, self._reactor)
+        self._closed = True
         for notice in list(self._notices):
             notice.cancel()
+        for answer in list(self._open):
+            answer.cancel()
         for hook in self._turns:
             await hook.close()
 

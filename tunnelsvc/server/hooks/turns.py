@@ -68,6 +68,7 @@ class Turns:
             line.running += 1
             return
         if len(line.waiting) >= most_waiting:
+            self._forget_if_idle(key, line)
             raise LineFullError(f"{most_waiting} others wait already")
         waiter: Deferred[None] = Deferred(lambda gone: self._give_up(key, gone))
         line.waiting.append(waiter)

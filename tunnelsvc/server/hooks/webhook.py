@@ -10,6 +10,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IConsumer, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
@@ -54,7 +55,9 @@ class Webhook:
         self, config: WebhookConfig, reactor: Any, *, connections: int, timeout_seconds: float
     ) -> None:
         self.name = config.name
-        self._url = f"{config.addr}{config.path}{'&' if '?' in config.path else '?'}"
+        path = config.path or "/"
+        self._url = f"{config.addr}{path}{'&' if '?' in path else '?'}"
+        self._reactor = reactor
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = connections
         self._pool.cachedConnectionTimeout = IDLE_SECONDS
@@ -108,10 +111,11 @@ class Webhook:
                 raise
         return await self._agent.request(b"POST", url, headers, _Body(body))
 
-    def close(self) -> Deferred[None]:
-        """Close the connections that are kept; fires when they are."""
-        closed: Deferred[None] = self._pool.closeCachedConnections()
-        return closed
+    async def close(self) -> None:
+        """Close the connections that are kept."""
+        # One that was just used is given back within this turn.
+        await deferLater(self._reactor, 0)
+        await self._pool.closeCachedConnections()
 
 
 @implementer(IBodyProducer)
