@@ -233,8 +233,18 @@ class Observer(FilteringLogObserver):
 
     def __init__(self, target: Any, level: Level, *, color: bool = False) -> None:
         writer = FileLogObserver(target, lambda event: format_line(event, color=color))
-        super().__init__(writer, [_level_filter(level)])
+        self._filter = LogLevelFilterPredicate()
+        super().__init__(writer, [self._filter])
         self._target = target
+        self.show_from(level)
+
+    def show_from(self, level: Level) -> None:
+        """Choose the lowest level that is shown."""
+        self._filter.defaultLogLevel = level
+        self._filter.clearLogLevels()
+        if level == LogLevel.info:
+            for namespace in FOREIGN_NAMESPACES:
+                self._filter.setLogLevelForNamespace(namespace, LogLevel.warn)
 
     def reopen(self) -> None:
         """Open the file anew, if it is one; one that can't be opened is no reason to stop."""
@@ -283,11 +293,3 @@ def _open(path: str, max_days: int) -> DailyFile:
         raise ConfigError(
             [f"[common] log_file = {path}: can't be written: {why.strerror}"]
         ) from None
-
-
-def _level_filter(level: Level) -> LogLevelFilterPredicate:
-    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
-    if level == LogLevel.info:
-        for namespace in FOREIGN_NAMESPACES:
-            predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
-    return predicate

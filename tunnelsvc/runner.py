@@ -21,7 +21,7 @@ from tunnelsvc import __version__
 from tunnelsvc.config.schema import LogConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.hangup import Hangup
-from tunnelsvc.logs import CONSOLE, make_observer
+from tunnelsvc.logs import CONSOLE, LEVELS, Observer, make_observer
 from tunnelsvc.notify import Notifier
 
 STOP_SECONDS: Final = 5.0
@@ -123,6 +123,7 @@ class Program(MultiService):
         self._launcher = launcher or {}
         self._notifier = Notifier(environ)
         self._prepared = False
+        self._observer: Observer | None = None
         self._hangup = Hangup(reactor, self._stop_reactor)
         self.on_hangup = self._hangup.hooks
 
@@ -155,7 +156,17 @@ class Program(MultiService):
             observer = make_observer(**asdict(log_config))
         # Before the others, who may have something to say.
         self.on_hangup.insert(0, observer.reopen)
+        self._observer = observer
         return observer
+
+    def show_from(self, level: str) -> None:
+        """Choose what the log shows from now on, if it is ours.
+
+        Args:
+            level: a key of `tunnelsvc.logs.LEVELS`.
+        """
+        if self._observer is not None:
+            self._observer.show_from(LEVELS[level])
 
     def _end_process(self) -> None:
         if self.exit_status:

@@ -2,6 +2,8 @@
 """``twistd tunnel-server``: its options, and what it is composed of."""
 
 import os
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.internet import reactor as global_reactor
@@ -9,6 +11,7 @@ from twisted.internet import reactor as global_reactor
 from tunnelsvc.config import Loaded, load_server
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.runner import Program, ProgramOptions, config_errors_exit
+from tunnelsvc.server.reload import Prepare, Reload
 from tunnelsvc.server.service import TunnelServer
 
 
@@ -50,11 +53,18 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     with config_errors_exit():
         server = TunnelServer(config, reactor)
         server.setServiceParent(program)
-        program.on_hangup += [server.reopen_logs, server.reload_certificates]
+        parts: list[Prepare] = [lambda new: partial(program.show_from, new.log.level)]
         if config.dashboard.port:
             # Half of the start-up time of a server that has no dashboard.
             from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415
 
-            DashboardService(config.dashboard, server, reactor).setServiceParent(program)
+            dashboard = DashboardService(config.dashboard, server, reactor)
+            dashboard.setServiceParent(program)
+            parts.append(dashboard.prepare)
+    parts.append(server.prepare)  # the last: it opens files
+    # A daemon changes its directory before it reads the file again.
+    load = partial(load_server, str(Path(options["config"]).absolute()), os.environ)
+    reload = Reload(load, lambda: server.config, parts)
+    program.on_hangup += [server.reopen_logs, reload, server.reload_certificates]
     program.on_started = lambda: program.ready(f"listening on port {server.ports['bind']}")
     return program

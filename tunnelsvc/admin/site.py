@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.admin.test_site -*-
 """The server's dashboard: what is where, and the service that listens."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -14,11 +15,11 @@ from twisted.web.server import Request
 from tunnelsvc.admin.auth import BasicAuth
 from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.serverapi import ServerAPI
-from tunnelsvc.admin.tls import tls_options
+from tunnelsvc.admin.tls import RenewedOptions, tls_options
 from tunnelsvc.admin.upkeep import Upkeep
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import DashboardSite, NotFound, ReadOnly, answer
-from tunnelsvc.config.schema import DashboardConfig
+from tunnelsvc.config.schema import DashboardConfig, ServerConfig
 from tunnelsvc.metrics.prometheus import CONTENT_TYPE, Exporter
 
 DEFAULT_CREDENTIALS: Final = ("admin", "admin")
@@ -86,6 +87,13 @@ def dashboard_site(
     Returns:
         The site, and its guard, which is to be closed when the site is.
     """
+    entrance, guard = _put_together(config, server, reactor, exporter)
+    return DashboardSite(entrance, reactor), guard
+
+
+def _put_together(
+    config: DashboardConfig, server: DashboardView, reactor: Any, exporter: Exporter | None
+) -> tuple[Entrance, BasicAuth]:
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
     root.putChild(b"static", StaticFiles())
@@ -96,7 +104,7 @@ def dashboard_site(
         # Scrapers of an frps without credentials send none; without, only this machine gets here.
         place = root if config.credentials_configured else entrance
         place.putChild(b"metrics", Metrics(exporter))
-    return DashboardSite(entrance, reactor), guard
+    return entrance, guard
 
 
 def _credentials(config: DashboardConfig) -> tuple[str, str]:
@@ -128,8 +136,10 @@ class DashboardService(Service):
         self.port = 0
         self._config = config
         self._reactor = reactor
-        self._tls = tls_options(config, server.config.path)
-        exporter = Exporter(server.stats) if config.enable_prometheus else None
+        self._server = server
+        options = tls_options(config, server.config.path)
+        self._tls = RenewedOptions(options) if options is not None else None
+        self._exporter = exporter = Exporter(server.stats) if config.enable_prometheus else None
         self._site, self._guard = dashboard_site(config, server, reactor, exporter)
         self._upkeep = Upkeep(server.stats, reactor, exporter.observe_lag if exporter else None)
         self._listening: IListeningPort | None = None
@@ -157,6 +167,34 @@ class DashboardService(Service):
             "dashboard listens on {scheme}://{address}:{port}",
             scheme="https" if self._tls else "http", address=interface, port=self.port,
         )  # fmt: skip
+
+    def prepare(self, config: ServerConfig) -> Callable[[], None]:
+        """Look whether the dashboard can go on with another configuration.
+
+        Args:
+            config: differs from the present one only in what can change while we run
+                (`tunnelsvc.config.changes.merge`).
+
+        Returns:
+            Does it: who may see the dashboard, and its certificate.
+
+        Raises:
+            ConfigError: a TLS file can't be used; nothing has changed.
+        """
+        dashboard = config.dashboard
+        options = tls_options(dashboard, config.path)
+
+        def commit() -> None:
+            if self._tls is not None and options is not None:
+                self._tls.options = options
+            if _credentials(dashboard) != _credentials(self._config):
+                self._guard.close()
+                self._site.resource, self._guard = _put_together(
+                    dashboard, self._server, self._reactor, self._exporter
+                )
+            self._config = dashboard
+
+        return commit
 
     def _listen(self, interface: str) -> IListeningPort:
         factory: Any = self._site

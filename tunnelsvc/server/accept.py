@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.handover import Parked, attach, host_of
 from tunnelsvc.interfaces import Stream
@@ -65,10 +66,8 @@ class Acceptor:
             users_tls: looks at TLS connections first, and takes over those of users, not of
                 clients; None if users have another port.
         """
-        config = registry.context.config
         self._registry = registry
         self._clock = registry.context.reactor
-        self._config = config
         self._tls = tls
         plain: dict[Kind, Route] = {
             Kind.YAMUX: self._multiplexed,
@@ -83,17 +82,27 @@ class Acceptor:
         }
         if users_tls is not None:
             outside[Kind.TLS] = partial(self._tls_of_whom, users_tls)
-        if config.tls.only:
-            outside |= dict.fromkeys(plain, self._tls_missing)
-        else:
-            outside |= plain
         if vhost is not None:
             outside[Kind.HTTP] = vhost
-        self._outside: Mapping[Kind, Route] = outside
+        self._outside: Mapping[Kind, Route] = {**outside, **plain}
+        self._outside_tls_only: Mapping[Kind, Route] = {
+            **outside,
+            **dict.fromkeys(plain, self._tls_missing),
+        }
+
+    @property
+    def _config(self) -> ServerConfig:
+        """What is in force at the moment."""
+        return self._registry.context.config
+
+    def reconfigure(self, tls: Any) -> None:
+        """Begin TLS connections in another way from now on."""
+        self._tls = tls
 
     def accept(self, stream: Stream) -> None:
         """Take a fresh, paused TCP connection."""
-        Switch(stream, self._clock, self._outside)
+        tls_only = self._config.tls.only
+        Switch(stream, self._clock, self._outside_tls_only if tls_only else self._outside)
 
     def _tls_with_head_byte(self, stream: Stream, seen: bytes) -> None:
         self._start_tls(stream, seen[1:])

@@ -65,6 +65,8 @@ class Client:
     ) -> None:
         context = registry.context
         self.login = login
+        self.auth = registry.auth
+        """By which it came in, and which it is judged by to the end; the server's may change."""
         self.run_id = login.run_id
         self.is_ours = bool(login.tunnelsvc)
         self.before: Client | None = None
@@ -87,7 +89,7 @@ class Client:
         self._core = ControlCore(
             messages=messages,
             desk=self,
-            auth=registry.auth,
+            auth=self.auth,
             clock=context.reactor,
             heartbeat_timeout_seconds=_heartbeat_timeout(context, muxed=session is not None),
             on_end=self._ended,
@@ -214,6 +216,10 @@ class Client:
                     "[{run_id}] closing [{proxy}] failed", run_id=self.run_id, proxy=name
                 )
 
+    def reconfigure(self) -> None:
+        """Do from now on as the context's new configuration says."""
+        self._pool.timeout_seconds = self._context.config.user_conn_timeout_seconds
+
     def _ended(self, reason: str) -> None:
         self.permission.end()
         self.work.close()
@@ -320,7 +326,7 @@ class ClientRegistry:
             Whether it belongs to a client; the refusal has been sent if not.
         """
         client = self.clients.get(message.run_id)
-        error = self.auth.new_work_conn_error(message)
+        error = client.auth.new_work_conn_error(message) if client is not None else ""
         if client is None:
             run_id = message.run_id[:MOST_RUN_ID_CHARACTERS]
             error = f"no client control found for run id [{run_id}]"
@@ -356,6 +362,16 @@ class ClientRegistry:
         detailed = self.context.config.detailed_errors_to_client
         work.send(StartWorkConn(error=error if detailed else "invalid NewWorkConn"))
         work.close()
+
+    def reconfigure(self, auth: TokenAuth) -> None:
+        """Do from now on as the context's new configuration says; clients stay.
+
+        Args:
+            auth: for those who log in.
+        """
+        self.auth = auth
+        for client in self.clients.values():
+            client.reconfigure()
 
     def forget(self, client: Client) -> None:
         """Take note that a client is gone."""

@@ -81,6 +81,10 @@ class TLSSites:
         self._clock = clock
         self._conversations: WeakSet[Farewell] = WeakSet()
 
+    def reconfigure(self, site: Site) -> None:
+        """Give other things to share to connections from now on; see `__init__`."""
+        self._site = site
+
     def terminate(self, user: Stream, seen: bytes, certificate: SiteCertificate) -> None:
         """Take over a parked connection.
 

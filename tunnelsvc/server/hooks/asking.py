@@ -211,6 +211,13 @@ class Hooks:
             op=op, name=hook.name, why=why, about=line.about,
         )  # fmt: skip
 
+    async def retire(self) -> None:
+        """Wait for all that is asked and told: others are asked from now on."""
+        pending: list[Deferred[Any]] = [*self._notices, *self._open]
+        await DeferredList(pending)
+        for hook in self._turns:
+            await hook.close()
+
     async def close(self) -> None:
         """Tell what is still to be told, for a short time; then ask nobody any more."""
         telling = DeferredList(list(self._notices), consumeErrors=True)

@@ -48,7 +48,7 @@ class Proxy(ABC):
         self.client = client
         self.context = context
         self.closed = False
-        self._key = derive_key(context.config.token)
+        self._key = derive_key(client.auth.token)
 
     async def open(self) -> str:
         """Make the service reachable.
