@@ -58,7 +58,7 @@ class HangupTests(SynchronousTestCase):
         self.hangup.listen()
         self.raise_signal()
         self.assertEqual(self.ended, [])
-        self.assertIn("the configuration read", self.lines[-1])
+        self.assertEqual(self.lines[-1], "SIGHUP: log files were opened anew")
 
     def test_hooks(self) -> None:
         """They run in order, in the reactor's next turn, each time."""

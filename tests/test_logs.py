@@ -166,7 +166,7 @@ class ObserverTests(SynchronousTestCase):
                 for namespace in ("test", "log_legacy"):
                     console = io.StringIO()
                     observer = make_observer(level=first, stdout=console)
-                    observer.show(LEVELS[then])
+                    observer.show_from(LEVELS[then])
                     self.logged(observer, namespace)
                     shown = [line.split()[-2] for line in console.getvalue().splitlines()]
                     self.assertEqual(shown, self.lines(then, namespace))

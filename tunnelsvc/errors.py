@@ -56,6 +56,10 @@ class ProxyRemoved(TunnelError):
     """The client's configuration was exchanged for one without the proxy."""
 
 
+class HookRefused(TunnelError):
+    """A server plugin said no, or can't be asked. The text is the one that the peer's user sees."""
+
+
 class WorkConnectionUnavailable(TunnelError):
     """The client gave no work connection in time, or went away."""
 

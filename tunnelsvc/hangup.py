@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_hangup -*-
-"""SIGHUP: to a daemon "open your files anew", to a program in a terminal "the terminal was closed".
+"""SIGHUP: to a daemon "read your files anew", to a program in a terminal "the terminal was closed".
 
 Daemons take it for the first (nginx, sshd), and its default action, which ends a program, is what
 whoever closes a terminal expects. So both are done, each where it is meant: a program that was
@@ -67,9 +67,8 @@ class Hangup:
             self.log.info("SIGHUP: the terminal was closed")
             self._end()
         else:
-            self.log.info(
-                "SIGHUP: log files were opened anew, certificates looked at, the configuration read"
-            )
+            # The hooks say themselves what else they did.
+            self.log.info("SIGHUP: log files were opened anew")
 
 
 def _in_foreground() -> bool:

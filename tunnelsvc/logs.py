@@ -236,10 +236,10 @@ class Observer(FilteringLogObserver):
         self._filter = LogLevelFilterPredicate()
         super().__init__(writer, [self._filter])
         self._target = target
-        self.show(level)
+        self.show_from(level)
 
-    def show(self, level: Level) -> None:
-        """Show the events of another level, and those above, from now on."""
+    def show_from(self, level: Level) -> None:
+        """Choose the lowest level that is shown."""
         self._filter.defaultLogLevel = level
         self._filter.clearLogLevels()
         if level == LogLevel.info:

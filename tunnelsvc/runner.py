@@ -153,9 +153,10 @@ class Program(MultiService):
             SystemExit: the file can't be written.
         """
         with config_errors_exit():
-            self._observer = observer = make_observer(**asdict(log_config))
+            observer = make_observer(**asdict(log_config))
         # Before the others, who may have something to say.
         self.on_hangup.insert(0, observer.reopen)
+        self._observer = observer
         return observer
 
     def set_log_level(self, level: str) -> None:
@@ -164,7 +165,7 @@ class Program(MultiService):
         Where whoever runs us does the logging (syslog, the ``twist`` runner) that is theirs to say.
         """
         if self._observer is not None:
-            self._observer.show(LEVELS[level])
+            self._observer.show_from(LEVELS[level])
 
     def _end_process(self) -> None:
         if self.exit_status:

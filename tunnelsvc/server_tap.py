@@ -2,6 +2,8 @@
 """``twistd tunnel-server``: its options, and what it is composed of."""
 
 import os
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet import reactor as global_reactor
@@ -11,6 +13,7 @@ from tunnelsvc.config.commandline import server_of
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.flags import FILE, SERVER, STRICT, FlagOptions, no_unsafe
 from tunnelsvc.runner import Program, config_errors_exit
+from tunnelsvc.server.reload import Prepare, Reload
 from tunnelsvc.server.service import TunnelServer
 
 DEFAULT_FILE: Final = "frps.ini"
@@ -22,11 +25,13 @@ class Options(FlagOptions):
 
     Attributes:
         loaded: what the configuration file says, or the flags.
+        strict: whether a key that nobody knows is an error, where the format has such errors.
     """
 
     longdesc = "The public side of the tunnel. Its configuration is that of frps."
     flags = (*FILE, *SERVER)
     loaded: Loaded[ServerConfig]
+    strict = True
 
     def postOptions(self) -> None:
         """Read the configuration.
@@ -36,14 +41,21 @@ class Options(FlagOptions):
             SystemExit: the configuration can't be used; the problems are on standard error.
         """
         no_unsafe(self)
-        strict = self.is_on(STRICT, default=True)
+        self.strict = self.is_on(STRICT, default=True)
         entries = self.entries(SERVER)
         with config_errors_exit():
             if self["config"] is None and entries:
                 self.loaded = server_of(entries)
             else:
-                path = self["config"] or DEFAULT_FILE
-                self.loaded = load_server(path, os.environ, strict=strict, flags=entries)
+                self.loaded = self.load(self["config"] or DEFAULT_FILE)
+
+    def load(self, path: str) -> Loaded[ServerConfig]:
+        """Read a file, before whose values those of flags go.
+
+        Raises:
+            ConfigError: with everything that is wrong.
+        """
+        return load_server(path, os.environ, strict=self.strict, flags=self.entries(SERVER))
 
 
 def makeService(options: Options, reactor: Any = global_reactor) -> Program:
@@ -63,11 +75,20 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     with config_errors_exit():
         server = TunnelServer(config, reactor)
         server.setServiceParent(program)
-        program.on_hangup += [server.reopen_logs, server.reload_certificates]
+        parts: list[Prepare] = [lambda new: partial(program.set_log_level, new.log.level)]
         if config.dashboard.port:
             # Half of the start-up time of a server that has no dashboard.
             from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415
 
-            DashboardService(config.dashboard, server, reactor).setServiceParent(program)
+            dashboard = DashboardService(config.dashboard, server, reactor)
+            dashboard.setServiceParent(program)
+            parts.append(dashboard.prepare)
+    parts.append(server.prepare)  # the last: it opens files
+    program.on_hangup.append(server.reopen_logs)
+    if config.path:
+        # A daemon changes its directory before it reads the file again.
+        load = partial(options.load, str(Path(config.path).absolute()))
+        program.on_hangup.append(Reload(load, lambda: server.config, parts))
+    program.on_hangup.append(server.reload_certificates)
     program.on_started = lambda: program.ready(f"listening on port {server.ports['bind']}")
     return program

@@ -145,7 +145,8 @@ class TunnelTests(ValueTestCase):
     def test_hook_ops(self) -> None:
         taken = {"Login": ("Login",), "newproxy, Ping,ping": ("NewProxy", "Ping")}
         self.assertTaken(values.hook_ops, taken)
-        self.assertRefused(values.hook_ops, "not a list of these: Login,", ["", ",", "Logout"])
+        self.assertRefused(values.hook_ops, "not a list of these: Login,", ["", ",", "Exit"])
+        self.assertRefused(values.hook_ops, "did you mean NewProxy?", ["Login,new_proxy", "Proxy"])
 
 
 class ListTests(ValueTestCase):

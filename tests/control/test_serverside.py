@@ -31,6 +31,7 @@ class Desk:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.hold: dict[str, Deferred[None]] = {}
+        self.pings: list[Deferred[str]] | None = None
 
     async def new_proxy(self, request: NewProxy) -> NewProxyResp:
         self.calls.append(f"open {request.proxy_name}")
@@ -47,6 +48,14 @@ class Desk:
 
     async def close_all(self) -> None:
         self.calls.append("close all")
+
+    def hears_pings(self) -> bool:
+        return self.pings is not None
+
+    async def ping(self, ping: Ping) -> str:
+        assert self.pings is not None
+        self.pings.append(Deferred())
+        return await self.pings[-1]
 
 
 class ServerControlTests(SynchronousTestCase):

@@ -5,8 +5,7 @@ from typing import Any, Final, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.interfaces import IListeningPort, IOpenSSLContextFactory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import IResource, Resource
@@ -64,7 +63,9 @@ class SiteService(Service):
 
     log = Logger()
 
-    def __init__(self, name: str, site: Site, tls: CertificateOptions | None, reactor: Any) -> None:
+    def __init__(
+        self, name: str, site: Site, tls: IOpenSSLContextFactory | None, reactor: Any
+    ) -> None:
         """Take the site; nothing listens yet.
 
         Args:

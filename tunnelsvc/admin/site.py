@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.admin.test_site -*-
 """The server's dashboard: what is where, and the service that listens."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -11,11 +12,11 @@ from tunnelsvc.admin.auth import BasicAuth
 from tunnelsvc.admin.listening import LOOPBACK, Entrance, Root, SiteService
 from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.serverapi import ServerAPI
-from tunnelsvc.admin.tls import tls_options
+from tunnelsvc.admin.tls import RenewedOptions, tls_options
 from tunnelsvc.admin.upkeep import Upkeep
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import DashboardSite, ReadOnly, answer
-from tunnelsvc.config.schema import DashboardConfig
+from tunnelsvc.config.schema import DashboardConfig, ServerConfig
 from tunnelsvc.metrics.prometheus import CONTENT_TYPE, Exporter
 
 DEFAULT_CREDENTIALS: Final = ("admin", "admin")
@@ -51,6 +52,13 @@ def dashboard_site(
     Returns:
         The site, and its guard, which is to be closed when the site is.
     """
+    entrance, guard = _put_together(config, server, reactor, exporter)
+    return DashboardSite(entrance, reactor), guard
+
+
+def _put_together(
+    config: DashboardConfig, server: DashboardView, reactor: Any, exporter: Exporter | None
+) -> tuple[Entrance, BasicAuth]:
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
     root.putChild(b"static", StaticFiles())
@@ -61,7 +69,7 @@ def dashboard_site(
         # Scrapers of an frps without credentials send none; without, only this machine gets here.
         place = root if config.credentials_configured else entrance
         place.putChild(b"metrics", Metrics(exporter))
-    return DashboardSite(entrance, reactor), guard
+    return entrance, guard
 
 
 def _credentials(config: DashboardConfig) -> tuple[str, str]:
@@ -87,9 +95,12 @@ class DashboardService(SiteService):
             ConfigError: a TLS file can't be used.
         """
         self._config = config
-        exporter = Exporter(server.stats) if config.enable_prometheus else None
+        self._server = server
+        options = tls_options(config, server.config.path)
+        self._renewed = RenewedOptions(options) if options is not None else None
+        self._exporter = exporter = Exporter(server.stats) if config.enable_prometheus else None
         site, self._guard = dashboard_site(config, server, reactor, exporter)
-        super().__init__("dashboard", site, tls_options(config, server.config.path), reactor)
+        super().__init__("dashboard", site, self._renewed, reactor)
         self._upkeep = Upkeep(server.stats, reactor, exporter.observe_lag if exporter else None)
 
     def privilegedStartService(self) -> None:
@@ -109,6 +120,34 @@ class DashboardService(SiteService):
                 address=interface,
             )
         self.listen(interface, config.port)
+
+    def prepare(self, config: ServerConfig) -> Callable[[], None]:
+        """Look whether the dashboard can go on with another configuration.
+
+        Args:
+            config: differs from the present one only in what can change while we run
+                (`tunnelsvc.config.changes.merge`).
+
+        Returns:
+            Does it: who may see the dashboard, and its certificate.
+
+        Raises:
+            ConfigError: a TLS file can't be used; nothing has changed.
+        """
+        dashboard = config.dashboard
+        options = tls_options(dashboard, config.path)
+
+        def commit() -> None:
+            if self._renewed is not None and options is not None:
+                self._renewed.options = options
+            if _credentials(dashboard) != _credentials(self._config):
+                self._guard.close()
+                self._site.resource, self._guard = _put_together(
+                    dashboard, self._server, self._reactor, self._exporter
+                )
+            self._config = dashboard
+
+        return commit
 
     def startService(self) -> None:
         """Begin to keep the days apart."""

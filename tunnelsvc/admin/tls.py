@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.ssl import Certificate, CertificateOptions
+from zope.interface import implementer
 
 from tunnelsvc.config.schema import AdminConfig, DashboardConfig
 from tunnelsvc.errors import ConfigError
@@ -45,6 +47,18 @@ def tls_options(
             [f"{at} {prefix}_key_file = {config.tls_key_file}: not the certificate's key"]
         ) from None
     return options
+
+
+@implementer(IOpenSSLContextFactory)
+class RenewedOptions:
+    """What TLS factories take, for connections from now on; see `tls_options`."""
+
+    def __init__(self, options: CertificateOptions) -> None:
+        self.options = options
+
+    def getContext(self) -> SSL.Context:  # noqa: N802 - Twisted's name
+        """Give what a connection begins with."""
+        return self.options.getContext()
 
 
 def _load_chain(name: str, key: str) -> list[crypto.X509]:

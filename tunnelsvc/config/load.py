@@ -195,7 +195,7 @@ def _others(sections: list[Section], report: Report) -> Iterator[CertificateConf
 def _hook(section: Section, report: Report) -> WebhookConfig | None:
     """Make a server plugin of a section; None if there is a problem that prevents it."""
     fields = keys.HOOK.read(section, report)
-    if not _has(("addr", "path", "ops"), fields, section, report):
+    if not _has(("addr", "ops"), fields, section, report):
         return None
     return WebhookConfig(name=section.name.removeprefix(HOOK_SECTIONS), **fields)
 

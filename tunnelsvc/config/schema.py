@@ -79,8 +79,8 @@ class WebhookConfig:
     name: str
     addr: str
     """``http://HOST:PORT`` or ``https://HOST:PORT``."""
-    path: str
-    ops: tuple[str, ...]
+    path: str = ""
+    ops: tuple[str, ...] = ()
     """What it is asked about; see `tunnelsvc.config.values.HOOK_OPS`."""
     tls_verify: bool = False
     """Whether the certificate of an https one must be good."""

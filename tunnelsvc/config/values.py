@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final
 
+from tunnelsvc.config.report import nearest
 from tunnelsvc.errors import TunnelError
 from tunnelsvc.units import DAY
 
@@ -198,8 +199,11 @@ def hook_ops(value: str) -> tuple[str, ...]:
     """Take what a server plugin is asked about; in any case, as frp does."""
     known = {op.lower(): op for op in HOOK_OPS}
     found = items(value)
-    if not found or any(op.lower() not in known for op in found):
-        raise BadValueError(f"not a list of these: {', '.join(HOOK_OPS)}")
+    unknown = [op for op in found if op.lower() not in known]
+    if unknown or not found:
+        meant = nearest("".join(unknown[:1]).lower(), known)
+        hint = f"; did you mean {known[meant]}?" if meant else ""
+        raise BadValueError(f"not a list of these: {', '.join(HOOK_OPS)}{hint}")
     return tuple(dict.fromkeys(known[op.lower()] for op in found))
 
 

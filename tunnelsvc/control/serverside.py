@@ -52,6 +52,12 @@ class ClientDesk(Protocol):
     async def close_all(self) -> None:
         """Close all that the client had."""
 
+    def hears_pings(self) -> bool:
+        """Tell whether somebody wants to be asked about pings."""
+
+    async def ping(self, ping: Ping) -> str:
+        """Ask about a ping; return why the client can't stay, empty if it can."""
+
 
 class ServerControl(Protocol):
     """Inputs of the machine. Callers never ask for the state."""
@@ -61,6 +67,9 @@ class ServerControl(Protocol):
 
     def received(self, message: Message) -> None:
         """The client sent a message."""
+
+    def judged(self, error: str) -> None:
+        """A ping was looked at; it is answered with this error, or with none."""
 
     def ask_work_connection(self) -> None:
         """Ask the client for one more work connection."""
@@ -89,6 +98,8 @@ class ControlCore:
     ended: Deferred[None] = field(factory=Deferred)
     """Fires when everything is closed."""
     watchdog: Watchdog | None = None
+    judging: bool = False
+    """Whether somebody is being asked about a ping."""
     turn: DeferredLock = field(factory=DeferredLock)
     """Requests are answered one after the other, in order (protocol notes 5.1)."""
     log: ClassVar[Logger] = Logger()
@@ -111,6 +122,7 @@ _closed = _machine.state("Closed")
 # What comes too early or too late has no effect.
 _greeting.upon(ServerControl.received).loop().returns(None)
 _greeting.upon(ServerControl.ask_work_connection).loop().returns(None)
+_greeting.upon(ServerControl.judged).loop().returns(None)
 _greeting.upon(ServerControl.closed).loop().returns(None)
 _serving.upon(ServerControl.accept).loop().returns(None)
 _serving.upon(ServerControl.closed).loop().returns(None)
@@ -118,6 +130,7 @@ for _state in (_closing, _closed):
     _state.upon(ServerControl.accept).loop().returns(None)
     _state.upon(ServerControl.received).loop().returns(None)
     _state.upon(ServerControl.ask_work_connection).loop().returns(None)
+    _state.upon(ServerControl.judged).loop().returns(None)
     _state.upon(ServerControl.drop).loop().returns(None)
     _state.upon(ServerControl.lost).loop().returns(None)
 _closed.upon(ServerControl.closed).loop().returns(None)
@@ -147,7 +160,16 @@ def _received(control: ServerControl, core: ControlCore, message: Message) -> No
         case CloseProxy():
             core.in_turn(lambda: core.desk.close_proxy(message.proxy_name))
         case Ping():
-            _pong(control, core, message)
+            _ping(control, core, message)
+
+
+@pep614(_serving.upon(ServerControl.judged).loop())
+def _judged(control: ServerControl, core: ControlCore, error: str) -> None:
+    core.messages.send(Pong(error=error))
+    if error:
+        control.drop(error)
+    elif core.watchdog is not None:
+        core.watchdog.feed()
 
 
 @pep614(_serving.upon(ServerControl.ask_work_connection).loop())
@@ -198,13 +220,23 @@ async def _open(control: ServerControl, core: ControlCore, request: NewProxy) ->
         control.drop("announced a proxy whose answer fits in no message")
 
 
-def _pong(control: ServerControl, core: ControlCore, ping: Ping) -> None:
+def _ping(control: ServerControl, core: ControlCore, ping: Ping) -> None:
     error = core.auth.ping_error(ping)
-    core.messages.send(Pong(error=error))
-    if error:
-        control.drop(error)
-    elif core.watchdog is not None:
-        core.watchdog.feed()
+    if error or not core.desk.hears_pings():
+        control.judged(error)
+    elif not core.judging:  # they come every 30 s; who sends more gets fewer answers
+        core.judging = True
+        ensureDeferred(_ask_about(control, core, ping)).addErrback(
+            lambda failure: core.log.failure("asking about a ping failed", failure)
+        )
+
+
+async def _ask_about(control: ServerControl, core: ControlCore, ping: Ping) -> None:
+    try:
+        error = await core.desk.ping(ping)
+    finally:
+        core.judging = False
+    control.judged(error)
 
 
 make_server_control = _machine.build()

@@ -168,6 +168,11 @@ class AccessLog:
         self._write = write
         self._form = form
 
+    def write_to(self, write: Callable[[bytes], None], form: Format) -> None:
+        """Go on elsewhere, or in another form; see the class."""
+        self._write = write
+        self._form = form
+
     def begin(self, origin: Origin, head: RequestHead, proxy: str = "") -> Record:
         """Take note of a request.
 

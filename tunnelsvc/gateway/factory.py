@@ -66,10 +66,34 @@ class VhostFactory(ServerFactory):
             response_timeout_seconds=response_timeout,
             pages=Pages(custom_404_page),
             join=join,
-            trust=Trust(trusted_proxies) if trusted_proxies else None,
+        )
+        self.reconfigure(
+            response_timeout=response_timeout,
+            custom_404_page=custom_404_page,
+            trusted_proxies=trusted_proxies,
             access_log=access_log,
             gate=gate,
         )
+
+    def reconfigure(
+        self,
+        *,
+        response_timeout: float,
+        custom_404_page: str,
+        trusted_proxies: Sequence[Network],
+        access_log: "AccessLog | None",
+        gate: Gate | None,
+    ) -> None:
+        """Do otherwise from the next request on, but for whom to trust: from the next connection.
+
+        The arguments are those of the initializer.
+        """
+        site = self.site
+        site.response_timeout_seconds = response_timeout
+        site.pages = Pages(custom_404_page)
+        site.trust = Trust(trusted_proxies) if trusted_proxies else None
+        site.access_log = access_log
+        site.gate = gate
 
     def buildProtocol(self, addr: IAddress | None) -> VhostProtocol:  # noqa: ARG002
         """Build the protocol of a connection to a port of our own."""

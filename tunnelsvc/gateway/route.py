@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, Self
 
-from attrs import frozen
+from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -147,9 +147,9 @@ class Joiner(Protocol):
         """Join; the result fires at the end and never fails."""
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Site:
-    """What all users' connections of one server share.
+    """What all users' connections of one server share; what it holds may be exchanged meanwhile.
 
     Attributes:
         router: finds the proxy of a request.

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.handover import Parked, attach, host_of
 from tunnelsvc.interfaces import Stream
@@ -39,7 +40,8 @@ NORMAL = (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError, TLSEr
 MOST_STREAMS_BEFORE_LOGIN = 32
 """Streams that a multiplexed connection may open before a valid login; a client opens one."""
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
-"""How long a multiplexed connection may go without a valid login or work connection."""
+"""How long a multiplexed connection may go without a valid login or work connection; the time that
+server plugins may take to think about it comes on top."""
 
 
 @frozen
@@ -76,35 +78,65 @@ class Acceptor:
             users_tls: looks at TLS connections first, and takes over those of users, not of
                 clients; None if users have another port.
         """
-        config = registry.context.config
         self._registry = registry
         self._visitors = VisitorDesk(registry)
         self._clock = registry.context.reactor
-        self._config = config
         self._tls = tls
         plain: dict[Kind, Route] = {
             Kind.YAMUX: self._multiplexed,
             **self._logical(_Place(None, lambda _: None)),
         }
-        unless_only = dict.fromkeys(plain, self._tls_missing) if config.tls.only else plain
         # TLS, a websocket and TLS again is all that there can be: each layer costs memory.
         in_websocket = self._tls_routes(plain)
         self.secure_websocket = partial(self._websocket, in_websocket | plain)
         """Takes over a websocket (``wss``) for which TLS has ended: it counts as TLS."""
-        outside: dict[Kind, Route] = {
+        users = partial(self._with_users, vhost, users_tls)
+        self._outside = users(self._clients_routes(plain, plain, in_websocket))
+        missing: dict[Kind, Route] = dict.fromkeys(plain, self._tls_missing)
+        self._outside_tls_only = users(self._clients_routes(plain, missing, in_websocket))
+
+    def _clients_routes(
+        self, plain: dict[Kind, Route], open_: dict[Kind, Route], in_websocket: dict[Kind, Route]
+    ) -> dict[Kind, Route]:
+        """Give the routes of clients, on the bind port.
+
+        Args:
+            plain: of what is inside TLS.
+            open_: of the same without TLS.
+            in_websocket: of the TLS in one.
+        """
+        return {
             **self._tls_routes(plain | {Kind.WEBSOCKET: self.secure_websocket}),
-            Kind.WEBSOCKET: partial(self._websocket, in_websocket | unless_only),
-            **unless_only,
+            Kind.WEBSOCKET: partial(self._websocket, in_websocket | open_),
+            **open_,
         }
+
+    def _with_users(
+        self,
+        vhost: Route | None,
+        users_tls: Callable[[Stream, bytes, Route], None] | None,
+        routes: dict[Kind, Route],
+    ) -> Mapping[Kind, Route]:
+        """Add users who come in by the bind port, too; see `__init__`."""
         if users_tls is not None:
-            outside[Kind.TLS] = partial(self._tls_of_whom, users_tls, outside[Kind.TLS])
+            routes[Kind.TLS] = partial(self._tls_of_whom, users_tls, routes[Kind.TLS])
         if vhost is not None:
-            outside[Kind.HTTP] = vhost
-        self._outside: Mapping[Kind, Route] = outside
+            routes[Kind.HTTP] = vhost
+        return routes
+
+    @property
+    def _config(self) -> ServerConfig:
+        """What is in force at the moment."""
+        return self._registry.context.config
+
+    def reconfigure(self, tls: Any) -> None:
+        """Begin TLS connections in another way from now on."""
+        self._tls = tls
 
     def accept(self, stream: Stream) -> None:
         """Take a fresh, paused TCP connection."""
-        Switch(stream, self._clock, self._outside)
+        tls_only = self._config.tls.only
+        Switch(stream, self._clock, self._outside_tls_only if tls_only else self._outside)
 
     def close(self) -> None:
         """Forget who is still to be answered."""
@@ -156,7 +188,10 @@ class Acceptor:
 
     def _multiplexed(self, stream: Stream, seen: bytes) -> None:
         """Start a yamux session; one that never shows a valid client is cut."""
-        probation = _Probation(stream, self._clock)
+        hooks = self._registry.context.hooks
+        probation = _Probation(
+            stream, self._clock, LOGIN_SECONDS + (hooks.answer_seconds if hooks else 0.0)
+        )
 
         def opened(inner: MuxStream) -> None:
             if probation.admits():
@@ -212,19 +247,25 @@ class Acceptor:
         self, message: Message | None, messages: MessageProtocol, place: _Place
     ) -> None:
         session, judge = place.session, place.judge
+        valid: bool | Deferred[bool]
         match message:
             case Login():
-                judge(self._registry.login(messages, message, session))
+                valid = self._registry.login(messages, message, session)
             case NewWorkConn():
                 direct = session is None
-                judge(self._registry.work_connection(messages, message, direct=direct))
+                valid = self._registry.work_connection(messages, message, direct=direct)
             case NewVisitorConn():
                 self._visitors.receive(messages, message, judge)
+                return
             case None:  # greeted in vain, and told so
-                judge(False)
+                valid = False
             case _:
                 messages.abort()
-                judge(False)
+                valid = False
+        if isinstance(valid, Deferred):
+            valid.addCallback(judge).addErrback(self._nothing, messages.stream)
+        else:
+            judge(valid)
 
     def _nothing(self, failure: Failure, stream: Stream) -> None:
         """Nobody spoke, or not frp's language: normal on a public port, so no line at info."""
@@ -243,10 +284,10 @@ class _Probation:
     One refused login ends it, so that nobody guesses tokens at the speed of streams.
     """
 
-    def __init__(self, stream: Stream, clock: IReactorTime) -> None:
+    def __init__(self, stream: Stream, clock: IReactorTime, seconds: float) -> None:
         self.on_refused: Callable[[], None] = stream.loseConnection
         self._stream = stream
-        self._deadline: IDelayedCall = clock.callLater(LOGIN_SECONDS, stream.abortConnection)
+        self._deadline: IDelayedCall = clock.callLater(seconds, stream.abortConnection)
         self._streams_left = MOST_STREAMS_BEFORE_LOGIN
         self._valid = False
 

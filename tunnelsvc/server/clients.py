@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tunnelsvc import __version__
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.cipher import protection_error
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
-from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
 from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.permission import Permission, hooks_for, permitted_login
 from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
 from tunnelsvc.server.work import DIRECT_READY, Opener, WorkConnections
@@ -32,6 +35,9 @@ from tunnelsvc.wire.messages import (
     NewWorkConn,
     StartWorkConn,
 )
+
+if TYPE_CHECKING:
+    from tunnelsvc.server.hooks.asking import Hooks
 
 REPLACED = "control was replaced during login: a newer one has its run id"
 """Begins as frp's text does; both a client that ran and one that still waited may get it."""
@@ -61,6 +67,8 @@ class Client:
     ) -> None:
         context = registry.context
         self.login = login
+        self.auth = registry.auth
+        """By which it came in, and which it is judged by to the end; the server's may change."""
         self.run_id = login.run_id
         self.is_ours = bool(login.tunnelsvc)
         self.dialect = messages.dialect
@@ -69,9 +77,15 @@ class Client:
         self.welcomed = False
         """Whether its login holds."""
         self.proxies: dict[str, Proxy] = {}
+        """By the names that the client has for them."""
         self._context = context
         self._registry = registry
-        takes_streams = self.is_ours and session is not None
+        self.permission = Permission(context, login)
+        self.hears_pings = self.permission.hears_pings
+        self.ping = self.permission.ping
+        # A plugin that wants to know of each work connection isn't asked about streams of ours.
+        counted = hooks_for(context, "NewWorkConn") is not None
+        takes_streams = self.is_ours and session is not None and not counted
         self._direct_ready = (
             DIRECT_READY if takes_streams and not context.config.tcp_mux_chosen else 0
         )
@@ -80,7 +94,7 @@ class Client:
         self._core = ControlCore(
             messages=messages,
             desk=self,
-            auth=registry.auth,
+            auth=self.auth,
             clock=context.reactor,
             heartbeat_timeout_seconds=_heartbeat_timeout(context, muxed=session is not None),
             on_end=self._ended,
@@ -141,9 +155,14 @@ class Client:
         name = request.proxy_name
         request = evolve(request, proxy_type=request.proxy_type or "tcp")
         try:
+            _check_name(name)
+            if name in self.proxies:
+                raise ProxyRefused(f"proxy [{name}] already exists")
+            request = await self.permission.new_proxy(request)
             proxy = self._make(request)
+            proxy.called = name
             address = await self._open(proxy)
-        except ProxyRefused as why:
+        except (ProxyRefused, HookRefused) as why:
             self.log.warn(
                 "[{run_id}] new proxy [{proxy}] type [{type}] error: {why}",
                 run_id=self.run_id, proxy=name, type=request.proxy_type, why=why,
@@ -156,11 +175,7 @@ class Client:
         return NewProxyResp(proxy_name=name, remote_addr=address)
 
     def _make(self, request: NewProxy) -> Proxy:
-        name = request.proxy_name
-        if not 0 < len(name) <= MOST_NAME_CHARACTERS or not name.isprintable():
-            raise ProxyRefused(
-                f"a proxy needs a name of 1 to {MOST_NAME_CHARACTERS} printable characters"
-            )
+        _check_name(request.proxy_name)
         if len(self.proxies) >= MOST_PROXIES_PER_CLIENT:
             raise ProxyRefused(f"more than {MOST_PROXIES_PER_CLIENT} proxies of one client")
         proxy_type = PROXY_TYPES.get(request.proxy_type)
@@ -178,26 +193,27 @@ class Client:
         except BaseException:
             self._context.release(proxy.name)
             raise
-        self.proxies[proxy.name] = proxy
+        self.proxies[proxy.called] = proxy
         return address
 
     def _ports(self) -> int:
         return sum(proxy.uses_port for proxy in self.proxies.values())
 
-    def _detail(self, what: str, why: ProxyRefused) -> str:
+    def _detail(self, what: str, why: TunnelError) -> str:
         if not self._context.config.detailed_errors_to_client:
             return f"{what} error"[:MOST_ERROR_CHARACTERS]
         return str(why)[:MOST_ERROR_CHARACTERS]
 
     async def close_proxy(self, name: str) -> None:
-        """Close one proxy of the client."""
+        """Close one proxy of the client, by the name that it has there."""
         proxy = self.proxies.pop(name, None)
         if proxy is None:
             return
         try:
             await proxy.close()
         finally:
-            self._context.release(name)
+            self._context.release(proxy.name)
+        self.permission.proxy_closed(proxy.name)
         self.log.info("[{run_id}] close proxy [{proxy}] success", run_id=self.run_id, proxy=name)
 
     async def close_all(self) -> None:
@@ -210,10 +226,22 @@ class Client:
                     "[{run_id}] closing [{proxy}] failed", run_id=self.run_id, proxy=name
                 )
 
+    def reconfigure(self) -> None:
+        """Do from now on as the context's new configuration says."""
+        self._pool.timeout_seconds = self._context.config.user_conn_timeout_seconds
+
     def _ended(self, reason: str) -> None:
+        self.permission.end()
         self.work.close()
         self._registry.forget(self)
         self.log.info("[{run_id}] client exit success: {reason}", run_id=self.run_id, reason=reason)
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= MOST_NAME_CHARACTERS or not name.isprintable():
+        raise ProxyRefused(
+            f"a proxy needs a name of 1 to {MOST_NAME_CHARACTERS} printable characters"
+        )
 
 
 def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:
@@ -233,7 +261,9 @@ class ClientRegistry:
         self.auth = auth
         self.clients: dict[str, Client] = {}
 
-    def login(self, messages: MessageProtocol, login: Login, session: Opener | None) -> bool:
+    def login(
+        self, messages: MessageProtocol, login: Login, session: Opener | None
+    ) -> bool | Deferred[bool]:
         """Take a connection whose first message was a Login.
 
         Args:
@@ -242,22 +272,43 @@ class ClientRegistry:
             session: the multiplexed session that the connection is a stream of; None: none.
 
         Returns:
-            Whether the login holds; the refusal has been sent if not.
+            Whether the login holds; the refusal has been sent if not. If server plugins are to be
+            asked, a Deferred of that.
         """
-        peer = host_of(messages.stream)
-        error = (
-            protection_error(messages) or self.auth.login_error(login) or _bad_run_id(login.run_id)
-        )
+        error = protection_error(messages) or self.auth.login_error(login)
         if error:
-            self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)
-            detailed = self.context.config.detailed_errors_to_client
-            error = error if detailed else "register control error"
-            messages.send(LoginResp(version=WIRE_VERSION, error=error))
-            messages.close()
-            return False
+            return self._refuse_login(messages, error)
+        hooks = hooks_for(self.context, "Login")
+        if hooks is not None:
+            return ensureDeferred(self._ask_login(hooks, messages, login, session))
+        return self._admit(messages, login, session)
+
+    async def _ask_login(
+        self, hooks: Hooks, messages: MessageProtocol, login: Login, session: Opener | None
+    ) -> bool:
+        try:
+            permitted = await permitted_login(hooks, messages, login)
+        except HookRefused as why:
+            return self._refuse_login(messages, str(why))
+        return permitted is not None and self._admit(messages, permitted, session)
+
+    def _refuse_login(self, messages: MessageProtocol, error: str) -> bool:
+        peer = host_of(messages.stream)
+        self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)
+        detailed = self.context.config.detailed_errors_to_client
+        error = error if detailed else "register control error"
+        messages.send(LoginResp(version=WIRE_VERSION, error=error))
+        messages.close()
+        return False
+
+    def _admit(self, messages: MessageProtocol, login: Login, session: Opener | None) -> bool:
+        error = _bad_run_id(login.run_id)
+        if error:
+            return self._refuse_login(messages, error)
         if not login.run_id:
             login = evolve(login, run_id=secrets.token_hex(8))
-        ensureDeferred(self._enter(Client(messages, login, self, session), peer)).addErrback(
+        client = Client(messages, login, self, session)
+        ensureDeferred(self._enter(client, host_of(messages.stream))).addErrback(
             partial(self.log.failure, "login failed")
         )
         return True
@@ -305,21 +356,52 @@ class ClientRegistry:
             Whether it belongs to a client; the refusal has been sent if not.
         """
         client = self.clients.get(message.run_id)
-        error = self.auth.new_work_conn_error(message)
+        error = client.auth.new_work_conn_error(message) if client is not None else ""
         if client is None:
             run_id = message.run_id[:MOST_RUN_ID_CHARACTERS]
             error = f"no client control found for run id [{run_id}]"
         elif not error:
-            if not client.work.offer(work, direct=direct):
-                self._refuse_work(work, "work connection pool is full, discarding")
+            hooks = hooks_for(self.context, "NewWorkConn")
+            if hooks is not None:
+                asking = self._ask_work(hooks, client, work, message, direct)
+                ensureDeferred(asking).addErrback(self._work_broken, work)
+            else:
+                self._offer(client, work, direct=direct)
             return True
         self._refuse_work(work, error)
         return False
+
+    async def _ask_work(
+        self, hooks: Hooks, client: Client, work: MessageProtocol, said: NewWorkConn, direct: bool
+    ) -> None:
+        try:
+            if await client.permission.work_connection(hooks, work, said):
+                self._offer(client, work, direct=direct)
+        except HookRefused as why:
+            self._refuse_work(work, str(why))
+
+    def _offer(self, client: Client, work: MessageProtocol, *, direct: bool) -> None:
+        if not client.work.offer(work, direct=direct):
+            self._refuse_work(work, "work connection pool is full, discarding")
+
+    def _work_broken(self, failure: Failure, work: MessageProtocol) -> None:
+        self.log.failure("taking a work connection failed", failure)
+        work.abort()
 
     def _refuse_work(self, work: MessageProtocol, error: str) -> None:
         detailed = self.context.config.detailed_errors_to_client
         work.send(StartWorkConn(error=error if detailed else "invalid NewWorkConn"))
         work.close()
+
+    def reconfigure(self, auth: TokenAuth) -> None:
+        """Do from now on as the context's new configuration says; clients stay.
+
+        Args:
+            auth: for those who log in.
+        """
+        self.auth = auth
+        for client in self.clients.values():
+            client.reconfigure()
 
     def forget(self, client: Client) -> None:
         """Take note that a client is gone."""

@@ -25,6 +25,7 @@ from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.route import Target
+    from tunnelsvc.server.hooks.asking import Hooks
     from tunnelsvc.server.proxies.base import Proxy
 
 
@@ -70,6 +71,7 @@ class ServerContext:
         https_groups: groups of https proxies.
         connect_groups: groups of tcpmux proxies.
         takes_http: whether users of http proxies can come in anywhere.
+        hooks: asks server plugins; None: there are none.
     """
 
     reactor: Any
@@ -83,6 +85,7 @@ class ServerContext:
     connections: Connections = field(factory=Connections)
     takes_http: bool = False
     udp_ports: PortManager = field(init=False)
+    hooks: Hooks | None = None
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
     https_groups: SharedRoutes[NamedGroup] = field(init=False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService
@@ -30,8 +31,10 @@ from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
+    from tunnelsvc.gateway.accesslog import AccessLog
     from tunnelsvc.linefile import LineFile
     from tunnelsvc.server.connects import ConnectEntrance
+    from tunnelsvc.server.hooks.asking import Hooks
     from tunnelsvc.server.tlsvhost import TLSVhost
 
 
@@ -60,12 +63,7 @@ class TunnelServer(MultiService):
         self.started_at = reactor.seconds()
         self._reactor = reactor
         self._listening: list[IListeningPort] = []
-        auth = TokenAuth(
-            token=config.token,
-            heartbeats=config.authenticate_heartbeats,
-            new_work_conns=config.authenticate_new_work_conns,
-            now=reactor.seconds,
-        )
+        self._retiring: set[Hooks] = set()
         self._context = context = ServerContext(
             reactor=reactor,
             config=config,
@@ -74,9 +72,10 @@ class TunnelServer(MultiService):
             connect_router=Router(reactor.seconds),
             stats=self.stats,
             takes_http=config.takes_http,
+            hooks=_make_hooks(config, reactor),
         )
-        self._registry = ClientRegistry(context, auth)
-        self._access_file = self._open_access_log()
+        self._registry = ClientRegistry(context, self._auth(config))
+        self._access_file = self._open_access_log(config.access_log)
         self._tls_vhost = self._make_tls_vhost(context) if config.vhost_https_port else None
         self._vhost = self._make_vhost(context)
         self._entrance = self._tls_vhost.entrance(self._vhost.site) if self._tls_vhost else None
@@ -116,13 +115,20 @@ class TunnelServer(MultiService):
             return vhost
         return lambda stream, seen: connects.sort_out(stream, seen, vhost)
 
-    def _open_access_log(self) -> LineFile | None:
-        if not self.config.access_log:
+    def _auth(self, config: ServerConfig) -> TokenAuth:
+        return TokenAuth(
+            token=config.token,
+            heartbeats=config.authenticate_heartbeats,
+            new_work_conns=config.authenticate_new_work_conns,
+            now=self._reactor.seconds,
+        )
+
+    def _open_access_log(self, path: str) -> LineFile | None:
+        if not path:
             return None
         # A server without one does without the module.
         from tunnelsvc.linefile import LineFile  # noqa: PLC0415
 
-        path = self.config.access_log
         try:
             return LineFile(path, self._reactor, key="access_log")
         except OSError as why:
@@ -131,23 +137,97 @@ class TunnelServer(MultiService):
             ) from None
 
     def _make_vhost(self, context: ServerContext) -> VhostFactory:
-        access_log = None
-        if self._access_file is not None:
-            from tunnelsvc.gateway.accesslog import FORMATS, AccessLog  # noqa: PLC0415 - likewise
-
-            form = FORMATS[self.config.access_log_format]
-            access_log = AccessLog(self._access_file.write, form, self._reactor)
         return VhostFactory(
             context.router,
             self._reactor,
-            response_timeout=self.config.vhost_http_timeout_seconds,
-            custom_404_page=self.config.custom_404_page,
             join=join,
             connections=context.connections,
-            trusted_proxies=self.config.trusted_proxies,
-            access_log=access_log,
-            gate=self._tls_vhost.redirect if self._tls_vhost else None,
+            **self._vhost_options(context.config, None),
         )
+
+    def _vhost_options(self, config: ServerConfig, log: AccessLog | None) -> dict[str, Any]:
+        """Give what of `VhostFactory` can change; `log`: the access log that it has."""
+        if self._access_file is None:
+            log = None
+        else:
+            from tunnelsvc.gateway.accesslog import FORMATS, AccessLog  # noqa: PLC0415 - likewise
+
+            write, form = self._access_file.write, FORMATS[config.access_log_format]
+            if log is None:
+                log = AccessLog(write, form, self._reactor)
+            else:  # requests under way have taken it along
+                log.write_to(write, form)
+        return {
+            "response_timeout": config.vhost_http_timeout_seconds,
+            "custom_404_page": config.custom_404_page,
+            "trusted_proxies": config.trusted_proxies,
+            "access_log": log,
+            "gate": self._tls_vhost.redirect if self._tls_vhost else None,
+        }
+
+    def prepare(self, config: ServerConfig) -> Callable[[], None]:
+        """Look whether the server can go on with another configuration.
+
+        Args:
+            config: differs from the present one only in what can change while we run
+                (`tunnelsvc.config.changes.merge`).
+
+        Returns:
+            Does it. No connection is dropped; those who are connected or logged in keep what they
+            began with, where it isn't a limit.
+
+        Raises:
+            ConfigError: a file that it names can't be used; nothing has changed.
+        """
+        before = self.config
+        # Its files may be others under the same names.
+        named = config.tls.cert_file or config.tls.trusted_ca_file
+        changed = config.tls != before.tls
+        tls = server_context(config.tls) if named or changed else None
+        store = self._tls_vhost.certificates if self._tls_vhost else None
+        exchange = store.prepare(config.certificates) if store else None
+        hooks = self._context.hooks
+        if config.plugins != before.plugins:
+            hooks = _make_hooks(config, self._reactor)
+        access_file = self._access_file
+        if config.access_log != before.access_log:  # the last one that may fail
+            access_file = self._open_access_log(config.access_log)
+
+        def commit() -> None:
+            if exchange is not None:
+                exchange()
+            if tls is not None:
+                self._acceptor.reconfigure(tls)
+            self._exchange_hooks(hooks)
+            self._exchange_access_log(access_file)
+            self._reconfigure(config)
+
+        return commit
+
+    def _exchange_hooks(self, hooks: Hooks | None) -> None:
+        before, self._context.hooks = self._context.hooks, hooks
+        if before is not None and before is not hooks:
+            self._retiring.add(before)
+            ensureDeferred(before.retire()).addErrback(
+                lambda failure: self.log.failure("leaving plugins failed", failure)
+            ).addCallback(lambda _: self._retiring.discard(before))
+
+    def _exchange_access_log(self, file: LineFile | None) -> None:
+        before, self._access_file = self._access_file, file
+        if before is not None and before is not file:
+            before.close()
+
+    def _reconfigure(self, config: ServerConfig) -> None:
+        """Put a configuration into force, as far as nothing is to be opened for it."""
+        context = self._context
+        if context.takes_http == self.config.takes_http:  # not what `http_entrance` brought about
+            context.takes_http = config.takes_http
+        self.config = context.config = config
+        context.ports.allowed = config.allow_ports
+        self._registry.reconfigure(self._auth(config))
+        self._vhost.reconfigure(**self._vhost_options(config, self._vhost.site.access_log))
+        if self._tls_vhost is not None:
+            self._tls_vhost.reconfigure(self._vhost.site)
 
     def http_entrance(self) -> VhostFactory:
         """Give what serves users of http proxies, to bring them there otherwise than by a port.
@@ -246,6 +326,9 @@ class TunnelServer(MultiService):
             await stopped
         self._acceptor.close()
         await self._registry.close()
+        for hooks in (*self._retiring, self._context.hooks):
+            if hooks is not None:
+                await hooks.close()
         await self._context.connections.abort_all(self._reactor)
         if self._access_file is not None:  # after the last words of all connections
             self._access_file.close()
@@ -254,3 +337,12 @@ class TunnelServer(MultiService):
     def stopService(self) -> Deferred[None]:
         """Stop listening and end all conversations; fires when the ports are free."""
         return ensureDeferred(self._stop())
+
+
+def _make_hooks(config: ServerConfig, reactor: Any) -> Hooks | None:
+    if not config.plugins:
+        return None
+    # With it comes twisted.web's client.
+    from tunnelsvc.server.hooks.asking import Hooks  # noqa: PLC0415
+
+    return Hooks(config.plugins, reactor)

@@ -2,7 +2,7 @@
 """Certificates of web sites: loaded from files, found by host, loaded again when they change."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Self
 
 from attrs import define, frozen
@@ -100,6 +100,10 @@ class _Pair:
         return ()
 
 
+def _nothing() -> None:
+    """Leave all as it is."""
+
+
 class CertificateStore:
     """The certificates of all web sites."""
 
@@ -116,12 +120,31 @@ class CertificateStore:
             ConfigError: a file can't be used.
         """
         self._protocols = tuple(protocols)
-        self._pairs = [_Pair.of(config) for config in configs]
-        problems = [problem for pair in self._pairs for problem in pair.load(self._protocols)]
+        self._configs: tuple[CertificateConfig, ...] = ()
+        self._pairs: list[_Pair] = []
+        self._by_domain: dict[str, SiteCertificate] = {}
+        self.prepare(configs)()
+
+    def prepare(self, configs: Iterable[CertificateConfig]) -> Callable[[], None]:
+        """Load others; see `__init__`.
+
+        Returns:
+            Puts them into the place of those before. If they are the same, nothing is done: that is
+            what `look` and `reload` are for.
+        """
+        configs = tuple(configs)
+        if configs == self._configs:
+            return _nothing
+        pairs = [_Pair.of(config) for config in configs]
+        problems = [problem for pair in pairs for problem in pair.load(self._protocols)]
         if problems:
             raise ConfigError(problems)
-        self._by_domain: dict[str, SiteCertificate] = {}
-        self._index()
+
+        def exchange() -> None:
+            self._configs, self._pairs = configs, pairs
+            self._index()
+
+        return exchange
 
     @property
     def default(self) -> SiteCertificate | None:

@@ -86,6 +86,10 @@ class TLSSites:
         self.tunnel: Route | None = None
         """Takes over clients' websockets; None: they have another port."""
 
+    def reconfigure(self, site: Site) -> None:
+        """Give other things to share to connections from now on; see `__init__`."""
+        self._site = site
+
     def terminate(self, user: Stream, seen: bytes, certificate: SiteCertificate) -> None:
         """Take over a parked connection.
 

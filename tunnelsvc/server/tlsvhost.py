@@ -19,7 +19,6 @@ class TLSVhost:
 
     Attributes:
         certificates: of web sites.
-        redirect: sends users of http to https; None: they may stay.
     """
 
     def __init__(self, context: ServerContext) -> None:
@@ -31,12 +30,16 @@ class TLSVhost:
         self._context = context
         self._watching: LoopingCall | None = None
         self._sites: TLSSites | None = None
-        config = context.config
-        self.certificates = CertificateStore(config.certificates, tuple(APPLICATIONS))
+        self.certificates = CertificateStore(context.config.certificates, tuple(APPLICATIONS))
         self._names = Names(context.tls_router, self.certificates)
-        self.redirect: Gate | None = None
-        if config.vhost_https_redirect:
-            self.redirect = to_https(self._is_reached, config.vhost_https_port)
+
+    @property
+    def redirect(self) -> Gate | None:
+        """Sends users of http to https; None: they may stay."""
+        config = self._context.config
+        if not config.vhost_https_redirect:
+            return None
+        return to_https(self._is_reached, config.vhost_https_port)
 
     def _is_reached(self, host: str) -> bool:
         """Tell whether users who are sent to a host by https find it there.
@@ -57,9 +60,7 @@ class TLSVhost:
             site: what users of http proxies share, by whatever way they come.
         """
         clock = self._context.reactor
-        age = self._context.config.vhost_https_hsts_max_age_seconds
-        secure = evolve(site, gate=None, hsts=b"max-age=%d" % age if age else b"")
-        self._sites = sites = TLSSites(secure, self._names.ends_here, clock)
+        self._sites = sites = TLSSites(self._secure(site), self._names.ends_here, clock)
         return TLSEntrance(
             self._names, self.certificates, sites.terminate, tuple(APPLICATIONS), clock
         )
@@ -68,6 +69,15 @@ class TLSVhost:
         """Bring clients that ask for their websocket by the name of a site to who takes them."""
         if self._sites is not None:
             self._sites.tunnel = websocket
+
+    def reconfigure(self, site: Site) -> None:
+        """Take from what users of http proxies share what is new in it; see `entrance`."""
+        if self._sites is not None:
+            self._sites.reconfigure(self._secure(site))
+
+    def _secure(self, site: Site) -> Site:
+        age = self._context.config.vhost_https_hsts_max_age_seconds
+        return evolve(site, gate=None, hsts=b"max-age=%d" % age if age else b"")
 
     def start(self) -> None:
         """Begin to watch the files of the certificates."""

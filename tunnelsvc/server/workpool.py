@@ -21,6 +21,9 @@ class WorkPool:
 
     A taken one is replaced, so that a spare is ready for the next user: wishes not yet answered
     count as spares on their way, lest a burst of users ask for twice as many as there are.
+
+    Attributes:
+        timeout_seconds: how long a user waits for a connection, from now on.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class WorkPool:
         self._capacity = size + SPARE_CAPACITY
         self._ask = ask
         self._clock = clock
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._ready: deque[MessageProtocol] = deque()
         self._waiting: deque[Deferred[MessageProtocol]] = deque()
         self._asked: deque[float] = deque()
@@ -82,7 +85,7 @@ class WorkPool:
             return succeed(work)
         waiting: Deferred[MessageProtocol] = Deferred()
         self._waiting.append(waiting)
-        waiting.addTimeout(self._timeout_seconds, self._clock, self._timed_out(waiting))
+        waiting.addTimeout(self.timeout_seconds, self._clock, self._timed_out(waiting))
         self._refill()
         return waiting
 

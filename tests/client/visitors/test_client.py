@@ -76,7 +76,7 @@ class ClientTests(TunnelCase):
         stays = self.port(client, "same")
         stream, reader = await self.dial(self.port(client))
         stream.write(b"abc")
-        await self.wait(lambda: client._proxies.serves())
+        await self.wait(client._proxies.serves)
         visitors = client._visitors
         assert visitors is not None
         await ensureDeferred(visitors.replace([same, visitor_config(name="new", bind_port=0)]))

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from tunnelsvc.errors import WorkConnectionUnavailable
+from tunnelsvc.errors import HookRefused, WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.logs import LeanLogger
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tunnelsvc.server.clients import Client
     from tunnelsvc.server.context import ServerContext
     from tunnelsvc.server.groups import StreamMember
+    from tunnelsvc.server.hooks.asking import Hooks
 
 _log = LeanLogger(__name__)
 
@@ -45,12 +46,14 @@ class Proxy(ABC):
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
         self.name = request.proxy_name
+        self.called = request.proxy_name
+        """What the client calls it: a server plugin may give it another name."""
         self.request = request
         self.client = client
         self.context = context
         self.closed = False
         self.limit = limit_of(request, context.reactor) if request.bandwidth_limit else None
-        self._key = derive_key(context.config.token)
+        self._key = derive_key(client.auth.token)
 
     async def open(self) -> str:
         """Make the service reachable.
@@ -135,6 +138,8 @@ class Proxy(ABC):
     ) -> None:
         """Carry one user connection from accept to account; docs/flow.md has the hops."""
         try:
+            if self.context.hooks is not None:
+                await self.ask(self.context.hooks, user)  # 2
             self.admit(user)  # 2
             peer = user.getPeer()
             work, unread = await self.open_work(peer, user.getHost())  # 3, 5, 6
@@ -143,6 +148,13 @@ class Proxy(ABC):
                 "[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user.getPeer()), why=why
             )
             self._pass_on(user, seen, others)
+            return
+        except HookRefused as why:
+            self.log.warn(
+                "[{proxy}] user {user} was rejected: {why}",
+                proxy=self.name, user=_at(user.getPeer()), why=why,
+            )  # fmt: skip
+            user.abortConnection()
             return
         if self.greeting:
             user.write(self.greeting)
@@ -182,6 +194,15 @@ class Proxy(ABC):
         if self.closed:
             raise WorkConnectionUnavailable(f"proxy closed, {_at(user.getPeer())} came too late")
 
+    async def ask(self, hooks: Hooks, user: Stream) -> None:
+        """Hop 2, if there are server plugins: whether this user may enter.
+
+        Raises:
+            HookRefused: not.
+        """
+        kind = self.request.proxy_type
+        await self.client.permission.new_user(hooks, self.name, kind, user.getPeer())
+
     async def open_work(self, user: IAddress, entrance: IAddress | None) -> tuple[Stream, bytes]:
         """Hops 3, 5 and 6: a work connection that carries this user's plain bytes.
 
@@ -199,7 +220,7 @@ class Proxy(ABC):
     def start_message(self, user: IAddress, entrance: IAddress | None) -> StartWorkConn:
         """Tell the client which proxy a work connection is for, and whose."""
         return StartWorkConn(
-            proxy_name=self.name,
+            proxy_name=self.called,
             src_addr=getattr(user, "host", ""),
             src_port=getattr(user, "port", 0),
             dst_addr=getattr(entrance, "host", ""),

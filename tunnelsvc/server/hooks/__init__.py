@@ -1,0 +1,1 @@
+"""Server plugins (``[plugin.NAME]``): web services that are asked before things happen."""
