@@ -7,8 +7,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.fakes import FakeClient, make_registry
-from tunnelsvc.server import clients
-from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
+from tunnelsvc.server import client as module
+from tunnelsvc.server.client import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
 from tunnelsvc.wire.dialect import V1
 from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import (
@@ -105,7 +105,7 @@ class LoginTests(SynchronousTestCase):
             (30.0, True, 30.0),
         ):
             context = make_registry(heartbeat_timeout_seconds=configured).context
-            self.assertEqual(clients._heartbeat_timeout(context, muxed=muxed), expected)
+            self.assertEqual(module._heartbeat_timeout(context, muxed=muxed), expected)
 
     def test_messages_of_users(self) -> None:
         """They are written as all others, except for the frp that didn't."""
@@ -236,7 +236,7 @@ class ProxyTests(SynchronousTestCase):
         return answer.error or answer.remote_addr
 
     def test_most_proxies(self) -> None:
-        self.patch(clients, "MOST_PROXIES_PER_CLIENT", 1)
+        self.patch(module, "MOST_PROXIES_PER_CLIENT", 1)
         client = FakeClient(make_registry())
         client.say(ssh())
         self.assertIn("more than 1", self.refusal(client, ssh(0, "b")))
@@ -270,7 +270,7 @@ class FailureTests(SynchronousTestCase):
 
     def test_long_names(self) -> None:
         client = FakeClient(make_registry())
-        answer = client.say(ssh(6000, "x" * (clients.MOST_NAME_CHARACTERS + 1)))
+        answer = client.say(ssh(6000, "x" * (module.MOST_NAME_CHARACTERS + 1)))
         assert isinstance(answer, NewProxyResp)
         self.assertIn("name of 1 to", answer.error)
 
@@ -278,7 +278,7 @@ class FailureTests(SynchronousTestCase):
         client = FakeClient(make_registry())
         answer = client.say(NewProxy(proxy_name="a", proxy_type="x" * 9000))
         assert isinstance(answer, NewProxyResp)
-        self.assertLessEqual(len(answer.error), clients.MOST_ERROR_CHARACTERS)
+        self.assertLessEqual(len(answer.error), module.MOST_ERROR_CHARACTERS)
 
     def test_an_answer_that_fits_in_no_message(self) -> None:
         """Nothing can be said to a client that repeats its own name in 10 KiB."""

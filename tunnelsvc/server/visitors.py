@@ -26,7 +26,8 @@ from tunnelsvc.wire.dialect import Dialect, payload_dialect
 from tunnelsvc.wire.messages import NewVisitorConn, NewVisitorConnResp
 
 if TYPE_CHECKING:
-    from tunnelsvc.server.clients import Client, ClientRegistry
+    from tunnelsvc.server.client import Client
+    from tunnelsvc.server.clients import ClientRegistry
 
 WRONG_SECONDS = 1.0
 """How long the answer to a wrong secret takes."""

@@ -23,7 +23,7 @@ from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import NewProxy, StartWorkConn
 
 if TYPE_CHECKING:
-    from tunnelsvc.server.clients import Client
+    from tunnelsvc.server.client import Client
     from tunnelsvc.server.context import ServerContext
     from tunnelsvc.server.groups import StreamMember
     from tunnelsvc.server.hooks.asking import Hooks

@@ -24,7 +24,7 @@ from tunnelsvc.server.proxies.domains import (
 from tunnelsvc.wire.messages import NewProxy
 
 if TYPE_CHECKING:
-    from tunnelsvc.server.clients import Client
+    from tunnelsvc.server.client import Client
     from tunnelsvc.server.context import ServerContext
 
 MOST_ROUTES = 1_000

@@ -23,7 +23,7 @@ from tunnelsvc.wire.basicauth import credentials
 from tunnelsvc.wire.messages import NewProxy
 
 if TYPE_CHECKING:
-    from tunnelsvc.server.clients import Client
+    from tunnelsvc.server.client import Client
     from tunnelsvc.server.context import ServerContext
 
 MULTIPLEXER = "httpconnect"

@@ -32,7 +32,7 @@ from tunnelsvc.wire.datagrams import (
 from tunnelsvc.wire.messages import NewProxy, StartWorkConn
 
 if TYPE_CHECKING:
-    from tunnelsvc.server.clients import Client
+    from tunnelsvc.server.client import Client
     from tunnelsvc.server.context import ServerContext
 
 ANSWER_SECONDS: Final = 0.5
