@@ -243,8 +243,9 @@ class RunTests(CommandCase):
 
     def test_client(self) -> None:
         self.assertEqual(self.status("client", "--config", self.file(CLIENT_FILE)), 7)
-        (service,) = self.programs[0]
+        service, reloader = self.programs[0]
         self.assertEqual(type(service).__name__, "TunnelClient")
+        self.assertEqual(type(reloader).__name__, "Reloader")
 
     def test_wrong_configuration(self) -> None:
         for command, content in (("server", WRONG_FILE), ("client", "[ssh]\ntype = tcp\n")):

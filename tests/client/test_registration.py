@@ -16,6 +16,7 @@ from tunnelsvc.client.registration import (
     announcement,
 )
 from tunnelsvc.client.status import NEW, ProxyStatus
+from tunnelsvc.config.plugins import StaticFileConfig
 from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
 from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.wire.framing import encode
@@ -76,6 +77,9 @@ class AnnouncementTests(SynchronousTestCase):
         self.assertFalse(announcement(WEB, "x").one_user_per_work_conn)
         told = announcement(evolve(WEB, proxy_protocol_version="v1"), "x")
         self.assertTrue(told.one_user_per_work_conn)
+        static = StaticFileConfig(local_path="/srv")
+        alone = evolve(WEB, proxy_protocol_version="v1", plugin=static)
+        self.assertFalse(announcement(alone, "x").one_user_per_work_conn)
         self.assertIn(b'"tunnelsvc_one_user_per_work_conn":true', encode(told))
 
     def test_group(self) -> None:
