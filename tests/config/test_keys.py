@@ -7,21 +7,39 @@ from attrs import fields_dict
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import lines_of
-from tunnelsvc.config.keys import CERTIFICATE, CLIENT, PROXIES, SERVER, Key, Prefix, Table, group
+from tunnelsvc.config.keys import (
+    CERTIFICATE,
+    CLIENT,
+    HOOK,
+    PROXIES,
+    SERVER,
+    VISITOR,
+    Key,
+    Prefix,
+    Table,
+    group,
+)
 from tunnelsvc.config.proxies import (
     HealthCheckConfig,
     HTTPProxyConfig,
     HTTPSProxyConfig,
+    STCPProxyConfig,
+    SUDPProxyConfig,
+    TCPMuxProxyConfig,
     TCPProxyConfig,
+    UDPProxyConfig,
+    VisitorConfig,
 )
 from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import (
+    AdminConfig,
     CertificateConfig,
     ClientConfig,
     DashboardConfig,
     LogConfig,
     ServerConfig,
     TLSConfig,
+    WebhookConfig,
 )
 from tunnelsvc.config.values import port
 
@@ -30,6 +48,7 @@ NESTED = {
     "log": LogConfig,
     "dashboard": DashboardConfig,
     "health_check": HealthCheckConfig,
+    "admin": AdminConfig,
 }
 
 SOME = Table(
@@ -126,7 +145,7 @@ class TablesTests(SynchronousTestCase):
         for name in fields_dict(target):
             inner = NESTED.get(name)
             known |= {f"{name}.{each}" for each in fields_dict(inner)} if inner else {name}
-        self.assertEqual(set(names) - known, {"dashboard.tls_mode"} & set(names))
+        self.assertEqual(set(names) - known, {"dashboard.tls_mode", "role"} & set(names))
         self.assertEqual(known - set(names), but)
 
     def test_server(self) -> None:
@@ -138,18 +157,38 @@ class TablesTests(SynchronousTestCase):
                 "path",
                 "tcp_mux_chosen",
                 "certificates",
+                "plugins",
                 "dashboard.credentials_configured",
                 *clients,
             },
         )
 
     def test_client(self) -> None:
-        self.assertFits(CLIENT, ClientConfig, {"path", "proxies", "tcp_mux_chosen", "tls.only"})
+        self.assertFits(
+            CLIENT,
+            ClientConfig,
+            {"path", "proxies", "visitors", "tcp_mux_chosen", "tls.only", "server_addr"},
+        )
 
     def test_proxies(self) -> None:
-        self.assertFits(PROXIES["tcp"], TCPProxyConfig, {"name"})
-        self.assertFits(PROXIES["http"], HTTPProxyConfig, {"name"})
-        self.assertFits(PROXIES["https"], HTTPSProxyConfig, {"name"})
+        classes = {
+            "tcp": TCPProxyConfig,
+            "udp": UDPProxyConfig,
+            "http": HTTPProxyConfig,
+            "https": HTTPSProxyConfig,
+            "tcpmux": TCPMuxProxyConfig,
+            "stcp": STCPProxyConfig,
+            "sudp": SUDPProxyConfig,
+        }
+        self.assertEqual(PROXIES.keys(), classes.keys())
+        for kind, target in classes.items():
+            self.assertFits(PROXIES[kind], target, {"name"})
+
+    def test_visitors(self) -> None:
+        self.assertFits(VISITOR, VisitorConfig, {"name"})
+
+    def test_hooks(self) -> None:
+        self.assertFits(HOOK, WebhookConfig, {"name"})
 
     def test_certificate(self) -> None:
         self.assertFits(CERTIFICATE, CertificateConfig, {"name"})

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from tests.config.files import DATA, NO_VARIABLES, STEADY, ConfigTestCase
 from tunnelsvc.config import keys, load_client, load_server, plugins
-from tunnelsvc.config.proxies import HealthCheckConfig, HTTPProxyConfig, TCPProxyConfig
+from tunnelsvc.config.proxies import (
+    HealthCheckConfig,
+    HTTPProxyConfig,
+    TCPProxyConfig,
+    VisitorConfig,
+)
 from tunnelsvc.config.schema import (
     CertificateConfig,
     ClientConfig,
@@ -17,6 +22,7 @@ from tunnelsvc.config.schema import (
     LogConfig,
     ServerConfig,
     TLSConfig,
+    WebhookConfig,
 )
 from tunnelsvc.errors import ConfigError
 
@@ -102,17 +108,26 @@ class ExampleTests(ConfigTestCase):
         self.assertEqual(load_server(str(path), NO_VARIABLES).warnings, ())
         self.assertHasAll(path, "common", keys.SERVER)
         self.assertHasAll(path, "certificate.example", keys.CERTIFICATE)
+        self.assertHasAll(path, "plugin.users", keys.HOOK)
 
     def test_full_client(self) -> None:
         path = EXAMPLES / "frpc_full.ini"
         loaded = load_client(str(path), NO_VARIABLES)
         self.assertEqual(loaded.warnings, ())
         with_ports = [proxy for proxy in loaded.config.proxies if proxy.plugin is None]
-        self.assertEqual([proxy.type for proxy in with_ports], ["tcp", "http", "https"])
+        self.assertEqual(
+            [proxy.type for proxy in with_ports],
+            ["tcp", "http", "https", "tcpmux", "udp", "stcp", "sudp"],
+        )
         self.assertHasAll(path, "common", keys.CLIENT)
         self.assertHasAll(path, "ssh", keys.PROXIES["tcp"], but="plugin")
         self.assertHasAll(path, "web", keys.PROXIES["http"], but="plugin")
         self.assertHasAll(path, "private", keys.PROXIES["https"], but="plugin")
+        self.assertHasAll(path, "mux", keys.PROXIES["tcpmux"], but="plugin")
+        self.assertHasAll(path, "dns", keys.PROXIES["udp"], but="plugin")
+        self.assertHasAll(path, "secret", keys.PROXIES["stcp"], but="plugin")
+        self.assertHasAll(path, "secret-dns", keys.PROXIES["sudp"], but="plugin")
+        self.assertHasAll(path, "visitor", keys.VISITOR)
         for name, kind in plugins.PLUGINS.items():
             self.assertHasAll(path, name, kind.table)
 
@@ -179,24 +194,27 @@ class FileTests(ConfigTestCase):
     def test_all_at_once(self) -> None:
         """Everything that is wrong is told in one go, each with its place."""
         text = (
-            "[common]\nserver_addr = a:1\nserver_port = 0\ntls_enable = maybe\nnonsense\n"
+            "[common]\nserver_addr = a b\nserver_port = 0\ntls_enable = maybe\nnonsense\n"
             "[ssh]\nlocal_port = 99999\n[ssh]\n"
             "[web]\ntype = http\nlocal_port = 80\nlocal_port = 81\n"
             "[dns]\ntype = upd\n"
         )
-        no_host = "not a host name or IP address (without port, without http://)"
+        no_host = (
+            "not a host name or IP address (without http://), nor several with commas between, "
+            "such as a.example.com:7000,b.example.com"
+        )
         self.assertEqual(
             self.client_says(text),
             (
                 '5: neither "key = value" nor [section] nor a comment (# or ;)',
                 "8: [ssh]: the section was already in line 6",
                 "12: [web] local_port: the key was already in line 11",
-                f"2: [common] server_addr = a:1: {no_host}",
+                f"2: [common] server_addr = a b: {no_host}",
                 "3: [common] server_port = 0: not a port number (1 to 65535)",
                 "4: [common] tls_enable = maybe: neither true nor false",
                 "7: [ssh] local_port = 99999: not a port number (1 to 65535)",
                 "9: [web]: custom_domains or subdomain must say under which name it is reached",
-                "14: [dns] type = upd: not a type of proxy (one of tcp, http, https)",
+                f"14: [dns] type = upd: not a type of proxy (one of {', '.join(keys.PROXIES)})",
             ),
         )
 
@@ -384,7 +402,7 @@ class ClientTests(ConfigTestCase):
 
 
 class StartTests(ConfigTestCase):
-    sections = "[a]\nlocal_port = 1\n[b]\nlocal_port = 2\n[broken]\ntype = udp\n"
+    sections = "[a]\nlocal_port = 1\n[b]\nlocal_port = 2\n[broken]\ntype = xtcp\n"
 
     def test_chosen(self) -> None:
         """Only these proxies are started, in the file's order; the others may be anything."""
@@ -396,7 +414,7 @@ class StartTests(ConfigTestCase):
         """An empty list is no list."""
         problems = self.client_says(f"[common]\nstart =\n{self.sections}")
         self.assertEqual(len(problems), 1)
-        self.assertIn("[broken] type = udp", problems[0])
+        self.assertIn("[broken] type = xtcp", problems[0])
 
     def test_unknown(self) -> None:
         sections = "[website]\nlocal_port = 1\n"
@@ -407,6 +425,70 @@ class StartTests(ConfigTestCase):
         self.assertEqual(
             self.client_says(f"[common]\nstart = website,zzz\n{sections}"),
             ("2: [common] start = website,zzz: there is no proxy [zzz]",),
+        )
+
+
+class ServersTests(ConfigTestCase):
+    """``server_addr`` with more than one server."""
+
+    def test_one(self) -> None:
+        config = self.client("server_addr = a:7001\nserver_port = 7002\n")
+        self.assertEqual((config.server_addr, config.server_port), ("a", 7001))
+        self.assertEqual(config.servers, ())
+
+    def test_many(self) -> None:
+        config = self.client("server_addr = a, b:7001\nserver_port = 7002\n")
+        self.assertEqual((config.server_addr, config.server_port), ("a", 7002))
+        self.assertEqual(config.servers, (("a", 7002), ("b", 7001)))
+
+
+class VisitorTests(ConfigTestCase):
+    """``role = visitor``."""
+
+    START = "[common]\n[x]\nrole = visitor\n"
+
+    def test_values(self) -> None:
+        config = self.client("[x]\nrole=visitor\ntype=stcp\nserver_name=y\nbind_port=-1\nsk=z\n")
+        visitor = VisitorConfig(
+            name="x", type="stcp", server_name="y", bind_port=-1, secret_key="z"
+        )
+        self.assertEqual((config.visitors, config.proxies), ((visitor,), ()))
+
+    def test_wrong(self) -> None:
+        self.assertEqual(
+            self.client_says(f"{self.START}type = http\n"),
+            ("4: [x] type = http: not a type of visitor (one of stcp, sudp)",),
+        )
+        self.assertEqual(
+            self.client_says(f"{self.START}type = stcp\nlocal_port = 1\nbind_port = 1\n"),
+            ("2: [x]: server_name is missing",),
+        )
+        self.assertEqual(
+            self.client_says("[common]\n[x]\nrole = visitor\nserver_name = y\nbind_port = 1\n"),
+            ("2: [x]: not a type of visitor (one of stcp, sudp)",),
+        )
+
+    def test_other_types(self) -> None:
+        self.assertEqual(
+            self.client_says("[common]\n[x]\nlocal_port = 1\nrole = vistor\n"),
+            ("4: [x] role = vistor: only proxies of type stcp and sudp have visitors",),
+        )
+
+
+class HookTests(ConfigTestCase):
+    """``[plugin.NAME]`` of a server's file."""
+
+    def test_values(self) -> None:
+        text = "token = x\n[plugin.users]\naddr = 127.0.0.1:9000\npath = /h\nops = Login\n"
+        self.assertEqual(
+            self.server(text).plugins,
+            (WebhookConfig(name="users", addr="http://127.0.0.1:9000", path="/h", ops=("Login",)),),
+        )
+
+    def test_missing(self) -> None:
+        self.assertEqual(
+            self.server_says("[common]\ntoken = x\n[plugin.users]\naddr = h\npath = /\n"),
+            ("3: [plugin.users]: ops is missing",),
         )
 
 
@@ -503,12 +585,12 @@ class ProxyTests(ConfigTestCase):
         start = "[common]\n[x]\nlocal_port = 1\n"
         self.assertEqual(
             self.client_says(f"{start}subdomain = x\n"),
-            ("4: [x] subdomain: ignored: it belongs to proxies of type http or https",),
+            ("4: [x] subdomain: ignored: it belongs to proxies of type http, https or tcpmux",),
         )
         what = "ignored: it belongs to proxies of type http: TLS hides requests from the server"
         self.assertEqual(
-            self.client_says(f"{start}type = https\nsubdomain = x\nhttp_pwd = y\n"),
-            (f"6: [x] http_pwd: {what}",),
+            self.client_says(f"{start}type = https\nsubdomain = x\nlocations = /\n"),
+            (f"6: [x] locations: {what}",),
         )
         self.assertEqual(
             self.client_says(f"{start}type = https\nsubdomain = x\nresponse_header_X-A = y\n"),
@@ -520,7 +602,7 @@ class ProxyTests(ConfigTestCase):
         )
         self.assertEqual(
             self.client_says(f"{start}type = http\nsubdomain = x\nremote_port = 1\n"),
-            ("6: [x] remote_port: ignored: it belongs to proxies of type tcp",),
+            ("6: [x] remote_port: ignored: it belongs to proxies of type tcp or udp",),
         )
 
     def test_header(self) -> None:
@@ -576,7 +658,7 @@ class PropertyTests(ConfigTestCase):
         self.assertNotIn(secret, repr(load_client(path, NO_VARIABLES)))
         wrong = (
             f"{secret}\nsk = {secret}\nplugin_passwd = {secret}\nhttp_pwd = {secret}\n"
-            f"group_key = {secret}\n"
+            f"local_ip = a b\ngroup_key = {secret}\n"
             f"header_? = {secret}\nlocal_port = 0\n{{{{ end }}}} = {secret}\n"
         )
         problems = self.client_says(f"{common}{proxy}{wrong}{common}")

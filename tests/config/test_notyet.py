@@ -19,49 +19,34 @@ SERVER = {
     "quic_keepalive_period": "20",
     "quic_max_idle_timeout": "60",
     "quic_max_incoming_streams": "10",
-    "tcpmux_httpconnect_port": "1337",
-    "tcpmux_passthrough": "true",
-    "udp_packet_size": "9000",
     "nat_hole_analysis_data_reserve_hours": "1",
     "assets_dir": "./static",
     "pprof_enable": "true",
 }
 CLIENT = {
-    "protocol": "wss",
-    "http_proxy": "http://127.0.0.1:8080",
     "authentication_method": "oidc",
     "oidc_client_id": "abc",
     "quic_keepalive_period": "20",
     "quic_max_idle_timeout": "60",
     "quic_max_incoming_streams": "10",
     "quic_port": "1",
-    "dns_server": "8.8.8.8",
     "nat_hole_stun_server": "stun.example.com:3478",
-    "udp_packet_size": "9000",
-    "includes": "./confd/*.ini",
-    "admin_addr": "0.0.0.0",
-    "admin_port": "7400",
     "assets_dir": "./static",
     "pprof_enable": "true",
 }
-PROXY = {
-    "role": "visitor",
-    "sk": "abc",
-    "server_name": "x",
-    "allow_users": "*",
-    "multiplexer": "httpconnect",
-    "bandwidth_limit": "1MB",
-    "bandwidth_limit_mode": "server",
-    "proxy_protocol_version": "v2",
+VISITOR = {
+    "protocol": "kcp",
+    "keep_tunnel_open": "true",
+    "max_retries_an_hour": "9",
+    "min_retry_interval": "9",
+    "fallback_to": "x",
+    "fallback_timeout_ms": "9",
 }
 OFF = {
     "server": "authentication_method=token\noidc_issuer=\nkcp_bind_port=0\nquic_bind_port=0\n"
-    "quic_max_incoming_streams=100000\ntcpmux_passthrough=FALSE\n"
-    "udp_packet_size=1500\nassets_dir=\npprof_enable=false\n",
-    "client": "protocol=tcp\nauthentication_method=token\nhttp_proxy=\nadmin_addr=127.0.0.1\n"
-    "admin_port=0\nadmin_user=\nincludes=\nquic_max_idle_timeout=30\nquic_keepalive_period=10\n",
-    "proxy": "role=server\nsk=\ngroup=\nplugin=\nhealth_check_type=\nbandwidth_limit=\n"
-    "bandwidth_limit_mode=client\nproxy_protocol_version=\n",
+    "quic_max_incoming_streams=100000\nassets_dir=\npprof_enable=false\n",
+    "client": "authentication_method=token\nquic_max_idle_timeout=30\nquic_keepalive_period=10\n",
+    "visitor": "protocol=quic\nkeep_tunnel_open=false\nfallback_to=\n",
 }
 
 
@@ -80,15 +65,14 @@ class RefusedTests(ConfigTestCase):
         lines = "\n".join(f"{key} = {value}" for key, value in CLIENT.items())
         self.assertAllRefused(CLIENT, self.client_says(f"[common]\n{lines}"))
 
-    def test_proxies(self) -> None:
-        lines = "\n".join(f"{key} = {value}" for key, value in PROXY.items())
-        for kind in "type = tcp", "type = http\nsubdomain = x":
-            problems = self.client_says(f"[common]\n[x]\n{kind}\nlocal_port = 1\n{lines}")
-            self.assertAllRefused(PROXY, problems)
+    def test_visitors(self) -> None:
+        lines = "\n".join(f"{key} = {value}" for key, value in VISITOR.items())
+        start = "[common]\n[x]\ntype = stcp\nrole = visitor\nserver_name = y\nbind_port = 1\n"
+        self.assertAllRefused(VISITOR, self.client_says(f"{start}{lines}"))
 
     def test_all_are_tried(self) -> None:
         """The tables of this test hold something for each line of the tables it is about."""
-        pairs = ((SERVER, notyet.SERVER), (CLIENT, notyet.CLIENT), (PROXY, notyet.PROXY))
+        pairs = ((SERVER, notyet.SERVER), (CLIENT, notyet.CLIENT), (VISITOR, notyet.VISITOR))
         for asked, table in pairs:
             for pattern in table:
                 start = pattern.removesuffix("*")
@@ -97,30 +81,24 @@ class RefusedTests(ConfigTestCase):
     def test_secrets(self) -> None:
         """A refused key's secret isn't shown either."""
         text = (
-            "[common]\nhttp_proxy = http://u:s3cret@h\noidc_client_secret = s3cret\n"
+            "[common]\nhttp_proxy = ftp://u:s3cret@h\noidc_client_secret = s3cret\n"
             "[x]\nlocal_port = 1\nsk = s3cret\n"
         )
         problems = self.client_says(text)
-        self.assertEqual(len(problems), 3)
+        self.assertEqual(len(problems), 2)
         self.assertNotIn("s3cret", "".join(problems))
 
     def test_types(self) -> None:
         """Of a type that isn't there yet, nothing more is said."""
         for kind in notyet.PROXY_TYPES:
             problems = self.client_says(f"[common]\n[x]\ntype = {kind}\nsk = s\nwhat = ever\n")
-            what = "is not supported yet (one of tcp, http, https)"
+            what = "is not supported yet (one of tcp, udp, http, https, tcpmux, stcp, sudp)"
             self.assertEqual(problems, (f"3: [x] type = {kind}: {what}",))
 
     def test_ranges(self) -> None:
         self.assertEqual(
             self.client_says("[common]\n[range:x]\nlocal_port = 1-2\n"),
             ("2: [range:x]: ranges of proxies are not supported yet",),
-        )
-
-    def test_server_plugins(self) -> None:
-        self.assertEqual(
-            self.server_says("[common]\ntoken = x\n[plugin.user]\naddr = 127.0.0.1:9000\n"),
-            ("3: [plugin.user]: server plugins are not supported yet",),
         )
 
     def test_plugins(self) -> None:
@@ -136,8 +114,9 @@ class OffTests(ConfigTestCase):
     def test_silent(self) -> None:
         """What asks for nothing is nobody's business."""
         self.assertEqual(self.server_says(f"[common]\ntoken = x\n{OFF['server']}"), ())
-        proxy = f"[x]\nlocal_port = 1\n{OFF['proxy']}"
-        self.assertEqual(self.client_says(f"[common]\n{OFF['client']}{proxy}"), ())
+        start = "[x]\ntype = stcp\nrole = visitor\nserver_name = y\nbind_port = 1\n"
+        text = f"[common]\n{OFF['client']}{start}{OFF['visitor']}"
+        self.assertEqual(self.client_says(text), ())
 
 
 class TableTests(SynchronousTestCase):

@@ -2,7 +2,6 @@
 """Tests of `tunnelsvc.config.values`."""
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import STEADY
-from tunnelsvc.config import addresses, keys, plugins, values
+from tunnelsvc.config import keys, plugins, values
 from tunnelsvc.config.values import BadValueError, Parser
 
 
@@ -116,105 +115,37 @@ class NumberTests(ValueTestCase):
         self.assertEqual([[each[0], each[-1]] for each in found], ranges)
 
 
-class HostTests(ValueTestCase):
-    def test_host(self) -> None:
-        """Names and addresses are taken; brackets go."""
-        same = ("example.com", "x.x.x.x", "my_host-1", "localhost", "0.0.0.0", "::", "例子.cn")
-        self.assertTaken(addresses.host, {host: host for host in same})
-        self.assertTaken(addresses.host, {"[::1]": "::1", "fe80::1%eth0": "fe80::1%eth0"})
+class TunnelTests(ValueTestCase):
+    """Values that only a tunnel knows."""
 
-    def test_no_host(self) -> None:
-        """What people write by mistake is refused."""
-        refused = (
-            "",
-            "example.com:7000",
-            "http://example.com",
-            "1.2.3.4:7000",
-            "[::1]:7000",
-            "[]",
-            "a b",
-            "a..b",
-            ".a",
-            "127.0.0.300",
-            "127.1",
-            "a" * 254,
-            ":::",
-            "example.com # ours",
-        )
-        self.assertRefused(addresses.host, "not a host name or IP address", refused)
+    def test_words(self) -> None:
+        self.assertTaken(values.transport, {"tcp": "tcp", "WSS": "wss", "websocket": "websocket"})
+        self.assertRefused(values.transport, "not one of tcp, websocket, wss", ["", "udp"])
+        self.assertRefused(values.transport, "is not supported yet", ["kcp", "QUIC"])
+        self.assertTaken(values.wire_protocol, {"v1": "v1", "V2": "v2"})
+        self.assertTaken(values.role, {"Visitor": "visitor"})
+        self.assertTaken(values.limit_mode, {"server": "server"})
+        self.assertTaken(values.multiplexer, {"httpconnect": "httpconnect"})
+        self.assertRefused(values.multiplexer, "httpconnect", ["", "sni"])
 
-    def test_optional_address(self) -> None:
-        self.assertTaken(addresses.optional_address, {"": "", "10.0.0.1": "10.0.0.1", "::1": "::1"})
-        self.assertRefused(addresses.optional_address, "not an IP address", ["eth0", "10.0.0"])
+    def test_no_visitor(self) -> None:
+        self.assertTaken(values.no_visitor, {"server": "server"})
+        self.assertRefused(values.no_visitor, "only proxies of type stcp", ["visitor", ""])
 
-    def test_domain(self) -> None:
-        self.assertTaken(
-            addresses.domain, {"": "", "Tunnel.Example.COM.": "tunnel.example.com", "a_b": "a_b"}
-        )
-        refused = ("a.com:80", "http://a.com", "*.a.com", ".a.com", "a..b", "例子.cn", "a" * 254)
-        self.assertRefused(addresses.domain, "not a domain name", refused)
+    def test_proxy_protocol(self) -> None:
+        self.assertTaken(values.proxy_protocol, {"": "", "v1": "v1", "v2": "v2"})
+        self.assertRefused(values.proxy_protocol, "neither v1 nor v2", ["1", "v3"])
 
-    def test_domains(self) -> None:
-        self.assertTaken(
-            addresses.domains,
-            {
-                "": (),
-                "site1.example.com": ("site1.example.com",),
-                " A.com,b.COM. ,, 1.2.3.4,": ("a.com", "b.com", "1.2.3.4"),
-                "*": ("*",),
-                "*.Example.com": ("*.example.com",),
-                "*.a.b.c": ("*.a.b.c",),
-            },
-        )
-        wild = ("*.com", "*.com.", "*.", "a.*.com", "**", "*a.com", "*.*.com", "*.*")
-        self.assertRefused(addresses.domains, "a wildcard is * alone", wild)
-        refused = ("a.com b.com", "a.com,http://b.com", "*.a.com:80", "*.a..b", ".")
-        self.assertRefused(addresses.domains, "not a domain name", refused)
+    def test_bandwidth(self) -> None:
+        same = ("", "1MB", "512KB", "0.5MB", "100000000KB")
+        self.assertTaken(values.bandwidth, {each: each for each in same})
+        refused = ("1", "MB", "1 MB", "1mb", "1GB", "0KB", "0.0MB", "-1MB", "1e3KB", ".5MB")
+        self.assertRefused(values.bandwidth, "such as 512KB or 1.5MB", refused)
 
-    def test_certificate_domains(self) -> None:
-        same = {"a.example,*.b.example": ("a.example", "*.b.example"), "": ()}
-        self.assertTaken(addresses.certificate_domains, same)
-        self.assertRefused(addresses.certificate_domains, "each must be a name", ("*", "a.com,*"))
-
-    def test_subdomain(self) -> None:
-        self.assertTaken(addresses.subdomain, {"": "", "Web-1": "web-1"})
-        refused = ("a.b", "*", "a" * 64, "a b", "网")
-        self.assertRefused(addresses.subdomain, "not a single name", refused)
-
-    def test_host_and_port(self) -> None:
-        taken = {
-            "127.0.0.1:8080": ("127.0.0.1", 8080),
-            "app_1.internal:80": ("app_1.internal", 80),
-            "[::1]:443": ("::1", 443),
-        }
-        self.assertTaken(addresses.host_and_port(), taken)
-        self.assertTaken(addresses.host_and_port(80), taken)
-        what = "not a host name or IP address with a port"
-        never = (
-            "",
-            ":80",
-            "a:",
-            "a:0",
-            "a:65536",
-            "http://a:1",
-            "a:1/x",
-            "a b:1",
-            "[::1]:x",
-            "::g",
-        )
-        self.assertRefused(addresses.host_and_port(), what, never)
-        self.assertRefused(addresses.host_and_port(80), what, never)
-        without = {"localhost": ("localhost", 80), "::1": ("::1", 80), "[::1]": ("::1", 80)}
-        self.assertTaken(addresses.host_and_port(80), without)
-        self.assertRefused(addresses.host_and_port(), what, without)
-
-    def test_host_header(self) -> None:
-        same = ("", "localhost", "Example.com:8080", "[::1]:80", "[::1]", "127.0.0.1")
-        self.assertTaken(addresses.host_header, {host: host for host in same})
-        refused = ("http://a", "a b", "a/b", "a:b", "::1", "a\tb", "例")
-        self.assertRefused(
-            addresses.host_header, "not a host name, with or without a port", refused
-        )
+    def test_hook_ops(self) -> None:
+        taken = {"Login": ("Login",), "newproxy, Ping,ping": ("NewProxy", "Ping")}
+        self.assertTaken(values.hook_ops, taken)
+        self.assertRefused(values.hook_ops, "not a list of these: Login,", ["", ",", "Logout"])
 
 
 class ListTests(ValueTestCase):
@@ -222,23 +153,6 @@ class ListTests(ValueTestCase):
         self.assertTaken(
             values.items, {"": (), "ssh": ("ssh",), " a, b c ,,d,": ("a", "b c", "d"), ",": ()}
         )
-
-    def test_networks(self) -> None:
-        self.assertTaken(
-            addresses.networks,
-            {
-                "": (),
-                "10.0.0.1": (IPv4Network("10.0.0.1/32"),),
-                "10.0.0.0/8, 2001:db8::/32,[::1]": (
-                    IPv4Network("10.0.0.0/8"),
-                    IPv6Network("2001:db8::/32"),
-                    IPv6Network("::1/128"),
-                ),
-                "Loopback": (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
-            },
-        )
-        refused = ("proxy.example.com", "10.0.0.0/33", "10.1.0.0/8", "10.0.0.1:80", "10.0.0.1 ::1")
-        self.assertRefused(addresses.networks, "not a list of IP addresses and networks", refused)
 
     def test_locations(self) -> None:
         self.assertTaken(values.locations, {"": (), "/": ("/",), "/a, /b/": ("/a", "/b/")})
@@ -269,6 +183,8 @@ class EveryParserTests(SynchronousTestCase):
         keys.SERVER,
         keys.CLIENT,
         *keys.PROXIES.values(),
+        keys.VISITOR,
+        keys.HOOK,
         *(kind.table for kind in plugins.PLUGINS.values()),
     )
     parsers = st.sampled_from([key.parse for table in tables for key in table.keys.values()])

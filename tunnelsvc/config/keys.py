@@ -255,7 +255,6 @@ _HOOK: Final = {
     "path": Key("path", values.url_path),
     "ops": Key("ops", values.hook_ops),
     "tlsVerify": Key("tls_verify", values.boolean),
-    "tls_verify": Key("tls_verify", values.boolean),
 }
 
 _METAS: Final = {"meta_": Prefix("metas")}

@@ -136,10 +136,13 @@ def _sections(
 
 def _first_server(fields: keys.Fields) -> None:
     """Complete the ports of servers, and say which is the first."""
-    if "servers" in fields:
-        default = fields.get("server_port", ClientConfig().server_port)
-        fields["servers"] = tuple((host, port or default) for host, port in fields["servers"])
-        fields["server_addr"], fields["server_port"] = fields["servers"][0]
+    servers = fields.pop("servers", ())
+    default = fields.get("server_port", ClientConfig().server_port)
+    servers = tuple((host, port or default) for host, port in servers)
+    if servers:
+        fields["server_addr"], fields["server_port"] = servers[0]
+    if len(servers) > 1:
+        fields["servers"] = servers
 
 
 def _others(sections: list[Section], report: Report) -> Iterator[CertificateConfig | WebhookConfig]:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.client.proxies.test_registry -*-
+# -*- test-case-name: tests.client.test_service -*-
 """Proxy types of the client: who serves the users of a proxy.
 
 A new type is a module here, and a line in `make_proxy` unless its users are byte streams.
