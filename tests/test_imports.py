@@ -40,8 +40,12 @@ NOBODY: Final = {
     "tunnelsvc.wire.framing2": "likewise",
     "tunnelsvc.wire.hello": "likewise",
     "tunnelsvc.wire.reframe": "likewise",
+    "tunnelsvc.link.names": "no dns_server",
+    "tunnelsvc.link.viaproxy": "no http_proxy",
+    "tunnelsvc.link.websocket": "nobody comes or goes by one",
     "twisted.internet._sslverify": "1 MiB, service_identity included: TLS is ours",
     "twisted.protocols.tls": "likewise",
+    "twisted.names": "no dns_server",
     "twisted.web": "no dashboard",
     "unittest": "for tests",
 }

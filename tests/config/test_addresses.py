@@ -142,8 +142,8 @@ class PeerTests(ValueTestCase):
     def test_dns_server(self) -> None:
         same = ("", "8.8.8.8", "8.8.8.8:5353", "::1", "[::1]:53")
         self.assertTaken(addresses.dns_server, {each: each for each in same})
-        self.assertRefused(addresses.dns_server, "not an IP address", ["ns.example.com", "1.2.3"])
-        self.assertRefused(addresses.dns_server, "with a port", ["8.8.8.8:0"])
+        self.assertRefused(addresses.dns_server, "not a host name or IP address", ["a b", "a:0"])
+        self.assertRefused(addresses.dns_server, "not an IP address", ["ns.example.com", "ns:53"])
 
     def test_hook_addr(self) -> None:
         taken = {

@@ -150,6 +150,14 @@ class RoundTests(FailoverCase):
         self.advance(QUICK_SECONDS)
         self.assertEqual(self.told(), ["lost", "in a"])
 
+    def test_stop_while_connecting(self) -> None:
+        self.servers[0].answer = lambda _: None
+        self.start()
+        self.control.stop()
+        self.pump()
+        self.assertEqual([len(server.links) for server in self.servers], [1, 0, 0])
+        self.assertEqual((self.told(), self.clock.getDelayedCalls()), ([], []))
+
     def test_each_server_has_its_run_id(self) -> None:
         self.start()
         self.servers[0].control.abort()
@@ -258,8 +266,11 @@ class FailbackTests(FailoverCase):
         self.servers[0].control.abort()
         self.advance(QUICK_SECONDS)
         self.assertEqual(self.told(), ["lost", "in b"])
+        self.assertFalse(self.servers[1].links[0].closed)
+        self.assertEqual([login.run_id for login in self.servers[1].logins], ["", ""])
         self.control.stop()
         self.pump()
+        self.assertTrue(self.servers[1].links[0].closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def advance_to_login(self) -> None:
@@ -267,6 +278,19 @@ class FailbackTests(FailoverCase):
         while not self.servers[0].logins:
             self.assertLess(self.clock.seconds(), LONG_SECONDS)
             self.advance(1)
+
+    def test_stop_while_waiting_with_users_at_the_old_one(self) -> None:
+        self.start(0)
+        self.sessions[0].users = 1
+        self.servers[0].up = True
+        self.advance(LONG_SECONDS)
+        for server in self.servers:
+            server.up = False
+        self.servers[0].control.abort()
+        self.control.stop()
+        self.pump()
+        self.assertTrue(self.servers[1].links[0].closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_lost_while_looking(self) -> None:
         """A login that is under way at the first is given up for a round of its own."""

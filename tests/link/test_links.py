@@ -158,6 +158,14 @@ class WayTests(LinkCase):
         payload = Decoder(masked=True).feed(bytes(at_server.received)).payload
         self.assertTrue(payload.startswith(b"\0\1\0\1\0\0\0\1"))
 
+    def test_hosts(self) -> None:
+        for server_addr, host in (("2001:db8::1", "[2001:db8::1]"), ("fe80::1%eth0", "[fe80::1]")):
+            self.servers.clear()
+            config = ClientConfig(server_addr=server_addr, protocol="websocket")
+            made = server(self.clock, config, self.connections, {})
+            ensureDeferred(made.connect())
+            self.assertIn(b"Host: %b:7000\r\n" % host.encode(), self.first_bytes())
+
     def test_tls_in_a_websocket(self) -> None:
         for plain, first in ((False, b"\x17\x16\x03"), (True, b"\x16\x03")):
             self.servers.clear()

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 
 from attrs import define, evolve, field
 from automat import TypeMachineBuilder, pep614
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -125,6 +125,8 @@ class ClientCore:
         while True:
             try:
                 return await self.log_in(self.current)
+            except CancelledError:
+                raise
             except Exception as why:
                 if len(self.servers) == 1:
                     raise
@@ -270,8 +272,15 @@ def _begin(control: ClientControl, core: ClientCore, session: Session) -> None:
 
 
 def _move(control: ClientControl, core: ClientCore, index: int, session: Session) -> None:
+    # Who came back by that name would end the old session, and its users.
+    core.run_ids.pop(core.current, None)
     core.current = index
     control.moved(session)
+
+
+def _end_farewells(core: ClientCore) -> None:
+    for farewell in list(core.farewells):
+        farewell.end()
 
 
 def _stop_looking(core: ClientCore) -> None:
@@ -308,22 +317,23 @@ def _moved(control: ClientControl, core: ClientCore, running: Running, session: 
 
 
 @pep614(_connecting.upon(ClientControl.stop).to(_stopped))
-def _stop_connecting(_control: ClientControl, _core: ClientCore, attempt: Attempt) -> None:
+def _stop_connecting(_control: ClientControl, core: ClientCore, attempt: Attempt) -> None:
     attempt.cancel()
+    _end_farewells(core)
 
 
 @pep614(_running.upon(ClientControl.stop).to(_stopped))
 def _stop_running(_control: ClientControl, core: ClientCore, running: Running) -> None:
     _stop_looking(core)
     running.session.close()
-    for farewell in list(core.farewells):
-        farewell.end()
+    _end_farewells(core)
     core.events.session_lost()
 
 
 @pep614(_waiting.upon(ClientControl.stop).to(_stopped))
-def _stop_waiting(_control: ClientControl, _core: ClientCore, timer: IDelayedCall) -> None:
+def _stop_waiting(_control: ClientControl, core: ClientCore, timer: IDelayedCall) -> None:
     timer.cancel()
+    _end_farewells(core)
 
 
 make_client_control = _machine.build()

@@ -81,7 +81,8 @@ def _websocket(reactor: DialReactor, config: ClientConfig, scheme: str, name: st
     # Likewise.
     from tunnelsvc.link.upgrade import ask_for_websocket  # noqa: PLC0415
 
-    host = f"[{name}]" if ":" in name else name
+    # A zone, as in fe80::1%eth0, means nothing to others (RFC 6874 section 3).
+    host = f"[{name.partition('%')[0]}]" if ":" in name else name
     if config.server_port != DEFAULT_PORTS[scheme]:
         host = f"{host}:{config.server_port}"
 
