@@ -128,6 +128,19 @@ class TakeoverTests(SynchronousTestCase):
             ["control was replaced during login: a newer one has its run id", ""],
         )
 
+    def test_who_is_replaced_is_told_no_details(self) -> None:
+        """Where nobody is."""
+        registry = make_registry(detailed_errors_to_client=False)
+        first = FakeClient(registry)
+        first.say(ssh())
+        self.patch(first.reactor.listening[6000], "stopListening", Deferred)
+        second = FakeClient(registry, run_id=first.run_id)
+        FakeClient(registry, run_id=first.run_id)
+        second.pump()
+        [answer] = second.heard
+        assert isinstance(answer, LoginResp)
+        self.assertEqual(answer.error, "register control error")
+
     def test_leaving(self) -> None:
         registry = make_registry()
         client = FakeClient(registry)

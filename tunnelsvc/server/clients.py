@@ -13,7 +13,12 @@ from twisted.logger import Logger
 from tunnelsvc import __version__
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.cipher import protection_error
-from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
+from tunnelsvc.control.serverside import (
+    NO_DETAILS,
+    ControlCore,
+    ServerControl,
+    make_server_control,
+)
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
@@ -82,6 +87,7 @@ class Client:
             clock=context.reactor,
             heartbeat_timeout_seconds=_heartbeat_timeout(context, muxed=session is not None),
             on_end=self._ended,
+            detailed_errors=context.config.detailed_errors_to_client,
         )
         self.control: ServerControl = make_server_control(self._core)
         self.closed = self._core.ended
@@ -251,7 +257,7 @@ class ClientRegistry:
         if error:
             self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)
             detailed = self.context.config.detailed_errors_to_client
-            error = error if detailed else "register control error"
+            error = error if detailed else NO_DETAILS
             messages.send(LoginResp(version=WIRE_VERSION, error=error))
             messages.close()
             return False
