@@ -47,6 +47,17 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(client.heard.count(ReqWorkConn()), 3)
         self.assertEqual(FakeClient(make_registry(), pool_count=-5).heard.count(ReqWorkConn()), 0)
 
+    def test_versions_of_all_kinds(self) -> None:
+        """Who is told by them what a peer can do takes one that can't be read for a new one."""
+        registry = make_registry()
+        for version in ("", "dev", "0.70", "v0.70.1", "0.70.1-rc.1", "1.2.3.4", "9" * 99 + ".0.0"):
+            client = FakeClient(registry, version=version)
+            self.assertTrue(client.valid)
+            self.assertEqual(
+                client.say(ssh(port=0, name=f"ssh-{version}")).error,  # type: ignore[attr-defined]
+                "",
+            )
+
     def test_wrong_token(self) -> None:
         for detailed, text in (
             (True, "token in login doesn't match token from configuration"),
