@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.e2e.test_udp -*-
 """Datagrams through our own two programs."""
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -107,7 +107,7 @@ class UserTests(UDPCase):
     def test_many(self) -> None:
         """Each has an address of its own for the service, and gets its own answers."""
         self.start()
-        with ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             users = [stack.enter_context(udp_user(self.port)) for _ in range(MANY)]
             for number, user in enumerate(users):
                 user.send(b"%d" % number)
@@ -237,7 +237,7 @@ class SpeedTests(UDPCase):
             service.received = 0
 
             def read() -> None:
-                with suppress(OSError):
+                with contextlib.suppress(OSError):
                     while len(received) < number:
                         received.append(int.from_bytes(user.recv(LONGEST)[:4]))
 
