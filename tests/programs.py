@@ -144,16 +144,6 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def is_free_udp(port: int) -> bool:
-    """Whether nobody has a UDP port of the loopback address."""
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 _ports = filter(_is_free, random.sample(PORT_RANGE, len(PORT_RANGE)))
 
 

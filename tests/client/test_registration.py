@@ -69,6 +69,13 @@ class AnnouncementTests(SynchronousTestCase):
             ),
         )
 
+    def test_proxy_protocol(self) -> None:
+        """Requests of several users may not share a connection whose user was told."""
+        self.assertFalse(announcement(WEB, "x").one_user_per_work_conn)
+        told = announcement(evolve(WEB, proxy_protocol_version="v1"), "x")
+        self.assertTrue(told.one_user_per_work_conn)
+        self.assertIn(b'"tunnelsvc_one_user_per_work_conn":true', encode(told))
+
     def test_group(self) -> None:
         for proxy in (SSH, WEB):
             message = announcement(evolve(proxy, group="g", group_key="k"), "x")

@@ -4,6 +4,7 @@
 from random import Random
 from typing import Any, cast
 
+from attrs import evolve
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock
@@ -408,6 +409,18 @@ class UserTests(ClientCase):
         [line] = self.lines
         self.assertIn("[ssh] connect to local service [127.0.0.1:22] error:", line)
         self.assertIn("refused", line)
+
+    def test_a_service_that_is_told(self) -> None:
+        """Who the user is comes before what he says, even if that came first."""
+        self.start(evolve(SSH, proxy_protocol_version="v1"))
+        work = self.work()
+        work.send(StartWorkConn(proxy_name="ssh", src_addr="192.0.2.1", src_port=5))
+        user, _ = work.detach()
+        user.write(b"hello")
+        self.pump()
+        service = recorded(self.services[0])
+        self.pump()
+        self.assertEqual(bytes(service.received), b"PROXY TCP4 192.0.2.1 127.0.0.1 5 0\r\nhello")
 
     def test_a_user_who_leaves_while_the_service_is_dialled(self) -> None:
         self.start(SSH)

@@ -12,6 +12,7 @@ from tunnelsvc.config import keys, load_client, load_server, plugins
 from tunnelsvc.config.proxies import (
     HealthCheckConfig,
     HTTPProxyConfig,
+    SecretProxyConfig,
     TCPProxyConfig,
     VisitorConfig,
 )
@@ -467,6 +468,48 @@ class VisitorTests(ConfigTestCase):
             self.client_says("[common]\n[x]\nrole = visitor\nserver_name = y\nbind_port = 1\n"),
             ("2: [x]: not a type of visitor (one of stcp, sudp)",),
         )
+
+    def test_role(self) -> None:
+        start = "[common]\n[x]\ntype = stcp\nsk = z\nlocal_port = 1\nrole = "
+        self.assertEqual(
+            self.client_says(f"{start}vistor\n"),
+            ("6: [x] role = vistor: role should be 'server' or 'visitor'",),
+        )
+        self.assertEqual(self.client_says(f"{start}server\n"), ())
+        self.assertEqual(
+            self.client_says(f"{start}Visitor\nserver_name=y\nbind_port=1\n"),
+            ("5: [x] local_port: ignored: it belongs to the proxy that is visited",),
+        )
+
+    def test_port(self) -> None:
+        start = f"{self.START}type = stcp\nserver_name = y\nbind_port ="
+        self.assertEqual(self.client_says(f"{start}\n")[0][:16], "6: [x] bind_port")
+        self.assertIn("is missing", self.client_says(f"{start}0\n")[0])
+        self.assertIn("a port number, or -1", self.client_says(f"{start}-2\n")[0])
+        self.assertEqual(self.client_says(f"{start}65535\n"), ())
+
+    def test_users(self) -> None:
+        proxy = self.proxy("type = stcp\nsk = z\nlocal_port = 1\nallow_users = a, b,,*\n")
+        assert isinstance(proxy, SecretProxyConfig)
+        self.assertEqual(proxy.allow_users, ("a", "b", "*"))
+        config = self.client("[x]\nrole=visitor\ntype=stcp\nserver_name=y\nserver_user=bob\n"
+                             "bind_port=1\nbind_addr=[::]\n")  # fmt: skip
+        self.assertEqual(
+            [(each.server_user, each.bind_addr) for each in config.visitors], [("bob", "::")]
+        )
+
+    def test_no_secret(self) -> None:
+        """Then nothing keeps anybody out; frp takes it without a word."""
+        (warning,) = self.client_says("[common]\n[x]\ntype = stcp\nlocal_port = 1\n")
+        self.assertIn("NO SECRET: whoever reaches the server can visit it", warning)
+
+    def test_start(self) -> None:
+        """``start`` chooses visitors, too."""
+        text = "[x]\nrole=visitor\ntype=stcp\nserver_name=y\nbind_port=1\n[z]\nlocal_port=1\n"
+        config = self.client(f"start = x\n{text}")
+        self.assertEqual((len(config.visitors), config.proxies), (1, ()))
+        config = self.client(f"start = z\n{text}")
+        self.assertEqual((len(config.proxies), config.visitors), (1, ()))
 
     def test_other_types(self) -> None:
         self.assertEqual(

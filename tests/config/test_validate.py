@@ -265,3 +265,25 @@ class ProxyTests(ConfigTestCase):
         validate.proxy(config, Section("x", 3), report)
         what = "nothing to check: a plugin has no local_port"
         self.assertEqual(lines_of(report), ((f"f:3: [x]: {what}",), ()))
+
+    def test_proxy_protocol(self) -> None:
+        self.proxy_says("proxy_protocol_version = v1\n")
+        self.proxy_says("remote_port = 1\nproxy_protocol_version = v2\n", kind="udp")
+        self.proxy_says(
+            "remote_port = 1\nproxy_protocol_version = v1\n",
+            "6: [x] proxy_protocol_version: v1 tells no addresses of datagrams; v2 does",
+            kind="udp",
+        )
+
+    def test_proxy_protocol_of_plugins(self) -> None:
+        """Only where a user has a connection to a service."""
+        start = "[common]\n[x]\ntype = tcp\nproxy_protocol_version = v2\nplugin = "
+        self.assertEqual(self.client_says(f"{start}tls2raw\nplugin_local_addr = a:1\n"), ())
+        self.assertEqual(
+            self.client_says(f"{start}unix_domain_socket\nplugin_unix_path = /a\n"), ()
+        )
+        what = "ignored: no service gets users' connections from"
+        self.assertEqual(
+            self.client_says(f"{start}socks5\nplugin_user = a\nplugin_passwd = b\n"),
+            (f"4: [x] proxy_protocol_version: {what} socks5",),
+        )

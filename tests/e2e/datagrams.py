@@ -31,12 +31,15 @@ class UDPService:
         received: how many datagrams there were.
     """
 
-    def __init__(self, respond: Respond = lambda data: data, port: int = 0) -> None:
+    def __init__(
+        self, respond: Respond = lambda data: data, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.users: set[tuple[str, int]] = set()
         self.received = 0
         self._respond = respond
-        self._socket = udp_socket()
-        self._socket.bind(("127.0.0.1", port))
+        self._host = host
+        self._socket = udp_socket(host)
+        self._socket.bind((host, port))
         self.port: int = self._socket.getsockname()[1]
         self._closed = False
         threading.Thread(target=self._serve, daemon=True).start()
@@ -48,7 +51,7 @@ class UDPService:
                 if self._closed:
                     break
                 self.received += 1
-                self.users.add(user)
+                self.users.add(user[:2])
                 answer = self._respond(data)
                 if answer is not None:
                     self._socket.sendto(answer, user)
@@ -57,26 +60,27 @@ class UDPService:
     def close(self) -> None:
         """Free the port."""
         self._closed = True
-        with udp_socket() as waker, suppress(OSError):
-            waker.sendto(b"", ("127.0.0.1", self.port))
+        with udp_socket(self._host) as waker, suppress(OSError):
+            waker.sendto(b"", (self._host, self.port))
         with suppress(OSError):
             eventually(lambda: self._socket.fileno() == -1, "the service is closed")
 
 
-def udp_socket() -> socket.socket:
-    """Make a socket with room in the kernel."""
-    made = socket.socket(type=socket.SOCK_DGRAM)
+def udp_socket(host: str = "127.0.0.1") -> socket.socket:
+    """Make a socket for addresses like this, with room in the kernel."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         made.setsockopt(socket.SOL_SOCKET, option, KERNEL_BUFFER)
     return made
 
 
 @contextmanager
-def udp_user(port: int) -> Iterator[socket.socket]:
+def udp_user(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
     """Make a user of a port."""
-    with udp_socket() as user:
+    with udp_socket(host) as user:
         user.settimeout(AGAIN)
-        user.connect(("127.0.0.1", port))
+        user.connect((host, port))
         yield user
 
 

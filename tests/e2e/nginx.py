@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.e2e.test_jupyter -*-
 """A real nginx: in front of the server, or as a service that it serves."""
 
+import tempfile
+from pathlib import Path
 from typing import Final
 
 from tests.e2e.secure import Files
@@ -64,6 +66,35 @@ def start_proxy(
 def start_site(case: ProgramTestCase, port: int, files: Files) -> Program:
     """Run an nginx that shows the directory ``www`` of the test by TLS, and by HTTP/2."""
     return _start(case, port, f"root {case.directory}/www;", secure=_secure(files, "http2"))
+
+
+def start_witness(case: ProgramTestCase, port: int, secure_port: int, files: Files) -> Path:
+    """Run an nginx that answers with whom the PROXY protocol told it, and takes nobody else.
+
+    Its answers are the address and port of the user, then those where he came in, and a full stop.
+    There a port that isn't told is left out.
+
+    Args:
+        case: until whose end it runs.
+        port: where it listens for HTTP.
+        secure_port: where it listens for HTTP in TLS.
+        files: the certificate.
+
+    Returns:
+        The path of a socket on which it listens for HTTP, too.
+    """
+    # Not in the test's directory: the length of a socket's path is limited to some 100 bytes.
+    place = tempfile.TemporaryDirectory()
+    case.addCleanup(place.cleanup)
+    path = Path(place.name) / "witness"
+    user = "$proxy_protocol_addr $proxy_protocol_port"
+    entrance = "$proxy_protocol_server_addr $proxy_protocol_server_port"
+    content = f"""\
+listen unix:{path} proxy_protocol;
+        listen 127.0.0.1:{secure_port} {_secure(files, "proxy_protocol")};
+        return 200 "{user} {entrance}.";"""
+    _start(case, port, content, secure="proxy_protocol")
+    return path
 
 
 def _secure(files: Files, *more: str) -> str:

@@ -3,15 +3,9 @@
 
 from typing import Final
 
+from tests.e2e.services import connected, is_closed
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase
-from tests.programs import (
-    OUR_CLIENT,
-    Peer,
-    Program,
-    Sections,
-    accepts_connections,
-    is_free_udp,
-)
+from tests.programs import OUR_CLIENT, Peer, Program, Sections
 
 SECRET: Final = "open sesame"
 
@@ -49,18 +43,30 @@ class VisitorTestCase(TunnelTestCase):
 
     visitor_peer: Peer = OUR_CLIENT
 
+    def start_owner(self, proxies: Sections, options: Options = NO_OPTIONS) -> Program:
+        """Start the owner's client, and wait until its proxies work, by whatever name they have."""
+        owner = self.run_in_role("owner", self.client_peer, proxies, options)
+        owner.wait_for("start proxy success", times=len(proxies))
+        return owner
+
     def start_visitor(self, visitors: Sections, options: Options = NO_OPTIONS) -> Program:
         """Start the visitor's client, and wait until users can come."""
-        config = self.write_config("visitor.ini", self.client_sections(visitors, options))
-        client = self.run_program(
-            (*self.visitor_peer.command, "-c", str(config)),
-            name=f"visiting {self.visitor_peer.name}",
-        )
-        for section in visitors.values():
-            port = section["bind_port"]
-            if section["type"] == "sudp":
-                client.wait_until(lambda port=port: not is_free_udp(port), f"port {port} is taken")  # type: ignore[misc]
-                continue
-            assert isinstance(port, int)
-            client.wait_until(lambda port=port: accepts_connections(port), f"port {port} is open")  # type: ignore[misc]
-        return client
+        visitor = self.run_in_role("visitor", self.visitor_peer, visitors, options)
+        visitor.wait_for("start visitor success", times=len(visitors))
+        return visitor
+
+    def run_in_role(
+        self, role: str, peer: Peer, sections: Sections, options: Options = NO_OPTIONS
+    ) -> Program:
+        """Run a client that may have proxies, visitors, and both."""
+        config = self.write_config(f"{role}.ini", self.client_sections(sections, options))
+        return self.run_program((*peer.command, "-c", str(config)), name=f"{role} {peer.name}")
+
+
+def is_refused(port: int) -> bool:
+    """Whether a visitor's user is sent away, perhaps before the kernel has told of the arrival."""
+    try:
+        with connected(port) as user:
+            return is_closed(user)
+    except ConnectionError:
+        return True

@@ -472,7 +472,7 @@ class RetryTests(VhostCase):
         stream = pool.kept()
         assert stream is not None
         self.service.ends[0].abortConnection()
-        pool.kept = lambda _=None: stream  # type: ignore[method-assign]
+        pool.kept = lambda _=None: stream  # type: ignore[method-assign, assignment]
         self.get()
         self.assertEqual(len(self.service.ends), 2)
         self.answer()

@@ -15,7 +15,7 @@ from tests.e2e.tunnel import NO_OPTIONS, Options
 from tests.interop.binaries import BINARIES, add_tests
 from tests.interop.relay import Network
 from tests.interop.test_matrix import InteropTestCase
-from tests.interop.test_wire2 import OWNER, SINCE, Wire2Mixin
+from tests.interop.test_wire2 import CLIENT, OWNER, SINCE, Wire2Mixin
 from tests.programs import OUR_CLIENT, OUR_SERVER, Peer, Program, eventually
 
 SCOPES: Final = {"authenticate_heartbeats": True, "authenticate_new_work_conns": True}
@@ -86,7 +86,7 @@ class SessionCase(Wire2Mixin, InteropTestCase):
     def check_unsigned_heartbeat(self) -> None:
         """One that does refuses pings without. Not every frps gets out why, before it hangs up."""
         self.start_server({"authenticate_heartbeats": True})
-        config = self.write_config(OWNER, self.client_sections(self.echo_proxy(), BEAT))
+        config = self.write_config(CLIENT, self.client_sections(self.echo_proxy(), BEAT))
         self.client = self.run_program((*self.client_peer.command, "-c", str(config)))
         self.client.wait_until(lambda: self.logins() > 1, "logged in again")
         if not SAYS_LITTLE[0] <= self.server_peer.version < SAYS_LITTLE[1]:
@@ -208,9 +208,7 @@ def _tests(client: Peer, server: Peer) -> dict[str, Check]:
     for name, check in _checks(client, server).items():
         tests[f"{real.label}_{name}"] = partial(test, check=check, speakers=frozenset())
         if real.version >= SINCE and name in WITH_V2:
-            tests[f"{real.label}_v2_{name}"] = partial(
-                test, check=check, speakers=frozenset({OWNER})
-            )
+            tests[f"{real.label}_v2_{name}"] = partial(test, check=check, speakers=OWNER)
     return tests
 
 

@@ -1,8 +1,6 @@
 # -*- test-case-name: tests.server.test_clients -*-
 """Tests of `tunnelsvc.server.clients`."""
 
-from typing import Any
-
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -193,23 +191,11 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(self.refusal(client, ssh(6001)), "proxy [ssh] already exists")
         self.assertEqual(self.refusal(client, ssh(6000, "b")), "port already used")
         self.assertEqual(
-            self.refusal(client, NewProxy(proxy_name="x", proxy_type="udp")),
-            "unknown proxy type: udp (not supported yet)",
+            self.refusal(client, NewProxy(proxy_name="x", proxy_type="xtcp")),
+            "unknown proxy type: xtcp (not supported yet)",
         )
         self.assertIn("name", self.refusal(client, NewProxy(proxy_type="tcp")))
         self.assertIn("name", self.refusal(client, ssh(6005, "a\x1b[31m")))
-
-    def test_what_would_be_dropped_is_refused(self) -> None:
-        """A site for one user must not become a site for all."""
-        client = FakeClient(make_registry())
-        for fields in ({"bandwidth_limit": "1MB", "bandwidth_limit_mode": "server"},):
-            options: Any = fields
-            request = NewProxy(
-                proxy_name="w", proxy_type="http", custom_domains=("a.example",), **options
-            )
-            self.assertIn("is not supported by this server yet", self.refusal(client, request))
-        limited = NewProxy(proxy_name="a", remote_port=6000, bandwidth_limit="1MB")
-        self.assertEqual(self.refusal_or_address(client, limited), ":6000", "the client limits")
 
     def test_refusals_without_details(self) -> None:
         client = FakeClient(make_registry(detailed_errors_to_client=False))

@@ -14,13 +14,14 @@ from tunnelsvc.wire.datagrams import (
     NOBODY,
     Datagram,
     DatagramCodec,
+    EitherDatagrams,
     FrameDatagrams,
     MessageDatagrams,
     user_at,
 )
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.framing2 import V2
-from tunnelsvc.wire.messages import Ping, Pong, UDPAddress, UDPPacket
+from tunnelsvc.wire.messages import TYPES, Ping, Pong, UDPAddress, UDPPacket
 
 STEADY = settings(derandomize=True, deadline=None)
 USER = UDPAddress(ip="192.0.2.7", port=5353)
@@ -167,6 +168,29 @@ class MessageTests(Carrying, SynchronousTestCase):
         self.assertEqual(codec.ping(), V2.encode(Ping()))
         self.assertEqual(codec.feed(codec.ping() + codec.encode(USER, b"hi")), [(USER, b"hi")])
         self.assertTrue(codec.encode(USER, bytes(45_000)), "more than fits in v1")
+
+
+class EitherTests(SynchronousTestCase):
+    """The way that the peer begins with."""
+
+    @STEADY
+    @given(DATAGRAMS.filter(bool), st.booleans(), st.lists(st.integers(0, 5000), max_size=8))
+    def test_both_ways(self, datagrams: list[Datagram], frames: bool, places: list[int]) -> None:
+        peer: DatagramCodec = FrameDatagrams() if frames else MessageDatagrams()
+        codec = EitherDatagrams(MessageDatagrams())
+        wire = b"".join(peer.encode(*each) for each in datagrams)
+        found = [each for piece in cut(wire, places) for each in codec.feed(piece)]
+        self.assertEqual(found, datagrams)
+        self.assertEqual(codec.ping(), peer.ping())
+        self.assertEqual(codec.encode(USER, b"hi"), peer.encode(USER, b"hi"))
+
+    def test_before_the_peer(self) -> None:
+        codec = EitherDatagrams(MessageDatagrams())
+        self.assertEqual((codec.ping(), codec.feed(b"")), (b"", ()))
+        self.assertEqual(codec.encode(USER, b"hi"), MessageDatagrams().encode(USER, b"hi"))
+
+    def test_no_message_begins_as_a_frame(self) -> None:
+        self.assertEqual({1, 2}.intersection(TYPES), set())
 
 
 class NameTests(SynchronousTestCase):

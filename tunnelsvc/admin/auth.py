@@ -4,7 +4,6 @@
 from collections import OrderedDict
 from hashlib import sha256
 from hmac import compare_digest
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from attrs import define
@@ -16,6 +15,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from tunnelsvc.admin.web import answer_text
+from tunnelsvc.link.addresses import site_of
 from tunnelsvc.units import MINUTE
 from tunnelsvc.wire.basicauth import credentials_in
 
@@ -34,8 +34,6 @@ MOST_WAITING: Final = 8
 many connections isn't faster; a browser opens at most six."""
 MOST_ADDRESSES: Final = 10_000
 """Addresses whose failures are remembered; the one that failed longest ago is forgotten first."""
-IPV6_SITE_BITS: Final = 64
-"""What a single user of IPv6 has at least: addresses below it cost nothing to change."""
 
 
 @define(eq=False)
@@ -55,7 +53,7 @@ class Throttle:
 
     def refuses(self, address: str) -> bool:
         """Whether an address has so many answers due that it must not ask."""
-        failures = self._failures.get(_site(address))
+        failures = self._failures.get(site_of(address))
         return failures is not None and failures.waiting >= MOST_WAITING
 
     def failed(self, address: str) -> tuple[int, float]:
@@ -64,7 +62,7 @@ class Throttle:
         Returns:
             How many in a row, and how long the answer has to wait, in seconds.
         """
-        site, now = _site(address), self._clock.seconds()
+        site, now = site_of(address), self._clock.seconds()
         failures = self._failures.pop(site, None) or _Failures()
         if now - failures.last_at > FORGET_SECONDS:
             failures.count = 0
@@ -91,7 +89,7 @@ class Throttle:
 
     def succeeded(self, address: str) -> None:
         """Note a success: the next failure is a first one. Answers that are due stay due."""
-        failures = self._failures.get(_site(address))
+        failures = self._failures.get(site_of(address))
         if failures is not None:
             failures.count = 0
 
@@ -100,19 +98,6 @@ class Throttle:
         delayed, self._delayed = self._delayed, set()
         for call in delayed:
             call.cancel()
-
-
-def _site(address: str) -> str:
-    """Name what one user can't easily leave: an IPv4 address, the network of an IPv6 address."""
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return str(ip.ipv4_mapped)
-        return str(int(ip) >> (ip.max_prefixlen - IPV6_SITE_BITS))
-    return str(ip)
 
 
 @implementer(IResource)

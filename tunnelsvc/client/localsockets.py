@@ -56,7 +56,7 @@ class LocalSockets:
         self._named = not self._address
         self._looked_up_at = float("-inf")
         self._sockets: Users[UDPSocket] = Users(
-            reactor, most=MOST_SOCKETS, idle_seconds=IDLE_SECONDS, on_gone=UDPSocket.close
+            reactor, most=MOST_SOCKETS, idle_seconds=IDLE_SECONDS, on_gone=lambda gone: gone.close()
         )
 
     async def look_up(self) -> None:
@@ -65,12 +65,15 @@ class LocalSockets:
             return
         self._looked_up_at = self._reactor.seconds()
         try:
-            self._address = await resolve(self._reactor, self._host)
+            found = await resolve(self._reactor, self._host)
         except UnknownHostError:
             self._outbox.drops.log.warn(
                 "[{proxy}] local service: {host}: no such name",
                 proxy=self._config.name, host=self._host,
             )  # fmt: skip
+            return
+        # As frpc does it: nobody answers to tell which of the two the service has.
+        self._address = min(found, key=lambda address: ":" in address)
 
     def deliver(self, datagrams: Sequence[Datagram]) -> None:
         """Send users' datagrams to the service."""

@@ -23,6 +23,7 @@ from tunnelsvc.config.proxies import (
     VhostProxyConfig,
 )
 from tunnelsvc.errors import LocalProtocolError
+from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
 
 ANSWER_SECONDS = 20.0
@@ -73,6 +74,7 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
                 host_header_rewrite=proxy.host_header_rewrite,
                 headers=proxy.headers,
                 response_headers=proxy.response_headers,
+                one_user_per_work_conn=bool(proxy.proxy_protocol_version),
             )
     return message
 
@@ -199,7 +201,13 @@ class Registration:
 
     def _started(self, entry: _Entry, remote_addr: str) -> None:
         entry.remote_addr = remote_addr
-        address = f"{self.server_addr}{remote_addr}" if remote_addr[:1] == ":" else remote_addr
         self.log.info("[{proxy}] start proxy success", proxy=entry.proxy.name)
-        self.log.info("[{proxy}] users reach it at {address}",
-                      proxy=entry.proxy.name, address=address)  # fmt: skip
+        self.log.info("[{proxy}] users reach it {where}",
+                      proxy=entry.proxy.name, where=self._where(remote_addr))  # fmt: skip
+
+    def _where(self, remote_addr: str) -> str:
+        """Say how users reach a running proxy, by what the server told us of it."""
+        if not remote_addr:
+            return "by visitors who have its sk"
+        host, _, port = remote_addr.partition(":")
+        return f"at {remote_addr if host else host_and_port(self.server_addr, port)}"

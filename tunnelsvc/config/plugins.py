@@ -16,13 +16,16 @@ from tunnelsvc.config.proxies import PluginConfig
 from tunnelsvc.config.report import Report, Section, nearest
 from tunnelsvc.wire.socks5 import MAX_CREDENTIAL_BYTES
 
-ANY_STREAM: Final = ("tcp", "http", "https")
+ANY_STREAM: Final = ("tcp", "stcp", "http", "https")
 """Types of proxies whose users are byte streams, whatever is in them."""
 
-OF_TLS: Final = ("tcp", "https")
+OF_ANYTHING: Final = ("tcp", "stcp")
+"""Types of proxies whose users may say anything."""
+
+OF_TLS: Final = (*OF_ANYTHING, "https")
 """Types of proxies through which TLS comes as users sent it."""
 
-OF_HTTP: Final = ("tcp", "http")
+OF_HTTP: Final = (*OF_ANYTHING, "http")
 """Types of proxies through which HTTP may come without TLS."""
 
 HTTP_PORT: Final = 80
@@ -35,6 +38,7 @@ class UnixDomainSocketConfig(PluginConfig):
 
     name: ClassVar[str] = "unix_domain_socket"
     types: ClassVar[tuple[str, ...]] = ANY_STREAM
+    passes_on: ClassVar[bool] = True
     unix_path: str
 
 
@@ -98,6 +102,7 @@ class TLSToRawConfig(PluginConfig):
 
     name: ClassVar[str] = "tls2raw"
     types: ClassVar[tuple[str, ...]] = OF_TLS
+    passes_on: ClassVar[bool] = True
     local_addr: tuple[str, int]
     crt_path: str = ""
     key_path: str = ""
@@ -108,7 +113,7 @@ class Socks5Config(PluginConfig):
     """``plugin = socks5``: users reach whatever this machine reaches, by SOCKS 5."""
 
     name: ClassVar[str] = "socks5"
-    types: ClassVar[tuple[str, ...]] = ("tcp",)
+    types: ClassVar[tuple[str, ...]] = OF_ANYTHING
     user: str = ""
     """With an empty password too: everybody may."""
     password: str = secret()
@@ -119,7 +124,7 @@ class HTTPProxyPluginConfig(PluginConfig):
     """``plugin = http_proxy``: users reach whatever this machine reaches, by an HTTP proxy."""
 
     name: ClassVar[str] = "http_proxy"
-    types: ClassVar[tuple[str, ...]] = ("tcp",)
+    types: ClassVar[tuple[str, ...]] = OF_ANYTHING
     http_user: str = ""
     """With an empty password too: everybody may."""
     http_password: str = secret()

@@ -33,6 +33,8 @@ class PluginConfig:
     """As ``plugin`` has it."""
     types: ClassVar[tuple[str, ...]]
     """Types of proxies whose users it can serve."""
+    passes_on: ClassVar[bool] = False
+    """Whether each user has a connection to the local service, which can be told whose it is."""
 
 
 @frozen(kw_only=True)

@@ -3,8 +3,13 @@
 
 from typing import Final
 
-from tunnelsvc.config.proxies import HTTPSProxyConfig, ProxyConfig, VhostProxyConfig
-from tunnelsvc.config.report import Report, Section
+from tunnelsvc.config.proxies import (
+    HTTPSProxyConfig,
+    ProxyConfig,
+    SecretProxyConfig,
+    VhostProxyConfig,
+)
+from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import CertificateConfig, ClientConfig, ServerConfig
 from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
 
@@ -62,10 +67,27 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
         report.problem(
             f"only proxies of type {', '.join(_GROUP_TYPES)} have groups", section.find("group")
         )
+    if isinstance(config, SecretProxyConfig) and not config.secret_key:
+        report.warn(
+            "NO SECRET: whoever reaches the server can visit it; set sk here and in the visitors' "
+            "files",
+            section.find("sk"),
+        )
     if config.bandwidth_limit_mode != "client" and not config.bandwidth_limit:
         report.warn("ignored without bandwidth_limit", section.find("bandwidth_limit_mode"))
+    if config.proxy_protocol_version:
+        _proxy_protocol(config, section.find("proxy_protocol_version"), report)
     _headers(section, report)
     _health_check(config, section, report)
+
+
+def _proxy_protocol(config: ProxyConfig, entry: Entry | Section, report: Report) -> None:
+    """Warn of services that can't be told who their users are."""
+    plugin = config.plugin
+    if plugin is not None and not plugin.passes_on:
+        report.warn(f"ignored: no service gets users' connections from {plugin.name}", entry)
+    elif config.proxy_protocol_version == "v1" and config.type in {"udp", "sudp"}:
+        report.warn("v1 tells no addresses of datagrams; v2 does", entry)
 
 
 def _headers(section: Section, report: Report) -> None:

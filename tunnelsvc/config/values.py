@@ -149,8 +149,14 @@ def _one_of(words: Collection[str]) -> Callable[[str], str]:
 log_level = _one_of(LOG_LEVELS)
 access_log_format = _one_of(ACCESS_LOG_FORMATS)
 limit_mode = _one_of(LIMIT_MODES)
-role = _one_of(ROLES)
 wire_protocol = _one_of(WIRE_PROTOCOLS)
+
+
+def role(value: str) -> str:
+    """Take which end of a secret proxy it is; the error is frp's."""
+    if value.lower() not in ROLES:
+        raise BadValueError("role should be 'server' or 'visitor'")
+    return value.lower()
 
 
 def no_visitor(value: str) -> str:

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.control.backoff import Backoff
 from tunnelsvc.control.session import LoginTerms, Session, log_in
+from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.links import Connect
 from tunnelsvc.wire.dialect import V1
 
@@ -125,7 +126,7 @@ def _wait(control: ClientControl, core: ClientCore, reason: Failure) -> IDelayed
 def explain(core: ClientCore, failure: Failure) -> str:
     """Say why there is no session, in frpc's words where it has some, and where."""
     config = core.terms.config
-    where = f"{config.server_addr}:{config.server_port}"
+    where = host_and_port(config.server_addr, config.server_port)
     why = failure.getErrorMessage()
     if core.session_since is not None:
         return f"connection to server {where} lost: {why}"

@@ -67,11 +67,11 @@ async def _address(reactor: DialReactor, host: str) -> str:
 
     `HostnameEndpoint` refuses underscores, which the resolver of a private network may know.
     """
-    return await resolve(reactor, host) if "_" in host else host
+    return (await resolve(reactor, host))[0] if "_" in host else host
 
 
-async def resolve(reactor: DialReactor, host: str) -> str:
-    """Return the first address of a name.
+async def resolve(reactor: DialReactor, host: str) -> list[str]:
+    """Return the addresses of a name, at least one.
 
     Raises:
         UnknownHostError: it has none.
@@ -81,7 +81,7 @@ async def resolve(reactor: DialReactor, host: str) -> str:
     found = await addresses.complete
     if not found:
         raise UnknownHostError(f"{host}: no such name")
-    return found[0]
+    return found
 
 
 async def dial(

@@ -41,6 +41,13 @@ class _Port(tcp.Port):
     _burst = 1
     """How many to look for at once: as many as came the last time, and more if all came."""
 
+    def createInternetSocket(self) -> socket.socket:  # noqa: N802 - Twisted's name
+        """Let IPv4 in as well where all addresses are meant, whatever the machine's default is."""
+        made: socket.socket = super().createInternetSocket()
+        if self.interface == "::":
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        return made
+
     def doRead(self) -> None:
         """Accept those who wait; what goes wrong is left to Twisted's way of doing it."""
         accepted = 0
@@ -98,7 +105,8 @@ def listen(
         number: of the port; 0: any.
         factory: builds a protocol for each connection, told by ``makeConnection``. Unlike
             Twisted's, the connection doesn't read before it is resumed.
-        interface: the address to listen on, IPv4 or IPv6; empty: all of IPv4.
+        interface: the address to listen on, IPv4 or IPv6; empty: all of IPv4, ``::``: all
+            of both.
         keepalive_seconds: of the connections; see `tunnelsvc.link.sockopts.tune`.
 
     Raises:

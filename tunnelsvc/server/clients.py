@@ -169,9 +169,6 @@ class Client:
         proxy_type = PROXY_TYPES.get(request.proxy_type)
         if proxy_type is None:
             raise ProxyRefused(f"unknown proxy type: {request.proxy_type} (not supported yet)")
-        for key, wanted in _not_yet(request).items():
-            if wanted:
-                raise ProxyRefused(f"{key} is not supported by this server yet")
         return proxy_type(request, self, self._context)
 
     async def _open(self, proxy: Proxy) -> str:
@@ -329,15 +326,6 @@ async def _gone(client: Client) -> None:
     await waiter
     if client.before is not None:
         await _gone(client.before)
-
-
-def _not_yet(request: NewProxy) -> dict[str, bool]:
-    """Tell which keys a request has that we would drop, some to the danger of its owner."""
-    return {
-        "bandwidth_limit_mode = server": bool(
-            request.bandwidth_limit and request.bandwidth_limit_mode == "server"
-        ),
-    }
 
 
 def _bad_run_id(run_id: str) -> str:

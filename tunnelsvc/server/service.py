@@ -17,6 +17,7 @@ from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.gateway import Router, VhostFactory
 from tunnelsvc.handover import ParkingFactory
+from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.certificates import server_context
 from tunnelsvc.link.sockets import listen
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS
@@ -173,8 +174,8 @@ class TunnelServer(MultiService):
         )
         self._listening.append(port)
         self.ports[what] = port.getHost().port  # type: ignore[attr-defined]
-        self.log.info("{what} listens on {address}:{port}",
-                      what=what, address=interface, port=self.ports[what])  # fmt: skip
+        self.log.info("{what} listens on {where}",
+                      what=what, where=host_and_port(interface, self.ports[what]))  # fmt: skip
 
     def startService(self) -> None:
         """Let clients and users come; listen, if nobody with privileges has done that.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable
 from functools import partial
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +17,7 @@ from twisted.logger import Logger
 
 from tunnelsvc.errors import RemoteProtocolError, VisitRefused
 from tunnelsvc.handover import host_of
+from tunnelsvc.link.addresses import site_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.relay import dress
 from tunnelsvc.server.proxies.secret import SecretProxy
@@ -34,8 +34,6 @@ MOST_WRONG = 4
 """Such answers that one guesser may wait for at once: so many guesses a second, about."""
 MOST_NAME_CHARACTERS = 256
 """Of a stranger's words that an answer repeats."""
-NETWORK_BITS = {4: 32, 6: 64}
-"""How much of an address one machine has to itself (RFC 6177), by the version of IP."""
 
 Judge = Callable[[bool], None]
 """Is told whether a connection turned out to be of somebody who may have it."""
@@ -193,12 +191,4 @@ def _guesser(messages: MessageProtocol, visit: NewVisitorConn) -> Hashable:
     That is a client that has logged in, each for itself, also where several share an address, and
     everybody else by the address.
     """
-    return visit.run_id or _network(host_of(messages.stream)), visit.proxy_name
-
-
-def _network(host: str) -> str:
-    try:
-        bits = NETWORK_BITS[ip_network(host).version]
-        return str(ip_network(f"{host}/{bits}", strict=False))
-    except ValueError:
-        return host
+    return visit.run_id or site_of(host_of(messages.stream)), visit.proxy_name

@@ -58,10 +58,10 @@ class PluginCase(SynchronousTestCase):
         self.low: list[TellingStream] = []
         self.patch(local, "dial", self.dial)
 
-    def make(self, config: PluginConfig, proxy_type: str = "tcp") -> None:
+    def make(self, config: PluginConfig, proxy_type: str = "tcp", **options: Any) -> None:
         """Make the plugin of a proxy of this type."""
         reactor: Any = self.clock
-        proxy = ProxyConfig(name="web", type=proxy_type, plugin=config)
+        proxy = ProxyConfig(name="web", type=proxy_type, plugin=config, **options)
         self.connections = Connections()
         self.plugin = make_plugin(Place(proxy, reactor, self.connections))
 

@@ -26,6 +26,13 @@ class TLSToRawTests(PluginCase):
         self.answer(b"\0rows")
         self.assertEqual(self.shown(), b"\0rows")
 
+    def test_introduction(self) -> None:
+        """A service that wants to know who the user is hears it first."""
+        self.make(CONFIG, proxy_protocol_version="v1")
+        self.connect_tls()
+        self.ask(b"hello")
+        self.assertEqual(self.received(), b"PROXY TCP4 198.51.100.9 127.0.0.1 5 0\r\nhello")
+
     def test_the_user_finishes(self) -> None:
         """The answer to all that was sent still comes."""
         self.connect_tls()

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from attrs import evolve
 from twisted.internet import error
 
 from tests.client.test_service import ClientCase
@@ -22,13 +23,14 @@ APP = TCPProxyConfig(
 class UnixDomainSocketTests(ClientCase):
     """Users of a client with this plugin."""
 
+    app = APP
     failure: error.ConnectError | None = None
 
     def setUp(self) -> None:
         super().setUp()
         self.patch(unixsocket, "connect_unix", self.connect_unix)
         self.server.answer = lambda _: LoginResp(run_id="r1", tunnelsvc="0.1.0")
-        self.start(APP)
+        self.start(self.app)
         self.lines.clear()
 
     async def connect_unix(self, reactor: Any, path: str, *, timeout: float) -> Stream:
@@ -85,3 +87,17 @@ class UnixDomainSocketTests(ClientCase):
         [line] = self.lines
         self.assertIn("[app] connect to local service [/run/app.sock] error: ", line)
         self.assertIn("refused", line)
+
+
+class IntroductionTests(UnixDomainSocketTests):
+    """A service that wants to know who the user is hears it first."""
+
+    app = evolve(APP, proxy_protocol_version="v1")
+
+    def test_a_user_meets_the_service(self) -> None:
+        user = self.user()
+        user.write(b"hello")
+        self.pump()
+        at_service = recorded(self.services[0])
+        self.pump()
+        self.assertEqual(bytes(at_service.received), b"PROXY TCP4 192.0.2.1 127.0.0.1 5 0\r\nhello")

@@ -8,6 +8,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.fakes import FakeClient, make_registry
+from tunnelsvc.gateway.pool import BackendPool, UserPool
 from tunnelsvc.relay import Meter
 from tunnelsvc.server.proxies import http
 from tunnelsvc.server.proxies.http import HTTPProxy
@@ -56,6 +57,13 @@ class HTTPProxyTests(SynchronousTestCase):
         self.build(vhost_http_port=0)
         self.registry.context.takes_http = True
         self.assertEqual(self.open(custom_domains=("a.example.com",)), "a.example.com")
+
+    def test_users_who_share_nothing(self) -> None:
+        """Of clients that tell the service who its user is; see `UserPool`."""
+        self.open(custom_domains=("a.example.com",))
+        self.assertIs(type(self.proxy().backend), BackendPool)
+        self.open("b", custom_domains=("b.example.com",), one_user_per_work_conn=True)
+        self.assertIs(type(self.proxy("b").backend), UserPool)
 
     def test_033_sends_an_empty_location(self) -> None:
         self.assertEqual(

@@ -3,7 +3,7 @@
 
 from attrs import evolve
 
-from tunnelsvc.client.local import dial_service
+from tunnelsvc.client.local import dial_service, introduce
 from tunnelsvc.client.plugins import Place
 from tunnelsvc.client.plugins.termination import Termination, failure_of
 from tunnelsvc.config.plugins import TLSToRawConfig
@@ -33,7 +33,7 @@ class TLSToRaw:
         self,
         stream: Stream,
         unread: bytes,
-        start: StartWorkConn,  # noqa: ARG002 - the service isn't told
+        start: StartWorkConn,
         *,
         far_half_closes: bool,
     ) -> Closed:
@@ -46,6 +46,7 @@ class TLSToRaw:
             return evolve(await user.closed, detail=why)
         local = await dial_service(clock, *self._address)
         self._place.connections.add(local)
+        introduce(local, self._place.proxy, start)
         # Within TLS either direction ends alone, whatever the server makes of the end of TCP.
         joined = await join(local, tls, clock=clock)
         return evolve(await user.closed, reason=joined.reason, detail=joined.detail)

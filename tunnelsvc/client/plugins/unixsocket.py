@@ -5,7 +5,7 @@ from typing import cast
 
 from twisted.internet.error import ConnectError
 
-from tunnelsvc.client.local import LOCAL_SECONDS
+from tunnelsvc.client.local import LOCAL_SECONDS, introduce
 from tunnelsvc.client.plugins import Place
 from tunnelsvc.config.plugins import UnixDomainSocketConfig
 from tunnelsvc.errors import LocalServiceUnavailable
@@ -26,13 +26,14 @@ class UnixDomainSocket:
         self,
         stream: Stream,
         unread: bytes,
-        start: StartWorkConn,  # noqa: ARG002 - the service isn't told
+        start: StartWorkConn,
         *,
         far_half_closes: bool,
     ) -> Closed:
         """See `Plugin`."""
         local = await self._dial()
         self._place.connections.add(local)
+        introduce(local, self._place.proxy, start)
         return await join(
             local,
             stream,

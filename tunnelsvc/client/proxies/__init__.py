@@ -6,6 +6,7 @@ A new type is a module here, and a line in `make_proxy` unless its users are byt
 
 from typing import Protocol
 
+from tunnelsvc.client.limits import limit_of
 from tunnelsvc.client.proxies.stream import StreamProxy
 from tunnelsvc.config.proxies import ProxyConfig, SUDPProxyConfig, UDPProxyConfig
 from tunnelsvc.control.session import Session
@@ -51,8 +52,8 @@ def make_proxy(
         from tunnelsvc.client.proxies.udp import SUDPProxy, UDPProxy  # noqa: PLC0415
 
         kind = SUDPProxy if isinstance(config, SUDPProxyConfig) else UDPProxy
-        return kind(config, reactor, key)
-    made = StreamProxy(config, reactor, key, connections)
+        return kind(config, reactor, key, limit_of(config, reactor))
+    made = StreamProxy(config, reactor, key, connections, limit=limit_of(config, reactor))
     if config.plugin is not None:
         # Likewise.
         from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import define
 from twisted.logger import Logger
 
-from tunnelsvc.client.local import dial_local
+from tunnelsvc.client.local import dial_local, introduce
 from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.errors import LocalServiceUnavailable, RemoteProtocolError
 from tunnelsvc.handover import Connections
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.dial import DialReactor
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.logs import LeanLogger
@@ -24,6 +25,7 @@ from tunnelsvc.wire.messages import StartWorkConn
 
 if TYPE_CHECKING:
     from tunnelsvc.client.plugins import Plugin
+    from tunnelsvc.relay.bandwidth import BandwidthLimit
 
 _log = LeanLogger(__name__)
 
@@ -39,6 +41,8 @@ class StreamProxy:
     connections: Connections
     """Takes note of each connection to the service."""
     plugin: Plugin | None = None
+    limit: BandwidthLimit | None = None
+    """Shared by all user connections."""
     serving: int = 0
     """User connections that aren't over."""
     log: ClassVar[Logger] = Logger()
@@ -49,12 +53,17 @@ class StreamProxy:
         ours = session.server_is_ours
         self.serving += 1
         try:
-            stream, unread = dress(bare, unread, self._codecs())  # 6
+            stream: Stream = bare
+            if self.limit is not None:
+                stream, unread = self.limit.put_on(bare, unread)
+            stream, unread = dress(stream, unread, self._codecs())  # 6
             if self.plugin is not None:
                 closed = await self.plugin.serve(stream, unread, start, far_half_closes=ours)
             else:
                 local = await dial_local(self.reactor, self.config)  # 7
                 self.connections.add(local)
+                if self.config.proxy_protocol_version:
+                    introduce(local, self.config, start)
                 closed = await join(  # 8
                     local,
                     stream,

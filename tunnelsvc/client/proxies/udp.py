@@ -8,7 +8,7 @@ users of different visitors may well have the same address.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define, field
 from twisted.logger import Logger
@@ -17,6 +17,7 @@ from tunnelsvc.client.localsockets import LocalSockets
 from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.errors import RemoteProtocolError
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.dial import DialReactor
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.relay import Stages, codecs, dress
@@ -30,6 +31,9 @@ from tunnelsvc.wire.datagrams import (
     takes_codecs,
 )
 from tunnelsvc.wire.messages import StartWorkConn
+
+if TYPE_CHECKING:
+    from tunnelsvc.relay.bandwidth import BandwidthLimit
 
 
 class Exit:
@@ -66,6 +70,8 @@ class UDPProxy:
     reactor: DialReactor
     key: bytes
     """Of the cipher, derived from the token."""
+    limit: BandwidthLimit | None = None
+    """Shared by all work connections."""
     serving: int = 0
     """Always: no user has a connection that could be waited for."""
     log: ClassVar[Logger] = Logger()
@@ -79,8 +85,11 @@ class UDPProxy:
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
         """Carry what comes on a work connection until it ends."""
         bare, unread = work.detach()
+        stream: Stream = bare
         try:
-            stream, unread = dress(bare, unread, self._codecs(session))  # 6
+            if self.limit is not None:
+                stream, unread = self.limit.put_on(bare, unread)
+            stream, unread = dress(stream, unread, self._codecs(session))  # 6
         except RemoteProtocolError as why:
             self.log.warn("[{proxy}] {why}", proxy=self.config.name, why=why)
             bare.abortConnection()

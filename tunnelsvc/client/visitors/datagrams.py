@@ -8,8 +8,9 @@ first after it has ended (protocol notes 6.7).
 from typing import Any, ClassVar, Final, cast
 
 from attrs import define, field
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,6 +21,7 @@ from tunnelsvc.config.proxies import VisitorConfig
 from tunnelsvc.control.session import Session
 from tunnelsvc.errors import VisitRefused
 from tunnelsvc.handover import Connections
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.udp import listen_udp
 from tunnelsvc.relay.datagrams import SILENCE_SECONDS, DatagramChannel
 from tunnelsvc.relay.drops import Drop, Drops
@@ -28,7 +30,7 @@ from tunnelsvc.wire.datagrams import DatagramCodec, FrameDatagrams, MessageDatag
 from tunnelsvc.wire.messages import NewVisitorConnResp
 
 RETRY_SECONDS: Final = 1.0
-"""How long after a visit was refused, or lost, it is tried again: for the next datagram."""
+"""From one attempt to visit to the next."""
 
 
 @define(eq=False)
@@ -44,6 +46,7 @@ class DatagramVisitor:
     _listening: Listening = field(init=False)
     _entrance: Entrance = field(init=False)
     _carrying: bool = field(default=False, init=False)
+    _pause: Deferred[None] | None = field(default=None, init=False)
     _not_before: float = field(default=float("-inf"), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -72,53 +75,62 @@ class DatagramVisitor:
         """See `Visitor`; without the port nobody can stay."""
         await self._listening.stop()
         self._entrance.close()
-        self._entrance.outbox.clear(Drop.NO_TUNNEL)
+        if self._pause is not None:
+            self._pause.cancel()
 
     async def close(self) -> None:
         """See `Visitor`."""
         await self.stop()
 
     def _wanted(self) -> None:
-        """Visit, for datagrams that wait; but not again and again where that leads to nothing."""
-        if self._carrying:
-            return
-        if self.reactor.seconds() < self._not_before:
-            self._entrance.outbox.clear(Drop.NO_TUNNEL)
-            return
-        self._carrying = True
-        ensureDeferred(self._carry()).addErrback(
-            lambda failure: self.log.failure(
-                "[{visitor}] broken", failure, visitor=self.config.name
-            )
-        )
+        """Visit, for datagrams that wait."""
+        if not self._carrying:
+            self._carrying = True
+            ensureDeferred(self._carry()).addErrback(self._broken)
+
+    def _broken(self, failure: Failure) -> None:
+        self.log.failure("[{visitor}] broken", failure, visitor=self.config.name)
 
     async def _carry(self) -> None:
         """Carry datagrams on one visitor connection until it ends."""
         try:
+            await self._wait(self._not_before - self.reactor.seconds())
+            self._not_before = self.reactor.seconds() + RETRY_SECONDS
             session = await self.sessions.current()
             stream, unread, answer = await visit(session, self.config)
             if self.port is None:  # stopped while we waited
                 stream.abortConnection()
                 return
-            channel = DatagramChannel(
-                stream,
-                _datagram_codec(session, answer),
-                self.reactor,
-                self._entrance.outbox,
-                self._entrance.deliver,
-                silence_seconds=SILENCE_SECONDS,
-            )
-            self._entrance.use(channel)
-            channel.start(unread)
-            ended = await channel.ended
-            self._entrance.use(None)
+            ended = await self._use(stream, unread, _datagram_codec(session, answer))
             self.log.info("[{visitor}] visit ended: {why}", visitor=self.config.name, why=ended)
         except VisitRefused as why:
             self.log.warn("[{visitor}] {why}", visitor=self.config.name, why=why)
             self._entrance.outbox.clear(Drop.NO_TUNNEL)
+        except CancelledError:
+            self._entrance.outbox.clear(Drop.NO_TUNNEL)
         finally:
             self._carrying = False
-            self._not_before = self.reactor.seconds() + RETRY_SECONDS
+
+    async def _wait(self, seconds: float) -> None:
+        """Let time pass; raises ``CancelledError`` when the visitor is stopped."""
+        if seconds > 0:
+            self._pause = deferLater(self.reactor, seconds)
+            await self._pause
+
+    async def _use(self, stream: Stream, unread: bytes, codec: DatagramCodec) -> str:
+        channel = DatagramChannel(
+            stream,
+            codec,
+            self.reactor,
+            self._entrance.outbox,
+            self._entrance.deliver,
+            silence_seconds=SILENCE_SECONDS,
+        )
+        self._entrance.use(channel)
+        channel.start(unread)
+        ended = await channel.ended
+        self._entrance.use(None)
+        return ended
 
 
 def _datagram_codec(session: Session, answer: NewVisitorConnResp) -> DatagramCodec:

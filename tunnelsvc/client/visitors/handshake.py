@@ -65,7 +65,9 @@ async def visit(
         if answer.error:
             raise VisitRefused(_with_remedy(answer.error))
         return *dress(*messages.detach(), _codecs(config)), answer
-    except (error.ConnectionClosed, error.TimeoutError, RemoteProtocolError) as why:
+    except error.TimeoutError as why:
+        raise VisitRefused(f"no answer of the server within {ANSWER_SECONDS:g} s") from why
+    except (error.ConnectionClosed, RemoteProtocolError) as why:
         messages.abort()
         raise VisitRefused(f"no answer of the server: {why}") from why
     except BaseException:

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.logger import Logger
 
 from tunnelsvc.config.proxies import VisitorConfig
+from tunnelsvc.link.addresses import host_and_port
 
 FIRST_RETRY_SECONDS: Final = 1.0
 """How long after a port was found taken it is tried again; doubles each time."""
@@ -57,11 +58,10 @@ class Listening:
             self._port = self.listen()
         except CannotListenError as why:
             self.log.error(
-                "[{visitor}] can't listen on {addr}:{port} (bind_addr, bind_port): {why}; trying "
+                "[{visitor}] can't listen on {where} (bind_addr, bind_port): {why}; trying "
                 "again in {wait:g} s",
                 visitor=config.name,
-                addr=config.bind_addr,
-                port=config.bind_port,
+                where=host_and_port(config.bind_addr, config.bind_port),
                 why=why.socketError,
                 wait=self._retry_seconds,
             )
@@ -71,11 +71,10 @@ class Listening:
         self._retry_seconds = FIRST_RETRY_SECONDS
         self.log.info("[{visitor}] start visitor success", visitor=config.name)
         self.log.info(
-            "[{visitor}] users reach [{server}] at {addr}:{port}",
+            "[{visitor}] users reach [{server}] at {where}",
             visitor=config.name,
             server=config.server_name,
-            addr=config.bind_addr,
-            port=self.number,
+            where=host_and_port(config.bind_addr, self.number),
         )
 
     async def stop(self) -> None:

@@ -14,9 +14,11 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.logs import LeanLogger
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.relay import Closed, Meter, Stages, codecs, dress, join
+from tunnelsvc.server.limits import limit_of
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import NewProxy, StartWorkConn
 
@@ -45,6 +47,7 @@ class Proxy(ABC):
         self.client = client
         self.context = context
         self.closed = False
+        self.limit = limit_of(request, context.reactor) if request.bandwidth_limit else None
         self._key = derive_key(context.config.token)
 
     async def open(self) -> str:
@@ -89,6 +92,7 @@ class Proxy(ABC):
             "transport": {
                 "useEncryption": request.use_encryption,
                 "useCompression": request.use_compression,
+                **_limit_conf(request),
             },
             "metadatas": dict(request.metas or {}),
             **({"loadBalancer": {"group": request.group}} if request.group else {}),
@@ -180,7 +184,8 @@ class Proxy(ABC):
             WorkConnectionUnavailable: the client gave none.
         """
         stream = await self.client.work.open(self.start_message(user, entrance))  # 3, 5
-        return dress(stream, b"", self._codecs())  # 6
+        stream, unread = dress(stream, b"", self._codecs())  # 6
+        return (stream, unread) if self.limit is None else self.limit.put_on(stream, unread)
 
     def start_message(self, user: IAddress, entrance: IAddress | None) -> StartWorkConn:
         """Tell the client which proxy a work connection is for, and whose."""
@@ -211,5 +216,14 @@ class Proxy(ABC):
         )
 
 
+def _limit_conf(request: NewProxy) -> dict[str, str]:
+    if not request.bandwidth_limit:
+        return {}
+    return {
+        "bandwidthLimit": request.bandwidth_limit,
+        "bandwidthLimitMode": request.bandwidth_limit_mode or "client",
+    }
+
+
 def _at(peer: IAddress) -> str:
-    return f"{getattr(peer, 'host', '?')}:{getattr(peer, 'port', '?')}"
+    return host_and_port(getattr(peer, "host", "?"), getattr(peer, "port", "?"))

@@ -38,8 +38,8 @@ are a few milliseconds apart."""
 class HTTPProxy(LoneRoute, Proxy):
     """A `tunnelsvc.gateway.route.Route`: hop 1 of its users is the vhost's request parser.
 
-    A work connection carries requests of many users, mostly, so the hops of `Proxy.serve` happen apart:
-    3 to 6 in `open_backend`, when the pool has no connection left over, 8 and 9 per request.
+    A work connection mostly carries requests of many users, so the hops of `Proxy.serve` happen
+    apart: 3 to 6 in `open_backend`, when the pool has no connection left over, 8 and 9 per request.
     """
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
