@@ -199,6 +199,7 @@ def greeting(terms: LoginTerms, run_id: str) -> Login:
         user=config.user,
         run_id=run_id,
         metas=dict(config.metas),
+        client_id=config.client_id,
         pool_count=config.pool_count,
         tunnelsvc=__version__,
     )
