@@ -121,9 +121,13 @@ class ClientControlTests(SynchronousTestCase):
         self.assertEqual(self.events, ["in", "lost", "in"])
 
     def test_a_server_that_hangs_up(self) -> None:
-        for tls, hint in ((TLSConfig(), ""), (TLSConfig(enable=False), "insist on TLS")):
+        for options, hint in (
+            ({}, ""),
+            ({"tls": TLSConfig(enable=False)}, "insist on TLS"),
+            ({"wire_protocol": "v2"}, "It may be older than frp 0.69: wire_protocol is v2"),
+        ):
             self.events.clear()
-            self.control = self.build(tls=tls)
+            self.control = self.build(**options)
             self.server.answer = lambda _: None
             self.start()
             self.server.control.abort()

@@ -64,10 +64,11 @@ class SessionTests(SessionCase):
     """One login, from the client's side."""
 
     def test_login(self) -> None:
-        session = self.session(user="me", pool_count=3, metas={"a": "b"})
+        session = self.session(user="me", pool_count=3, metas={"a": "b"}, client_id="laptop")
         self.assertEqual((session.run_id, session.server_is_ours), ("r1", False))
         [login] = self.server.logins
         self.assertEqual((login.user, login.pool_count, login.metas), ("me", 3, {"a": "b"}))
+        self.assertEqual(login.client_id, "laptop")
         self.assertEqual(login.privilege_key, login_key("12345678", login.timestamp))
         self.assertEqual(len(login.version.split(".")), 3)
         self.assertTrue(login.tunnelsvc)

@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.e2e.test_udp -*-
 """Datagrams through our own two programs."""
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -28,7 +28,7 @@ from tests.e2e.datagrams import (
 )
 from tests.e2e.test_ipv6 import has_ipv6
 from tests.e2e.visitors import VisitorTestCase, sudp_proxy, sudp_visitor
-from tests.programs import Program, free_port
+from tests.programs import PATIENCE, Program, free_port
 from tests.tunnels import LOOPBACK, TunnelCase, clock
 from tunnelsvc.config.proxies import UDPProxyConfig
 from tunnelsvc.units import MiB
@@ -43,6 +43,9 @@ RATE: Final = 5000
 SECONDS: Final = 4
 BURST: Final = 10
 """Datagrams that are sent together."""
+WINDOW: Final = 250
+"""Datagrams whose answers aren't there yet. On a machine that is too busy for `RATE` the kernel's
+own buffers would overflow, at the two ends that aren't ours."""
 MEMORY_LIMIT_BYTES: Final = 120 * MiB
 
 
@@ -104,7 +107,7 @@ class UserTests(UDPCase):
     def test_many(self) -> None:
         """Each has an address of its own for the service, and gets its own answers."""
         self.start()
-        with ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             users = [stack.enter_context(udp_user(self.port)) for _ in range(MANY)]
             for number, user in enumerate(users):
                 user.send(b"%d" % number)
@@ -226,7 +229,7 @@ class SpeedTests(UDPCase):
     """Nothing is lost."""
 
     def check_rate(self, service: UDPService, port: int, size: int) -> None:
-        """Send so many a second; all must arrive, and all answers."""
+        """Send so many a second; all must arrive, and all answers, in order."""
         number = RATE * SECONDS
         received: list[int] = []
         with udp_user(port) as user:
@@ -234,22 +237,24 @@ class SpeedTests(UDPCase):
             service.received = 0
 
             def read() -> None:
-                while len(received) < number:
-                    received.append(int.from_bytes(user.recv(LONGEST)[:4]))
+                with contextlib.suppress(OSError):
+                    while len(received) < number:
+                        received.append(int.from_bytes(user.recv(LONGEST)[:4]))
 
             reader = threading.Thread(target=read, daemon=True)
-            user.settimeout(10.0)
+            user.settimeout(PATIENCE)
             reader.start()
             started = time.monotonic()
             for first in range(0, number, BURST):
                 for each in range(first, first + BURST):
                     user.send(each.to_bytes(4).ljust(size, b"x"))
-                ahead = first / RATE - (time.monotonic() - started)
-                if ahead > 0:
-                    time.sleep(ahead)
+                while reader.is_alive() and (
+                    first - len(received) > WINDOW or first > RATE * (time.monotonic() - started)
+                ):
+                    time.sleep(BURST / RATE / 4)
             reader.join()
         self.assertEqual((service.received, len(received)), (number, number), self.show_outputs())
-        self.assertEqual(sorted(received), list(range(number)))
+        self.assertEqual(received, list(range(number)))
 
     def test_udp(self) -> None:
         self.start()

@@ -29,7 +29,9 @@ LOGIN: Final = {"dashboard_user": "ann", "dashboard_pwd": "pw"}
 LARGE: Final = 40_000
 """Bytes in a datagram that v1 can't carry."""
 
-OWNER, VISITOR = "frpc.ini", "visitor.ini"
+CLIENT: Final = "frpc.ini"
+OWNER: Final = frozenset({CLIENT, "owner.ini"})
+VISITOR: Final = frozenset({"visitor.ini"})
 """The files of the two clients, as the tests name them."""
 
 
@@ -40,14 +42,14 @@ class Wire2Mixin(VisitorTestCase):
         speakers: the files of those that do.
     """
 
-    speakers: frozenset[str] = frozenset({OWNER, VISITOR})
+    speakers: frozenset[str] = OWNER | VISITOR
 
     def write_config(self, name: str, sections: Sections) -> Path:
         """Write a file; for a real frpc that shall speak v2 it has to be TOML."""
         if name not in self.speakers:
             return super().write_config(name, sections)
         sections = {**sections, "common": {**sections["common"], "wire_protocol": "v2"}}
-        if (self.client_peer if name == OWNER else self.visitor_peer) is OUR_CLIENT:
+        if (self.client_peer if name in OWNER else self.visitor_peer) is OUR_CLIENT:
             return super().write_config(name, sections)
         path = self.directory / name
         path.write_text(to_toml(sections), encoding="utf-8")
@@ -71,7 +73,7 @@ class Wire2Case(Wire2Mixin, InteropTestCase):
     def check_old_server(self) -> None:
         """The user of a client reads why a server that is too old doesn't answer."""
         self.start_server()
-        config = self.write_config(OWNER, self.client_sections(self.echo_proxy()))
+        config = self.write_config(CLIENT, self.client_sections(self.echo_proxy()))
         client = self.run_program((*self.client_peer.command, "-c", str(config)))
         self.assertEqual(client.wait(), 1)
         self.assertIn("It may be older than frp 0.69: wire_protocol is v2", client.output())
@@ -161,7 +163,7 @@ Mix = tuple[tuple[Peer, Peer, Peer], frozenset[str]]
 
 def _mixes(server: Peer, client: Peer) -> dict[str, Mix]:
     """Give server, owner and visitor, not all of them real, and who of the two speaks v2."""
-    speakers = {"owner": {OWNER}, "visitor": {VISITOR}, "both": {OWNER, VISITOR}}
+    speakers = {"owner": OWNER, "visitor": VISITOR, "both": OWNER | VISITOR}
     found = {}
     for mix in list(product((False, True), repeat=3))[:-1]:
         peers = (
@@ -172,7 +174,7 @@ def _mixes(server: Peer, client: Peer) -> dict[str, Mix]:
         roles = zip(("server", "owner", "visitor"), mix, strict=True)
         label = "_".join((*map(str, server.version), *(role for role, real in roles if real)))
         for who, files in speakers.items():
-            found[f"{label}_v2_by_{who}"] = (peers, frozenset(files))
+            found[f"{label}_v2_by_{who}"] = (peers, files)
     return found
 
 

@@ -125,6 +125,22 @@ class SocketTests(TestCase):
         port.doRead()
         self.assertEqual(len(self.received), MOST_AT_ONCE + 5)
 
+    def test_one_that_fails(self) -> None:
+        """It costs no other."""
+        port = self.listen()
+
+        def receive(data: bytes, peer: SocketAddress) -> None:
+            self.received.append((data, peer))
+            raise ValueError(data)
+
+        port._receive = receive
+        user = self.connect(port.getHost().port)
+        user.send(b"1")
+        user.send(b"2")
+        port.doRead()
+        self.assertEqual([data for data, _ in self.received], [b"1", b"2"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
     def test_closed(self) -> None:
         """Once and for all; also from within."""
         port = self.listen()

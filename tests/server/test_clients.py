@@ -46,6 +46,17 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(client.heard.count(ReqWorkConn()), 3)
         self.assertEqual(FakeClient(make_registry(), pool_count=-5).heard.count(ReqWorkConn()), 0)
 
+    def test_versions_of_all_kinds(self) -> None:
+        """Who is told by them what a peer can do takes one that can't be read for a new one."""
+        registry = make_registry()
+        for version in ("", "dev", "0.70", "v0.70.1", "0.70.1-rc.1", "1.2.3.4", "9" * 99 + ".0.0"):
+            client = FakeClient(registry, version=version)
+            self.assertTrue(client.valid)
+            self.assertEqual(
+                client.say(ssh(port=0, name=f"ssh-{version}")).error,  # type: ignore[attr-defined]
+                "",
+            )
+
     def test_wrong_token(self) -> None:
         for detailed, text in (
             (True, "token in login doesn't match token from configuration"),
@@ -155,6 +166,19 @@ class TakeoverTests(SynchronousTestCase):
             [answer.error for answer in answers if isinstance(answer, LoginResp)],
             ["control was replaced during login: a newer one has its run id", ""],
         )
+
+    def test_who_is_replaced_is_told_no_details(self) -> None:
+        """Where nobody is."""
+        registry = make_registry(detailed_errors_to_client=False)
+        first = FakeClient(registry)
+        first.say(ssh())
+        self.patch(first.reactor.listening[6000], "stopListening", Deferred)
+        second = FakeClient(registry, run_id=first.run_id)
+        FakeClient(registry, run_id=first.run_id)
+        second.pump()
+        [answer] = second.heard
+        assert isinstance(answer, LoginResp)
+        self.assertEqual(answer.error, "register control error")
 
     def test_leaving(self) -> None:
         registry = make_registry()

@@ -3,7 +3,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelsvc.wire.dialect import V1
+from tunnelsvc.wire.dialect import V1, payload_dialect
+from tunnelsvc.wire.framing2 import V2
 from tunnelsvc.wire.messages import Ping
 
 
@@ -16,3 +17,13 @@ class DialectTests(SynchronousTestCase):
         self.assertEqual(reader.next_message(), Ping(timestamp=1))
         self.assertIsNone(reader.next_message())
         self.assertEqual(reader.take_unread(), b"h")
+
+    def test_payload(self) -> None:
+        """Users' messages are written as all others, except for the frp that didn't."""
+        for spoken, version, dialect in (
+            (V1, "0.69.0", V1),
+            (V2, "0.69.0", V1),
+            (V2, "0.69.1", V2),
+            (V2, "", V2),
+        ):
+            self.assertIs(payload_dialect(spoken, version), dialect)

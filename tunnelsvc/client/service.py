@@ -33,6 +33,8 @@ from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
 if TYPE_CHECKING:
     from tunnelsvc.client.visitors import Visitors
 
+POOL_FULL = "work connection pool is full"
+"""In what a server says that has enough of them for now, which means no harm."""
 LEAVE_SECONDS = 0.25
 """How long a client that is stopped waits for its users to go."""
 LOOK_SECONDS = 0.01
@@ -290,7 +292,8 @@ class TunnelClient(Service):
     def _started(self, session: Session, work: MessageProtocol, message: Message) -> None:
         if not isinstance(message, StartWorkConn) or message.error:
             why = getattr(message, "error", "") or f"unexpected {type(message).__name__}"
-            self.log.debug("the server refused a work connection: {why}", why=why)
+            tell = self.log.debug if POOL_FULL in why else self.log.warn
+            tell("the server refused a work connection: {why}", why=why)
             work.close()
             return
         proxy = self._proxies.find(message.proxy_name)

@@ -36,6 +36,8 @@ from tunnelsvc.wire.messages import (
     ReqWorkConn,
 )
 
+NO_DETAILS = "register control error"
+"""What a client reads of a refused login where ``detailed_errors_to_client`` is off."""
 MOST_WAITING = 10_000
 """Requests of one client that wait for their turn: more than it may have proxies."""
 
@@ -95,6 +97,8 @@ class ControlCore:
     heartbeat_timeout_seconds: float
     on_end: Callable[[str], None]
     """Called once with the reason when the conversation ends."""
+    detailed_errors: bool = True
+    """Whether a client that is turned away is told why."""
     ended: Deferred[None] = field(factory=Deferred)
     """Fires when everything is closed."""
     watchdog: Watchdog | None = None
@@ -179,7 +183,8 @@ def _ask(_control: ServerControl, core: ControlCore) -> None:
 
 @pep614(_greeting.upon(ServerControl.drop).to(_closing))
 def _turn_away(control: ServerControl, core: ControlCore, reason: str) -> None:
-    core.messages.send(LoginResp(version=WIRE_VERSION, error=reason))
+    error = reason if core.detailed_errors else NO_DETAILS
+    core.messages.send(LoginResp(version=WIRE_VERSION, error=error))
     core.messages.close()
     _begin_closing(control, core, reason)
 

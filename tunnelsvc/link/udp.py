@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelsvc.link.poller import watcher
@@ -28,6 +29,7 @@ kilobyte for the smallest datagram: its own default is full with 280 of those.""
 Receive = Callable[[bytes, SocketAddress], None]
 """Takes a datagram and where it comes from."""
 
+_log = Logger()
 _BUFFER = memoryview(bytearray(64 * KiB))
 _NOTHING_NOW = (errno.EAGAIN, errno.EINTR)
 
@@ -121,7 +123,10 @@ class UDPSocket:
                     return
                 self._on_error(why)
                 continue
-            self._receive(bytes(_BUFFER[:length]), peer)
+            try:
+                self._receive(bytes(_BUFFER[:length]), peer)
+            except Exception:  # noqa: BLE001 - it costs this datagram, and no other
+                _log.failure("taking a datagram failed")
 
     def doWrite(self) -> None:
         """Never asked for."""

@@ -79,6 +79,7 @@ class Client:
             clock=context.reactor,
             heartbeat_timeout_seconds=_heartbeat_timeout(context, muxed=session is not None),
             on_end=self._ended,
+            detailed_errors=context.config.detailed_errors_to_client,
         )
         self.control: ServerControl = make_server_control(self._core)
         self.closed = self._core.ended

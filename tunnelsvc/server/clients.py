@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.cipher import protection_error
+from tunnelsvc.control.serverside import NO_DETAILS
 from tunnelsvc.errors import HookRefused
 from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
@@ -77,7 +78,7 @@ class ClientRegistry:
         peer = host_of(messages.stream)
         self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)
         detailed = self.context.config.detailed_errors_to_client
-        error = error if detailed else "register control error"
+        error = error if detailed else NO_DETAILS
         messages.send(LoginResp(version=WIRE_VERSION, error=error))
         messages.close()
         return False
@@ -122,8 +123,7 @@ class ClientRegistry:
         login = client.login
         why = f"client_id [{login.client_id}] for user [{login.user}] is already online"
         self.log.warn("[{run_id}] register control error: {why}", run_id=client.run_id, why=why)
-        detailed = self.context.config.detailed_errors_to_client
-        client.control.drop(why[:MOST_ERROR_CHARACTERS] if detailed else "register control error")
+        client.control.drop(why[:MOST_ERROR_CHARACTERS])
 
     def work_connection(self, work: MessageProtocol, message: NewWorkConn, *, direct: bool) -> bool:
         """Take a connection whose first message was a NewWorkConn.
