@@ -12,7 +12,7 @@ from typing import Final, Literal
 from attrs import frozen
 
 from tunnelsvc.config import keys, legacy
-from tunnelsvc.config.dialect import inherited
+from tunnelsvc.config.dialect import inherited, parents
 from tunnelsvc.config.ranges import expanded
 from tunnelsvc.config.report import Entry, Report, Section, Source
 from tunnelsvc.units import MiB
@@ -184,12 +184,10 @@ def known_keys(section: Section, by_name: Mapping[str, Section]) -> frozenset[st
     """Say what may come to a section from another one: what its type has."""
 
     def value(key: str) -> str:
-        name = section.name
-        while name:
+        for name in (section.name, *parents(section.name)):
             entry = by_name[name].entries.get(key) if name in by_name else None
             if entry is not None:
                 return entry.value
-            name = name.rpartition(".")[0]
         return ""
 
     visitor = value("role").lower() == "visitor"
