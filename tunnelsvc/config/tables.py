@@ -95,7 +95,6 @@ class _Reader:
     entries: dict[str, Entry] = field(factory=dict, init=False)
     _keys: dict[str, list[str]] = field(factory=dict, init=False)
     """Keys of INI files by path, in small letters: Go's JSON takes letters of either size."""
-
     _tables: set[str] = field(factory=set, init=False)
     """Paths at which there are tables, in small letters."""
 
@@ -232,7 +231,7 @@ def _show(value: object) -> str:
     if isinstance(value, int) and abs(value) < _MOST:
         return str(value)
     if isinstance(value, str):
-        return value if not unfit_character(value) else "…"
+        return f'"{value}"' if not unfit_character(value) else "…"
     if isinstance(value, list):
         return "[…]"
     return "{…}" if isinstance(value, dict) else "…"
