@@ -118,6 +118,14 @@ class InheritedTests(ConfigTestCase):
         self.assertEqual(config.proxies[2].local_port, 81)
         self.assertEqual(config.proxies[2].type, "http")
 
+    def test_many(self) -> None:
+        """A name has no more parents than a name has characters."""
+        names = [f"web{'.x' * count}" for count in range(200)]
+        config = self.client(self.parent + "".join(f"[{name}]\n" for name in names[1:127]))
+        self.assertEqual({proxy.local_port for proxy in config.proxies}, {80})
+        problems = self.client_says(f"[common]\n{self.parent}[{names[-1]}]\n")
+        self.assertEqual(len(problems), 2)
+
     def test_of_use(self) -> None:
         """Only what the proxy's type has: here, not the parent's domains."""
         text = f"[common]\n{self.parent}[web.ssh]\ntype = tcp\nlocal_port = 22\n"

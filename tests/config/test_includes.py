@@ -159,11 +159,12 @@ class IncludedTests(ConfigTestCase):
     def test_problems_name_the_file(self) -> None:
         first = self.add("1", PROXY.format("a").replace("22", "x"))
         second = self.add("2", TABLE.format("b").replace("22", '"22"'))
+        what = "must be a whole number, without quotes"
         for head in self.heads():
             self.assertEqual(
                 self.says(head),
                 (
-                    f"{second}: [proxies.b] localPort = 22: must be a whole number, without quotes",
+                    f'{second}: [proxies.b] localPort = "22": {what}',
                     f"{first}:3: [a] local_port = x: not a port number (1 to 65535)",
                 ),
             )
@@ -212,5 +213,7 @@ class IncludedTests(ConfigTestCase):
         (problem,) = self.says(self.heads()[0])
         self.assertTrue(problem.endswith("includes more than 1 files"), problem)
         self.patch(includes, "MAX_FILES", 2)
+        self.patch(configfiles, "MAX_NUMBERS", 1)
+        self.assertIn("more than 1 proxies and visitors", self.says(self.heads()[0])[0])
         self.patch(configfiles, "MAX_INCLUDED_BYTES", 99)
         self.assertIn("includes more than 99 bytes", self.says(self.heads()[0])[0])

@@ -194,7 +194,7 @@ class TypeTests(DocumentTestCase):
 
     def test_numbers(self) -> None:
         what = "must be a whole number, without quotes"
-        self.assertServerSays('bindPort = "7000"\n', f"bindPort = 7000: {what}")
+        self.assertServerSays('bindPort = "7000"\n', f'bindPort = "7000": {what}')
         self.assertServerSays("bindPort = 7000.0\n", f"bindPort = …: {what}")
         self.assertServerSays("bindPort = true\n", f"bindPort = true: {what}")
         self.assertServerSays(
@@ -203,11 +203,11 @@ class TypeTests(DocumentTestCase):
 
     def test_flags(self) -> None:
         what = "must be true or false, without quotes"
-        self.assertServerSays('transport.tcpMux = "true"\n', f"transport.tcpMux = true: {what}")
+        self.assertServerSays('transport.tcpMux = "true"\n', f'transport.tcpMux = "true": {what}')
         self.assertServerSays("transport.tcpMux = 1\n", f"transport.tcpMux = 1: {what}")
 
     def test_lists(self) -> None:
-        self.assertClientSays('start = "a,b"\n', "start = a,b: must be a list, in brackets")
+        self.assertClientSays('start = "a,b"\n', 'start = "a,b": must be a list, in brackets')
         self.assertClientSays("start = [1]\n", "start = […]: must be a text: in quotes")
         self.assertClientSays('start = ["a,b"]\n', "start = […]: no item may hold a comma")
 
@@ -223,7 +223,7 @@ class TypeTests(DocumentTestCase):
             self.assertServerSays(f"allowPorts = {value}\n", f"allowPorts = […]: {what}")
         self.assertServerSays("allowPorts = [1]\n", "allowPorts = […]: must be a table")
         self.assertServerSays(
-            'allowPorts = "1-2"\n', "allowPorts = 1-2: must be a list, in brackets"
+            'allowPorts = "1-2"\n', 'allowPorts = "1-2": must be a list, in brackets'
         )
         self.assertServerSays(
             "allowPorts = [{start = 3, end = 2}]\n",
@@ -369,8 +369,8 @@ class RefusedTests(DocumentTestCase):
     def test_client(self) -> None:
         for text, shown in {
             "featureGates.VirtualNet = true": "featureGates.VirtualNet = true",
-            'virtualNet.address = "1"': "virtualNet.address = 1",
-            'store.path = "x"': "store.path = x",
+            'virtualNet.address = "1"': 'virtualNet.address = "1"',
+            'store.path = "x"': 'store.path = "x"',
             'auth.oidc.clientSecret = "x"': "auth.oidc.clientSecret = ***",
             'auth.oidc.additionalEndpointParams.a = "x"':
                 "auth.oidc.additionalEndpointParams.a = x",
@@ -387,7 +387,7 @@ class RefusedTests(DocumentTestCase):
         visitor = '[[visitors]]\nname = "v"\ntype = "stcp"\nserverName = "x"\nbindPort = 1\n'
         self.assertClientSays(
             f'{visitor}plugin.type = "virtual_net"\n',
-            f"[visitors.v] plugin.type = virtual_net: {self.what}",
+            f'[visitors.v] plugin.type = "virtual_net": {self.what}',
         )
 
     def test_off(self) -> None:

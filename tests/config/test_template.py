@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.files import STEADY
-from tunnelsvc.config.template import expand
+from tunnelsvc.config.template import MAX_ACTION, expand
 from tunnelsvc.config.values import BadValueError
 
 ENVIRON = {"HOST": "example.com", "_x1": "one", "EMPTY": "", "LOOP": "{{ .Envs.HOST }}"}
@@ -64,6 +64,18 @@ class ExpandTests(SynchronousTestCase):
         for line in ("{{", "x = {{ .Envs.HOST }", "{{ .Envs.HOST }} {{ .Envs.HOST"):
             why = self.assertRaises(BadValueError, expand, line, ENVIRON)
             self.assertEqual(str(why), "{{ without }}")
+
+    def test_long(self) -> None:
+        """Between the braces there is no room for more; nothing takes longer for its length."""
+        blanks = " " * (MAX_ACTION - len(".Envs.HOST"))
+        self.assertEqual(expand(f"{{{{.Envs.HOST{blanks}}}}}", ENVIRON), "example.com")
+        for line in (
+            f"{{{{.Envs.HOST{blanks} }}}}",
+            "{{ " * 20_000,
+            " {{-" * 16_000,
+            "{{ /*" * 9_000,
+        ):
+            self.assertRaises(BadValueError, expand, line, ENVIRON)
 
     @STEADY
     @given(st.text(st.sampled_from("{}. EnvsHOST"), max_size=60))

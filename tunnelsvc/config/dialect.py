@@ -19,7 +19,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from tunnelsvc.config.report import Entry, Report, Section, is_secret
-from tunnelsvc.config.values import BadValueError
+from tunnelsvc.config.values import MAX_NAME_CHARACTERS, BadValueError
 from tunnelsvc.units import KiB
 
 # Bytes of a line: Go's bufio.Scanner, which reads many such files, stops there too. Characters,
@@ -106,24 +106,20 @@ def inherited(
         known: keys that are of use to it.
         report: is told.
     """
-    parent = _parent(section.name, by_name)
-    if parent is None:
-        return section
-    whole = inherited(parent, by_name, known, report)
-    more = {
-        key: entry
-        for key, entry in whole.entries.items()
-        if key in known and key not in section.entries
-    }
-    if more:
-        what = f"has {', '.join(more)} from {parent.place}, as frp has it since 0.36"
-        report.warn(what, section)
-    return section.with_entries({**more, **section.entries})
+    entries = dict(section.entries)
+    for name in parents(section.name):
+        parent = by_name.get(name)
+        found = parent.entries if parent else {}
+        more = {key: found[key] for key in found if key in known and key not in entries}
+        if parent and more:
+            what = f"has {', '.join(more)} from {parent.place}, as frp has it since 0.36"
+            report.warn(what, section)
+        entries.update(more)
+    return section.with_entries(entries)
 
 
-def _parent(name: str, by_name: Mapping[str, Section]) -> Section | None:
-    while "." in name:
+def parents(name: str) -> Iterator[str]:
+    """Give the names from whose sections one of this name may have something, the nearest first."""
+    while "." in name and len(name) <= MAX_NAME_CHARACTERS:
         name = name.rpartition(".")[0]
-        if name in by_name:
-            return by_name[name]
-    return None
+        yield name

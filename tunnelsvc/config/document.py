@@ -18,10 +18,18 @@ Tree = dict[str, Any]
 # Tables and lists within one another.
 MAX_DEPTH: Final = 32
 
+_TOO_DEEP: Final = f"more than {MAX_DEPTH} tables and lists within one another"
+
 # A line that says something, by format; the first such line tells which one was meant.
 _KEY: Final = r"(?:\"[^\"]*\"|'[^']*'|[\w-]+)"
 _TOML_LINE: Final = re.compile(rf"\[|{_KEY}(\s*\.\s*{_KEY})*\s*=")
 _YAML_LINE: Final = re.compile(rf"---|%YAML|- |\.?{_KEY}\s*:(\s|$)|<<\s*:")
+# Keys in which tomllib would make tables within tables, with time and memory that grow with the
+# square of their number: at the beginning of a line, in a heading, and in a table within a line.
+_DEEP_KEY: Final = re.compile(
+    rf"(?:^[ \t]*\[{{0,2}}|[{{,])[ \t]*(?:{_KEY}[ \t]*\.[ \t]*){{{MAX_DEPTH}}}",
+    re.MULTILINE,
+)
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -74,7 +82,7 @@ def _parsed(parser: Callable[[str], object], text: str) -> Tree:
     else:
         depth = _depth(tree)
     if depth > MAX_DEPTH:
-        raise SyntaxProblem(f"more than {MAX_DEPTH} tables and lists within one another")
+        raise SyntaxProblem(_TOO_DEEP)
     if not isinstance(tree, dict):
         raise SyntaxProblem("a list or a single value; a configuration is a table of keys")
     return tree
@@ -99,6 +107,8 @@ def _depth(tree: object) -> int:
 def _toml(text: str) -> Tree:
     import tomllib  # noqa: PLC0415 - only files of this format need it
 
+    if _DEEP_KEY.search(text):
+        raise SyntaxProblem(_TOO_DEEP)
     try:
         return tomllib.loads(text.replace("\r\n", "\n"))
     except tomllib.TOMLDecodeError as why:

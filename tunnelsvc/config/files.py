@@ -12,7 +12,8 @@ from typing import Final, Literal
 from attrs import frozen
 
 from tunnelsvc.config import keys, legacy
-from tunnelsvc.config.dialect import inherited
+from tunnelsvc.config.dialect import inherited, parents
+from tunnelsvc.config.numbers import MAX_NUMBERS
 from tunnelsvc.config.ranges import expanded
 from tunnelsvc.config.report import Entry, Report, Section, Source
 from tunnelsvc.units import MiB
@@ -99,23 +100,27 @@ def load_included(
     names: list[str] = []
     for pattern in patterns:
         try:
-            found = [name for name in includes.files(pattern) if name not in names]
+            more = [name for name in includes.files(pattern) if name not in names]
         except includes.IncludeError as why:
             report.problem(str(why), where)
             continue
-        if not found:
+        if not more:
             report.warn(f"there is no file {pattern}", where)
-        names.extend(found)
+        names.extend(more)
     if len(names) > includes.MAX_FILES:
         report.problem(f"includes more than {includes.MAX_FILES} files", where)
         return
-    size = 0
+    size = sections = 0
     for name in names:
         content = legacy.read(name)
         size += len(content)
         if size > MAX_INCLUDED_BYTES:
             report.fail(f"includes more than {MAX_INCLUDED_BYTES} bytes")
-        yield from _included(content, settings, report.of(Source(name)), ini=file.is_ini)
+        found = _included(content, settings, report.of(Source(name)), ini=file.is_ini)
+        sections += len(found)
+        if sections > MAX_NUMBERS:
+            report.fail(f"includes more than {MAX_NUMBERS} proxies and visitors")
+        yield from found
 
 
 def _included(content: bytes, settings: Settings, report: Report, *, ini: bool) -> list[Section]:
@@ -184,12 +189,10 @@ def known_keys(section: Section, by_name: Mapping[str, Section]) -> frozenset[st
     """Say what may come to a section from another one: what its type has."""
 
     def value(key: str) -> str:
-        name = section.name
-        while name:
+        for name in (section.name, *parents(section.name)):
             entry = by_name[name].entries.get(key) if name in by_name else None
             if entry is not None:
                 return entry.value
-            name = name.rpartition(".")[0]
         return ""
 
     visitor = value("role").lower() == "visitor"

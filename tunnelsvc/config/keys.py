@@ -82,7 +82,8 @@ class Table:
                 fields.setdefault(prefix.field, {})[name] = entry.value
                 return
         if not self._is_off(entry):
-            report.useless(self._unknown(entry.key), entry)
+            what = UNKNOWN_KEY if report.is_full else self._unknown(entry.key)
+            report.useless(what, entry)
 
     def _is_off(self, entry: Entry) -> bool:
         off = notyet.off_values(self.not_yet, entry.key)

@@ -4,6 +4,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Final, NoReturn
 
 from attrs import Factory, define, evolve, field, frozen
@@ -71,9 +72,14 @@ class Source:
         """Put a message into the words of this file."""
         if not self.words:
             return what
-        known = "|".join(re.escape(word) for word in sorted(self.words, key=len, reverse=True))
-        found = re.compile(rf"(?<![\w.])(?:{known})(?!\w)")
-        return found.sub(lambda match: self.words[match[0]], what)
+        return _any_of(tuple(self.words)).sub(lambda match: self.words[match[0]], what)
+
+
+@cache
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Compile what finds whole words, the longest ones first."""
+    known = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<![\w.])(?:{known})(?!\w)")
 
 
 @frozen
@@ -148,6 +154,11 @@ class Report:
         default=Factory(lambda self: Source(self.path), takes_self=True), init=False
     )
     """Of what says nothing else."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is more than is told already, so that no hint is worth its time."""
+        return max(len(self._problems), len(self._warnings)) > MAX_LINES
 
     def problem(self, what: str, where: Entry | Section | int | None = None) -> None:
         """Note something that makes the file unusable.

@@ -4,7 +4,7 @@
 So everything behind this, what a value may be and what fits what, is there once for all formats.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 from attrs import define, field
@@ -93,13 +93,17 @@ class _Reader:
     """What messages call the table."""
     _report: Report
     entries: dict[str, Entry] = field(factory=dict, init=False)
-    _keys: Mapping[str, list[str]] = field(init=False)
+    _keys: dict[str, list[str]] = field(factory=dict, init=False)
     """Keys of INI files by path, in small letters: Go's JSON takes letters of either size."""
+    _tables: set[str] = field(factory=set, init=False)
+    """Paths at which there are tables, in small letters."""
 
     def __attrs_post_init__(self) -> None:
-        self._keys = {}
         for key, name in self._names.by_key.items():
             self._keys.setdefault(name.path.lower(), []).append(key)
+        for path in [*self._keys, *self._names.subtrees]:
+            parts = path.lower().split(".")
+            self._tables |= {".".join(parts[:count]) for count in range(1, len(parts))}
 
     def add(self, key: str, value: str, path: str) -> None:
         """Add what an INI file would have as ``key = value``."""
@@ -121,7 +125,7 @@ class _Reader:
                 self._refused(start, value, inner)
             elif inner.lower() == TOKEN_SOURCE.lower() and "token" in self._names.by_key:
                 self._token(value, inner)
-            elif self._leads_on(inner):
+            elif inner.lower() in self._tables:
                 self._read_table(inner, value)
             else:
                 self._unknown(inner)
@@ -134,10 +138,6 @@ class _Reader:
             start for name, start in self._names.subtrees.items() if name.lower() == path.lower()
         )
         return next(found, None)
-
-    def _leads_on(self, path: str) -> bool:
-        start = f"{path.lower()}."
-        return any(known.startswith(start) for known in [*self._keys, *self._names.subtrees])
 
     def _read_table(self, path: str, value: object) -> None:
         if isinstance(value, dict):
@@ -202,6 +202,8 @@ class _Reader:
         known = self._names.by_key
         if path in known:  # as it is in an INI file
             what = f"{UNKNOWN_KEY}; here it is {known[path].path}"
+        elif self._report.is_full:
+            what = UNKNOWN_KEY
         else:
             meant = _nearest_path(path, sorted({name.path for name in known.values()}))
             what = f"{UNKNOWN_KEY}; did you mean {meant}?" if meant else UNKNOWN_KEY
@@ -229,7 +231,7 @@ def _show(value: object) -> str:
     if isinstance(value, int) and abs(value) < _MOST:
         return str(value)
     if isinstance(value, str):
-        return value if not unfit_character(value) else "…"
+        return f'"{value}"' if not unfit_character(value) else "…"
     if isinstance(value, list):
         return "[…]"
     return "{…}" if isinstance(value, dict) else "…"

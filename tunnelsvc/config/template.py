@@ -12,8 +12,13 @@ from typing import Final
 
 from tunnelsvc.config.values import BadValueError
 
+# Characters between the braces. Without a limit, many open ones would take long.
+MAX_ACTION: Final = 256
+
 _ACTION: Final = re.compile(
-    r"(?:\{\{(?!-\s)|(?<!\s)\s*\{\{-(?=\s))(.*?)(?:(?<=\s)-\}\}\s*|(?<!\s-)\}\})"
+    r"(?:\{\{(?!-\s)|(?<!\s)\s*\{\{-(?=\s))"
+    rf"(.{{0,{MAX_ACTION}}}?)"
+    r"(?:(?<=\s)-\}\}\s*|(?<!\s-)\}\})"
 )
 _VARIABLE: Final = re.compile(r"\s*\$?\.Envs\.([^\W\d]\w*)\s*")
 _COMMENT: Final = re.compile(r"\s*/\*.*\*/\s*")
