@@ -197,7 +197,7 @@ class RunTests(CommandCase):
 
     def test_client(self) -> None:
         self.assertEqual(self.status("client", "--config", self.file(CLIENT_FILE)), 7)
-        (service,) = self.programs[0]
+        service, _ = self.programs[0]
         self.assertEqual(type(service).__name__, "TunnelClient")
 
     def test_wrong_configuration(self) -> None:

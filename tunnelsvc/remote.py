@@ -232,7 +232,7 @@ def table(proxies: Sequence[Mapping[str, Any]]) -> str:
     """Lay out proxies as frpc does, a line each."""
     rows = [
         list(COLUMNS),
-        *([str(each.get(key, "")) for key in COLUMNS.values()] for each in proxies),
+        *([_printable(each.get(key, "")) for key in COLUMNS.values()] for each in proxies),
     ]
     widths = [max(map(len, column)) + _GAP for column in zip(*rows, strict=True)]
     lines = (
