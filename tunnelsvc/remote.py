@@ -48,7 +48,7 @@ COLUMNS: Final = {
 _GAP: Final = 2
 """Spaces between columns."""
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|)")
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)")
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
 
@@ -191,7 +191,13 @@ def _error_text(status: int, body: bytes) -> str:
     text = body.decode("utf-8", "replace").strip()
     with suppress(ValueError, TypeError, KeyError):
         text = json.loads(text)["Msg"]
-    return f"api status code [{status}], {text}" if text else f"api status code [{status}]"
+    shown = "\n".join(map(_printable, str(text).splitlines()))
+    return f"api status code [{status}], {shown}" if shown else f"api status code [{status}]"
+
+
+def _printable(text: object) -> str:
+    """Show a text as one line that does nothing to a terminal: servers choose what errors say."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))
 
 
 def _reload(api: AdminAPI) -> None:
@@ -200,7 +206,7 @@ def _reload(api: AdminAPI) -> None:
     with suppress(ValueError, TypeError, KeyError):  # frpc's is empty
         said = json.loads(answer)
         for line in [*said["warnings"], *said["remarks"]]:
-            print(line, file=sys.stderr)  # noqa: T201
+            print(_printable(line), file=sys.stderr)  # noqa: T201
 
 
 def _stop(api: AdminAPI) -> None:
@@ -213,7 +219,7 @@ def _status(api: AdminAPI) -> None:
         by_type: dict[str, list[dict[str, Any]]] = json.loads(api.ask("GET", "/api/status"))
         known = [name for name in TYPES if name in by_type]
         text = "".join(
-            f"{name.upper()}\n{table(by_type[name])}\n"
+            f"{_printable(name).upper()}\n{table(by_type[name])}\n"
             for name in [*known, *sorted(by_type.keys() - set(TYPES))]
             if by_type[name]
         )
@@ -226,7 +232,7 @@ def table(proxies: Sequence[Mapping[str, Any]]) -> str:
     """Lay out proxies as frpc does, a line each."""
     rows = [
         list(COLUMNS),
-        *([str(each.get(key, "")) for key in COLUMNS.values()] for each in proxies),
+        *([_printable(each.get(key, "")) for key in COLUMNS.values()] for each in proxies),
     ]
     widths = [max(map(len, column)) + _GAP for column in zip(*rows, strict=True)]
     lines = (

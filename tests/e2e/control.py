@@ -58,10 +58,21 @@ class ControlTestCase(TunnelTestCase):
         client.wait_until(lambda: accepts_connections(self.admin_port), "an admin API")
         return client
 
-    def command(self, name: str, program: Sequence[str] = TUNNELSVC) -> tuple[int, str]:
-        """Run ``reload``, ``status`` or ``stop``; return the exit status, and all that it says."""
+    def command(
+        self, name: str, program: Sequence[str] = TUNNELSVC, file: Path | None = None
+    ) -> tuple[int, str]:
+        """Run ``reload``, ``status`` or ``stop``.
+
+        Args:
+            name: of the command.
+            program: whose.
+            file: where it reads where the client is; None: in the client's file.
+
+        Returns:
+            The exit status, and all that it says.
+        """
         done = subprocess.run(
-            (*program, name, "-c", str(self.file)),
+            (*program, name, "-c", str(file or self.file)),
             capture_output=True,
             check=False,
             cwd=self.directory,
