@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.fakes import FakeClient, make_registry
-from tunnelsvc.server import clients
+from tunnelsvc.server import clients, names
 from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
 from tunnelsvc.wire.messages import (
     CloseProxy,
@@ -240,7 +240,7 @@ class FailureTests(SynchronousTestCase):
 
     def test_long_names(self) -> None:
         client = FakeClient(make_registry())
-        answer = client.say(ssh(6000, "x" * (clients.MOST_NAME_CHARACTERS + 1)))
+        answer = client.say(ssh(6000, "x" * (names.MOST_NAME_CHARACTERS + 1)))
         assert isinstance(answer, NewProxyResp)
         self.assertIn("name of 1 to", answer.error)
 

@@ -19,6 +19,7 @@ from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
 from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, check_name, run_id_error
 from tunnelsvc.server.permission import Permission, hooks_for, permitted_login
 from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 
 REPLACED = "control was replaced during login: a newer one has its run id"
 """Begins as frp's text does; both a client that ran and one that still waited may get it."""
-MOST_RUN_ID_CHARACTERS = 128
-"""frp's run ids have 16; they go into log lines and keys."""
-MOST_NAME_CHARACTERS = 512
-"""Of a proxy's name with the user before it; it is in every StartWorkConn, and those must fit."""
 MOST_ERROR_CHARACTERS = 1_000
 """Of a refusal, which may repeat words of the request."""
 MOST_PROXIES_PER_CLIENT = 5_000
@@ -142,7 +139,7 @@ class Client:
         name = request.proxy_name
         request = evolve(request, proxy_type=request.proxy_type or "tcp")
         try:
-            _check_name(name)
+            check_name(name)
             if name in self.proxies:
                 raise ProxyRefused(f"proxy [{name}] already exists")
             request = await self.permission.new_proxy(request)
@@ -162,7 +159,7 @@ class Client:
         return NewProxyResp(proxy_name=name, remote_addr=address)
 
     def _make(self, request: NewProxy) -> Proxy:
-        _check_name(request.proxy_name)
+        check_name(request.proxy_name)
         if len(self.proxies) >= MOST_PROXIES_PER_CLIENT:
             raise ProxyRefused(f"more than {MOST_PROXIES_PER_CLIENT} proxies of one client")
         proxy_type = PROXY_TYPES.get(request.proxy_type)
@@ -227,13 +224,6 @@ class Client:
         self.log.info("[{run_id}] client exit success: {reason}", run_id=self.run_id, reason=reason)
 
 
-def _check_name(name: str) -> None:
-    if not 0 < len(name) <= MOST_NAME_CHARACTERS or not name.isprintable():
-        raise ProxyRefused(
-            f"a proxy needs a name of 1 to {MOST_NAME_CHARACTERS} printable characters"
-        )
-
-
 def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:
     configured = context.config.heartbeat_timeout_seconds
     if configured is not None:
@@ -292,7 +282,7 @@ class ClientRegistry:
         return False
 
     def _admit(self, messages: MessageProtocol, login: Login, session: Opener | None) -> bool:
-        error = _bad_run_id(login.run_id)
+        error = run_id_error(login.run_id)
         if error:
             return self._refuse_login(messages, error)
         if not login.run_id:
@@ -404,9 +394,3 @@ def _not_yet(request: NewProxy) -> dict[str, bool]:
             request.bandwidth_limit and request.bandwidth_limit_mode == "server"
         ),
     }
-
-
-def _bad_run_id(run_id: str) -> str:
-    if len(run_id) <= MOST_RUN_ID_CHARACTERS and (not run_id or run_id.isprintable()):
-        return ""
-    return f"a run id has at most {MOST_RUN_ID_CHARACTERS} printable characters"
