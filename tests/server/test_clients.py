@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.loglines import LogLines
 from tests.server.fakes import FakeClient, make_registry
 from tunnelsvc.server import clients, names
 from tunnelsvc.server.clients import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
@@ -76,6 +77,28 @@ class LoginTests(SynchronousTestCase):
         ):
             context = make_registry(heartbeat_timeout_seconds=configured).context
             self.assertEqual(clients._heartbeat_timeout(context, muxed=muxed), expected)
+
+
+class LabelTests(SynchronousTestCase):
+    """What clients are called in the log."""
+
+    def test_labels(self) -> None:
+        lines = LogLines(self)
+        for login, who in (
+            ({}, ""),
+            ({"user": "alice"}, " alice"),
+            ({"client_id": "laptop"}, " laptop"),
+            ({"user": "alice", "client_id": "laptop"}, " alice/laptop"),
+        ):
+            options: dict[str, Any] = login
+            client = FakeClient(make_registry(), **options)
+            client.say(ssh())
+            label = f"[{client.run_id}{who}]"
+            self.assertIn(f"{label} client login info", lines[-2])
+            self.assertIn(f"{label} new proxy [ssh] type [tcp] success", lines[-1])
+            client.messages.abort()
+            self.assertIn(f"{label} client exit success", lines[-2])
+            self.assertIn(f"{label} close proxy [ssh] success", lines[-1])
 
 
 class TakeoverTests(SynchronousTestCase):

@@ -19,7 +19,7 @@ from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
 from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
-from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, check_name, run_id_error
+from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, check_name, label, run_id_error
 from tunnelsvc.server.permission import Permission, hooks_for, permitted_login
 from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
@@ -65,6 +65,7 @@ class Client:
         self.auth = registry.auth
         """By which it came in, and which it is judged by to the end; the server's may change."""
         self.run_id = login.run_id
+        self.label = label(login)
         self.is_ours = bool(login.tunnelsvc)
         self.before: Client | None = None
         """The client in whose place this one comes, until that is gone."""
@@ -124,7 +125,7 @@ class Client:
         self.log.info(
             "[{run_id}] client login info: ip [{peer}] version [{version}] hostname [{hostname}]"
             " os [{os}] arch [{arch}]",
-            run_id=self.run_id,
+            run_id=self.label,
             peer=peer,
             version=self.login.version,
             hostname=self.login.hostname,
@@ -149,12 +150,12 @@ class Client:
         except (ProxyRefused, HookRefused) as why:
             self.log.warn(
                 "[{run_id}] new proxy [{proxy}] type [{type}] error: {why}",
-                run_id=self.run_id, proxy=name, type=request.proxy_type, why=why,
+                run_id=self.label, proxy=name, type=request.proxy_type, why=why,
             )  # fmt: skip
             return NewProxyResp(proxy_name=name, error=self._detail(f"new proxy [{name}]", why))
         self.log.info(
             "[{run_id}] new proxy [{proxy}] type [{type}] success: {address}",
-            run_id=self.run_id, proxy=name, type=request.proxy_type, address=address,
+            run_id=self.label, proxy=name, type=request.proxy_type, address=address,
         )  # fmt: skip
         return NewProxyResp(proxy_name=name, remote_addr=address)
 
@@ -201,7 +202,7 @@ class Client:
         finally:
             self._context.release(proxy.name)
         self.permission.proxy_closed(proxy.name)
-        self.log.info("[{run_id}] close proxy [{proxy}] success", run_id=self.run_id, proxy=name)
+        self.log.info("[{run_id}] close proxy [{proxy}] success", run_id=self.label, proxy=name)
 
     async def close_all(self) -> None:
         """Close all that the client had; one that fails keeps no other from it."""
@@ -210,7 +211,7 @@ class Client:
                 await self.close_proxy(name)
             except Exception:  # noqa: BLE001
                 self.log.failure(
-                    "[{run_id}] closing [{proxy}] failed", run_id=self.run_id, proxy=name
+                    "[{run_id}] closing [{proxy}] failed", run_id=self.label, proxy=name
                 )
 
     def reconfigure(self) -> None:
@@ -221,7 +222,7 @@ class Client:
         self.permission.end()
         self.work.close()
         self._registry.forget(self)
-        self.log.info("[{run_id}] client exit success: {reason}", run_id=self.run_id, reason=reason)
+        self.log.info("[{run_id}] client exit success: {reason}", run_id=self.label, reason=reason)
 
 
 def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:

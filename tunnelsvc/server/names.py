@@ -4,6 +4,7 @@
 from typing import Final
 
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.wire.messages import Login
 
 MOST_RUN_ID_CHARACTERS: Final = 128
 """frp's run ids have 16; they go into log lines and keys."""
@@ -28,3 +29,9 @@ def run_id_error(run_id: str) -> str:
     if len(run_id) <= MOST_RUN_ID_CHARACTERS and (not run_id or run_id.isprintable()):
         return ""
     return f"a run id has at most {MOST_RUN_ID_CHARACTERS} printable characters"
+
+
+def label(login: Login) -> str:
+    """Give what a client is called in the log: its run id, and who it says it is if it does."""
+    who = "/".join(filter(None, (login.user, login.client_id)))
+    return f"{login.run_id} {who}" if who else login.run_id
