@@ -526,6 +526,13 @@ class HookTests(ConfigTestCase):
             (WebhookConfig(name="users", addr="http://127.0.0.1:9000", path="/h", ops=("Login",)),),
         )
 
+    def test_the_older_name_of_a_key(self) -> None:
+        """Both spellings insist on a good certificate; there may be no path."""
+        start = "token = x\n[plugin.users]\naddr = https://h\nops = Login\n"
+        for key in ("tls_verify", "tlsVerify"):
+            [plugin] = self.server(f"{start}{key} = true\n").plugins
+            self.assertEqual((plugin.tls_verify, plugin.path), (True, ""))
+
     def test_missing(self) -> None:
         self.assertEqual(
             self.server_says("[common]\ntoken = x\n[plugin.users]\naddr = h\npath = /\n"),

@@ -1,6 +1,7 @@
 """A server plugin outside of the server, for tests with real programs."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,13 +17,16 @@ class HookService:
 
     Args:
         decide: makes the answer from an op and its content.
+        tls: for TLS.
 
     Attributes:
         asked: op and content of each question.
         port: where it listens.
     """
 
-    def __init__(self, decide: Decide = lambda *_: UNCHANGED) -> None:
+    def __init__(
+        self, decide: Decide = lambda *_: UNCHANGED, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.decide = decide
         owner = self
@@ -44,6 +48,10 @@ class HookService:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_port
         threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True

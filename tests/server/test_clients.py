@@ -1,13 +1,17 @@
 # -*- test-case-name: tests.server.test_clients -*-
 """Tests of `tunnelsvc.server.clients`."""
 
+from typing import Any
+
 from attrs import evolve
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.loglines import LogLines
 from tests.server.fakes import FakeClient, make_registry
 from tunnelsvc.server import client as module
+from tunnelsvc.server import names
 from tunnelsvc.server.client import NO_MUX_HEARTBEAT_TIMEOUT_SECONDS
 from tunnelsvc.wire.dialect import V1
 from tunnelsvc.wire.framing2 import V2
@@ -129,6 +133,28 @@ class LoginTests(SynchronousTestCase):
         ):
             fake = FakeClient(registry, dialect=spoken, version=version)
             self.assertIs(registry.clients[fake.run_id].payload_dialect, dialect)
+
+
+class LabelTests(SynchronousTestCase):
+    """What clients are called in the log."""
+
+    def test_labels(self) -> None:
+        lines = LogLines(self)
+        for login, who in (
+            ({}, ""),
+            ({"user": "alice"}, " alice"),
+            ({"client_id": "laptop"}, " laptop"),
+            ({"user": "alice", "client_id": "laptop"}, " alice/laptop"),
+        ):
+            options: dict[str, Any] = login
+            client = FakeClient(make_registry(), **options)
+            client.say(ssh())
+            label = f"[{client.run_id}{who}]"
+            self.assertIn(f"{label} client login info", lines[-2])
+            self.assertIn(f"{label} new proxy [ssh] type [tcp] success", lines[-1])
+            client.messages.abort()
+            self.assertIn(f"{label} client exit success", lines[-2])
+            self.assertIn(f"{label} close proxy [ssh] success", lines[-1])
 
 
 class TakeoverTests(SynchronousTestCase):
@@ -294,7 +320,7 @@ class FailureTests(SynchronousTestCase):
 
     def test_long_names(self) -> None:
         client = FakeClient(make_registry())
-        answer = client.say(ssh(6000, "x" * (module.MOST_NAME_CHARACTERS + 1)))
+        answer = client.say(ssh(6000, "x" * (names.MOST_NAME_CHARACTERS + 1)))
         assert isinstance(answer, NewProxyResp)
         self.assertIn("name of 1 to", answer.error)
 

@@ -54,12 +54,14 @@ class Table:
         prefixes: by what the keys begin with.
         not_yet: keys that are refused.
         elsewhere: keys of other sections, or prefixes of such, and where they belong.
+        once: what keys were called in older frp, and are called today.
     """
 
     keys: Mapping[str, Key]
     prefixes: Mapping[str, Prefix] = field(factory=dict)
     not_yet: notyet.NotYet = field(factory=dict)
     elsewhere: Mapping[str, str] = field(factory=dict)
+    once: Mapping[str, str] = field(factory=dict)
 
     def read(self, section: Section, report: Report) -> Fields:
         """Turn a section into values of fields, leaving out the ones that are wrong."""
@@ -72,7 +74,7 @@ class Table:
         return fields
 
     def _read(self, entry: Entry, fields: Fields, report: Report) -> None:
-        key = self.keys.get(entry.key)
+        key = self.keys.get(self.once.get(entry.key, entry.key))
         if key is not None:
             _parse(key, entry, fields)
             return
@@ -343,6 +345,7 @@ CERTIFICATE: Final = Table(
 HOOK: Final = Table(
     _HOOK,
     elsewhere=dict.fromkeys({**_BOTH, **_SERVER}, "in [common]"),
+    once={"tls_verify": "tlsVerify"},
 )
 FLAGS: Final = frozenset(
     name

@@ -221,7 +221,6 @@ def greeting(terms: LoginTerms, run_id: str) -> Login:
         client_id=config.client_id,
         run_id=run_id,
         metas=dict(config.metas),
-        client_id=config.client_id,
         pool_count=config.pool_count,
         tunnelsvc=__version__,
     )

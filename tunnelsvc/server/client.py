@@ -13,6 +13,7 @@ from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server
 from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.names import check_name, label
 from tunnelsvc.server.permission import Permission, hooks_for
 from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
@@ -24,8 +25,6 @@ from tunnelsvc.wire.messages import WIRE_VERSION, Login, LoginResp, NewProxy, Ne
 if TYPE_CHECKING:
     from tunnelsvc.server.clients import ClientRegistry
 
-MOST_NAME_CHARACTERS = 512
-"""Of a proxy's name with the user before it; it is in every StartWorkConn, and those must fit."""
 MOST_ERROR_CHARACTERS = 1_000
 """Of a refusal, which may repeat words of the request."""
 MOST_PROXIES_PER_CLIENT = 5_000
@@ -51,6 +50,7 @@ class Client:
         self.auth = registry.auth
         """By which it came in, and which it is judged by to the end; the server's may change."""
         self.run_id = login.run_id
+        self.label = label(login)
         self.is_ours = bool(login.tunnelsvc)
         self.dialect = messages.dialect
         self.before: Client | None = None
@@ -117,7 +117,7 @@ class Client:
         self.log.info(
             "[{run_id}] client login info: ip [{peer}] version [{version}] hostname [{hostname}]"
             " os [{os}] arch [{arch}]",
-            run_id=self.run_id,
+            run_id=self.label,
             peer=peer,
             version=self.login.version,
             hostname=self.login.hostname,
@@ -137,7 +137,10 @@ class Client:
         name = request.proxy_name
         request = evolve(request, proxy_type=request.proxy_type or "tcp")
         try:
-            _check_name(name)
+            check_name(name)
+            # What server plugins have given another name is in nobody else's way.
+            if name in self.proxies and name not in self._context.proxies:
+                raise ProxyRefused(f"proxy [{name}] already exists")
             request = await self.permission.new_proxy(request)
             proxy = self._make(request)
             proxy.called = name
@@ -145,17 +148,17 @@ class Client:
         except (ProxyRefused, HookRefused) as why:
             self.log.warn(
                 "[{run_id}] new proxy [{proxy}] type [{type}] error: {why}",
-                run_id=self.run_id, proxy=name, type=request.proxy_type, why=why,
+                run_id=self.label, proxy=name, type=request.proxy_type, why=why,
             )  # fmt: skip
             return NewProxyResp(proxy_name=name, error=self._detail(f"new proxy [{name}]", why))
         self.log.info(
             "[{run_id}] new proxy [{proxy}] type [{type}] success: {address}",
-            run_id=self.run_id, proxy=name, type=request.proxy_type, address=address,
+            run_id=self.label, proxy=name, type=request.proxy_type, address=address,
         )  # fmt: skip
         return NewProxyResp(proxy_name=name, remote_addr=address)
 
     def _make(self, request: NewProxy) -> Proxy:
-        _check_name(request.proxy_name)
+        check_name(request.proxy_name)
         if len(self.proxies) >= MOST_PROXIES_PER_CLIENT:
             raise ProxyRefused(f"more than {MOST_PROXIES_PER_CLIENT} proxies of one client")
         proxy_type = PROXY_TYPES.get(request.proxy_type)
@@ -167,9 +170,6 @@ class Client:
         most = self._context.config.max_ports_per_client
         if proxy.uses_port and most and self._ports() >= most:
             raise ProxyRefused("exceed the max_ports_per_client")
-        other = self.proxies.get(proxy.called)
-        if other is not None:  # A server plugin has given it another name since.
-            raise ProxyRefused(proxy.name_taken_by(other))
         self._context.claim(proxy.name, proxy)
         try:
             address = await proxy.open()
@@ -197,7 +197,7 @@ class Client:
         finally:
             self._context.release(proxy.name)
         self.permission.proxy_closed(proxy.name)
-        self.log.info("[{run_id}] close proxy [{proxy}] success", run_id=self.run_id, proxy=name)
+        self.log.info("[{run_id}] close proxy [{proxy}] success", run_id=self.label, proxy=name)
 
     async def close_all(self) -> None:
         """Close all that the client had; one that fails keeps no other from it."""
@@ -206,7 +206,7 @@ class Client:
                 await self.close_proxy(name)
             except Exception:  # noqa: BLE001
                 self.log.failure(
-                    "[{run_id}] closing [{proxy}] failed", run_id=self.run_id, proxy=name
+                    "[{run_id}] closing [{proxy}] failed", run_id=self.label, proxy=name
                 )
 
     def reconfigure(self) -> None:
@@ -217,14 +217,7 @@ class Client:
         self.permission.end()
         self.work.close()
         self._registry.forget(self)
-        self.log.info("[{run_id}] client exit success: {reason}", run_id=self.run_id, reason=reason)
-
-
-def _check_name(name: str) -> None:
-    if not 0 < len(name) <= MOST_NAME_CHARACTERS or not name.isprintable():
-        raise ProxyRefused(
-            f"a proxy needs a name of 1 to {MOST_NAME_CHARACTERS} printable characters"
-        )
+        self.log.info("[{run_id}] client exit success: {reason}", run_id=self.label, reason=reason)
 
 
 def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:

@@ -20,6 +20,7 @@ from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.client import MOST_ERROR_CHARACTERS, Client
 from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, run_id_error
 from tunnelsvc.server.permission import hooks_for, permitted_login
 from tunnelsvc.server.work import Opener
 from tunnelsvc.wire.messages import WIRE_VERSION, Login, LoginResp, NewWorkConn, StartWorkConn
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 REPLACED = "control was replaced during login: a newer one has its run id"
 """Begins as frp's text does; both a client that ran and one that still waited may get it."""
-MOST_RUN_ID_CHARACTERS = 128
-"""frp's run ids have 16; they go into log lines and keys."""
 
 
 class ClientRegistry:
@@ -84,7 +83,7 @@ class ClientRegistry:
         return False
 
     def _admit(self, messages: MessageProtocol, login: Login, session: Opener | None) -> bool:
-        error = _bad_run_id(login.run_id)
+        error = run_id_error(login.run_id)
         if error:
             return self._refuse_login(messages, error)
         if not login.run_id:
@@ -206,9 +205,3 @@ async def _gone(client: Client) -> None:
     await waiter
     if client.before is not None:
         await _gone(client.before)
-
-
-def _bad_run_id(run_id: str) -> str:
-    if len(run_id) <= MOST_RUN_ID_CHARACTERS and (not run_id or run_id.isprintable()):
-        return ""
-    return f"a run id has at most {MOST_RUN_ID_CHARACTERS} printable characters"

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from tunnelsvc.errors import HookRefused, ProxyRefused
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.names import label
 from tunnelsvc.wire.messages import Login, NewProxy, NewWorkConn, Ping
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Permission:
                 await hooks.ping(self._about, ping)
         except HookRefused as why:
             self.log.warn(
-                "[{run_id}] received invalid ping: {why}", run_id=self._login.run_id, why=why
+                "[{run_id}] received invalid ping: {why}", run_id=label(self._login), why=why
             )
             detailed = self._context.config.detailed_errors_to_client
             return str(why) if detailed else "invalid ping"
@@ -125,7 +126,7 @@ class Permission:
         try:
             await hooks.new_work_conn(self._about, said)
         except HookRefused as why:
-            run_id = self._login.run_id
+            run_id = label(self._login)
             self.log.warn("[{run_id}] invalid NewWorkConn: {why}", run_id=run_id, why=why)
             if not lost:
                 raise
