@@ -51,6 +51,7 @@ NOT_THE_CLIENT: Final = {
     "tunnelsvc.client.health": "no health checks",
     "tunnelsvc.client.httpcheck": "likewise",
     "tunnelsvc.client.plugins": "no proxy has one",
+    "tunnelsvc.client.visitors": "there are none",
     "tunnelsvc.config.plugins": "likewise",
     "tunnelsvc.gateway": "the server's, and some plugins'",
     "tunnelsvc.metrics": "the server's dashboard",

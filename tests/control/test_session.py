@@ -16,6 +16,8 @@ from tunnelsvc.wire.messages import (
     LoginResp,
     Message,
     NewProxyResp,
+    NewVisitorConn,
+    NewVisitorConnResp,
     NewWorkConn,
     Ping,
     Pong,
@@ -93,6 +95,17 @@ class SessionTests(SynchronousTestCase):
         self.server.work[-1].send(StartWorkConn(proxy_name="ssh"))
         self.server.pump()
         self.assertEqual(got, [StartWorkConn(proxy_name="ssh")])
+
+    def test_visitor_connection(self) -> None:
+        session = self.session()
+        first = NewVisitorConn(run_id="r1", proxy_name="ssh")
+        visit = self.successResultOf(ensureDeferred(session.open_visitor(first)))
+        answer = visit.expect(10)
+        self.server.pump()
+        self.assertEqual(self.server.heard[-1], first)
+        self.server.work[-1].send(NewVisitorConnResp(proxy_name="ssh"))
+        self.server.pump()
+        self.assertEqual(self.successResultOf(answer), NewVisitorConnResp(proxy_name="ssh"))
 
     def test_heartbeat(self) -> None:
         session = self.session()

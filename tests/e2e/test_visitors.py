@@ -2,7 +2,9 @@
 """``stcp`` with all three programs ours: what its users do, and what goes wrong."""
 
 import socket
+import tempfile
 import threading
+from pathlib import Path
 from typing import Final
 
 from tests.e2e.services import (
@@ -18,8 +20,9 @@ from tests.e2e.services import (
     serves_echo,
 )
 from tests.e2e.sshd import shell_through, start_sshd
+from tests.e2e.test_plugins import unix_service
 from tests.e2e.tunnel import NO_OPTIONS, Options
-from tests.e2e.visitors import VisitorTestCase, is_refused, stcp_proxy, stcp_visitor
+from tests.e2e.visitors import SECRET, VisitorTestCase, is_refused, stcp_proxy, stcp_visitor
 from tests.programs import eventually, free_port
 from tunnelsvc.units import KiB, MiB
 
@@ -53,6 +56,20 @@ class UseTests(VisitorTestCase):
         source.write_bytes(b"".join(pattern(4 * MiB)))
         shell.upload(source, target)
         self.assertEqual(target.read_bytes(), source.read_bytes())
+
+    def test_plugin(self) -> None:
+        """In the place of a local port, as with ``tcp``."""
+        # Not in the test's directory: the length of a socket's path is limited to some 100 bytes.
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        path, port = Path(place.name) / "s", free_port()
+        self.addCleanup(unix_service(path, echo).close)
+        self.start_server()
+        plugin = {"plugin": "unix_domain_socket", "plugin_unix_path": path}
+        self.start_owner({"app": {"type": "stcp", "sk": SECRET, **plugin}})
+        self.start_visitor({"to_app": stcp_visitor("app", port)})
+        sent, received = echo_bulk(port, MiB)
+        self.assertEqual(sent, received, self.show_outputs())
 
     def check_half_close(self, options: Options) -> None:
         """A user that has finished sending still gets the answer, whatever the legs wear."""

@@ -26,7 +26,12 @@ class JoinCase(SynchronousTestCase):
         self.results: list[Closed] = []
 
     def join(
-        self, near_unread: bytes = b"", far_unread: bytes = b"", *, far_half_closes: bool = True
+        self,
+        near_unread: bytes = b"",
+        far_unread: bytes = b"",
+        *,
+        far_half_closes: bool = True,
+        near_half_closes: bool = True,
     ) -> None:
         join(
             self.near,
@@ -35,6 +40,7 @@ class JoinCase(SynchronousTestCase):
             far_unread,
             clock=self.clock,
             far_half_closes=far_half_closes,
+            near_half_closes=near_half_closes,
             meter=self.meter,
         ).addCallback(self.results.append)
 
@@ -153,6 +159,32 @@ class EndTests(JoinCase):
         self.assertTrue(self.near.lost)
         self.service.loseConnection()
         self.user.loseConnection()
+        self.pump()
+        self.assertEqual(self.closed().reason, Reason.FAR_CLOSED)
+
+    def test_a_near_end_that_cannot_half_close_ends_all(self) -> None:
+        self.join(near_half_closes=False)
+        self.user.write(b"last words")
+        self.user.loseWriteConnection()
+        self.pump()
+        self.assertEqual(bytes(self.at_service.received), b"last words")
+        self.assertTrue(self.far.lost)
+        self.user.loseConnection()
+        self.service.loseConnection()
+        self.pump()
+        self.assertEqual(self.closed().reason, Reason.NEAR_CLOSED)
+
+    def test_a_far_end_may_finish_before_a_near_end_that_cannot(self) -> None:
+        self.join(near_half_closes=False)
+        self.service.write(b"last words")
+        self.service.loseWriteConnection()
+        self.pump()
+        self.assertTrue(self.at_user.finished)
+        self.user.write(b"thanks")
+        self.user.loseConnection()
+        self.pump()
+        self.assertEqual(bytes(self.at_service.received), b"thanks")
+        self.service.loseConnection()
         self.pump()
         self.assertEqual(self.closed().reason, Reason.FAR_CLOSED)
 

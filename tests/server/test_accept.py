@@ -6,7 +6,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.loglines import LogLines
-from tests.server.fakes import make_registry
+from tests.server.fakes import FakeClient, make_registry
 from tests.streams import MemoryStream, Recorder, pair, pump
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.handover import attach
@@ -16,11 +16,14 @@ from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.link.mux import MuxSession
 from tunnelsvc.link.tls import start_tls_client
 from tunnelsvc.server.accept import LOGIN_SECONDS, MOST_STREAMS_BEFORE_LOGIN, Acceptor
+from tunnelsvc.server.visitors import WRONG_SECONDS
+from tunnelsvc.wire.auth import login_key
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import (
     Login,
     LoginResp,
     Message,
+    NewProxy,
     NewVisitorConn,
     NewVisitorConnResp,
     NewWorkConn,
@@ -53,6 +56,13 @@ class AcceptCase(SynchronousTestCase):
         ours.paused = False
         self.acceptor.accept(theirs)
         return ours
+
+    def multiplexed(self) -> tuple[MemoryStream, MuxSession]:
+        stream = self.connection()
+        session = MuxSession(client=True, clock=self.clock)
+        session.makeConnection(stream)
+        attach(stream, session)
+        return stream, session
 
     def talk(self, stream: Any) -> tuple[MessageProtocol, list[Message]]:
         """Speak messages on a stream."""
@@ -99,13 +109,6 @@ class RecogniseTests(AcceptCase):
             self.settle(stream)
             self.assertIsInstance(heard[0], LoginResp)
             self.assertEqual(len(self.registry.clients), 1)
-
-    def multiplexed(self) -> tuple[MemoryStream, MuxSession]:
-        stream = self.connection()
-        session = MuxSession(client=True, clock=self.clock)
-        session.makeConnection(stream)
-        attach(stream, session)
-        return stream, session
 
     def test_multiplexed_login(self) -> None:
         stream, session = self.multiplexed()
@@ -231,6 +234,66 @@ class FirstMessageTests(AcceptCase):
         error = "custom listener for [secret] doesn't exist"
         self.assertEqual(heard, [NewVisitorConnResp(proxy_name="secret", error=error)])
         self.assertTrue(stream.lost)
+
+    def publish(self) -> None:
+        """Have somebody log in and announce a secret proxy."""
+        client = FakeClient(self.registry)
+        client.say(NewProxy(proxy_name="secret", proxy_type="stcp", sk="sesame"))
+
+    def visit(self, sk: str = "sesame") -> NewVisitorConn:
+        return NewVisitorConn(proxy_name="secret", sign_key=login_key(sk, 5), timestamp=5)
+
+    def test_visitor_who_has_not_logged_in(self) -> None:
+        """Who has the secret is no stranger: its multiplexed connection may go on."""
+        self.publish()
+        stream, session = self.multiplexed()
+        messages, heard = self.talk(session.open_stream())
+        messages.send(self.visit())
+        self.settle(stream)
+        self.assertEqual(heard, [NewVisitorConnResp(proxy_name="secret")])
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertFalse(stream.lost)
+
+    def test_visitor_who_guesses(self) -> None:
+        """One wrong secret ends a multiplexed connection without a login, after the answer."""
+        self.publish()
+        stream, session = self.multiplexed()
+        messages, heard = self.talk(session.open_stream())
+        messages.send(self.visit("guess"))
+        self.settle(stream)
+        self.assertEqual(heard, [])
+        self.clock.advance(WRONG_SECONDS)
+        self.settle(stream)
+        error = "visitor connection of [secret] auth failed"
+        self.assertEqual(heard, [NewVisitorConnResp(proxy_name="secret", error=error)])
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertTrue(stream.lost)
+
+    def test_visitor_of_a_client(self) -> None:
+        """A wrong secret costs a client that has logged in nothing else."""
+        self.publish()
+        stream, session = self.multiplexed()
+        control, _ = self.talk(session.open_stream())
+        control.send(self.login())
+        messages, heard = self.talk(session.open_stream())
+        messages.send(self.visit("guess"))
+        self.settle(stream)
+        self.clock.advance(WRONG_SECONDS)
+        self.settle(stream)
+        self.assertEqual(len(heard), 1)
+        self.clock.advance(LOGIN_SECONDS)
+        self.assertFalse(stream.lost)
+
+    def test_closed(self) -> None:
+        """A server that stops answers no guesses any more, and leaves no timer behind."""
+        self.publish()
+        messages, heard = self.talk(stream := self.connection())
+        messages.send(self.visit("guess"))
+        self.settle(stream)
+        self.acceptor.close()
+        self.clock.advance(WRONG_SECONDS)
+        self.settle(stream)
+        self.assertEqual(heard, [])
 
     def test_refusals_repeat_no_more_than_fits(self) -> None:
         """An answer beyond the limit would raise, and leave the connection to nobody."""

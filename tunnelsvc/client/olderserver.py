@@ -7,6 +7,7 @@ from typing import Final
 from tunnelsvc.config.proxies import (
     HTTPProxyConfig,
     ProxyConfig,
+    SecretProxyConfig,
     SUDPProxyConfig,
     UDPProxyConfig,
     VhostProxyConfig,
@@ -40,7 +41,11 @@ def _leaves_the_limit(proxy: ProxyConfig) -> bool:
     return bool(proxy.bandwidth_limit) and proxy.bandwidth_limit_mode == "server"
 
 
-# Protocol notes 5.6, 6.1 to 6.5; frp reference, section 1.3.
+def _names_users(proxy: ProxyConfig) -> bool:
+    return isinstance(proxy, SecretProxyConfig) and bool(proxy.allow_users)
+
+
+# Protocol notes 5.6, 6.1 to 6.6; frp reference, section 1.3.
 _ADDED: Final[tuple[tuple[Version, str, Callable[[ProxyConfig], bool]], ...]] = (
     (
         CODECS_SINCE,
@@ -50,6 +55,7 @@ _ADDED: Final[tuple[tuple[Version, str, Callable[[ProxyConfig], bool]], ...]] = 
     ((0, 43), "route_by_http_user: users of all names are sent here", _routes_by_user),
     ((0, 43), "custom_domains = *: it's no wildcard there", _takes_all_names),
     ((0, 47), "bandwidth_limit_mode = server: nobody keeps to the limit", _leaves_the_limit),
+    ((0, 50), "allow_users: whoever has the sk may visit", _names_users),
     ((0, 58), "response_header_…: users don't get them", _sets_response_headers),
     ((0, 66), "group for type https: it takes one proxy for each domain", _shares_a_name_by_tls),
 )
