@@ -15,6 +15,7 @@ from tunnelsvc.client.registration import (
     Registration,
     announcement,
 )
+from tunnelsvc.config.plugins import StaticFileConfig
 from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, TCPProxyConfig
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
@@ -74,6 +75,9 @@ class AnnouncementTests(SynchronousTestCase):
         self.assertFalse(announcement(WEB, "x").one_user_per_work_conn)
         told = announcement(evolve(WEB, proxy_protocol_version="v1"), "x")
         self.assertTrue(told.one_user_per_work_conn)
+        static = StaticFileConfig(local_path="/srv")
+        alone = evolve(WEB, proxy_protocol_version="v1", plugin=static)
+        self.assertFalse(announcement(alone, "x").one_user_per_work_conn)
         self.assertIn(b'"tunnelsvc_one_user_per_work_conn":true', encode(told))
 
     def test_group(self) -> None:

@@ -181,7 +181,7 @@ class GatewayTests(PluginTestCase):
         address = "plugin_local_addr = a:1\n"
         http = "type = http\nsubdomain = x\n"
         for name in "https2http", "https2https", "tls2raw":
-            what = "can't serve a proxy of type http; only tcp or stcp or https"
+            what = "can't serve a proxy of type http; only tcp or tcpmux or stcp or https"
             self.assertSays(f"{http}plugin = {name}\n{address}", f"5: [x] plugin = {name}: {what}")
         for name in "http2http", "http2https":
             self.assertSays(f"{http}plugin = {name}\n{address}")
@@ -222,7 +222,7 @@ class Socks5Tests(PluginTestCase):
 
     def test_types(self) -> None:
         """Nobody speaks it through a port for web sites."""
-        what = "can't serve a proxy of type http; only tcp or stcp"
+        what = "can't serve a proxy of type http; only tcp or tcpmux or stcp"
         text = "type = http\nsubdomain = x\nplugin = socks5\n"
         self.assertSays(text, f"5: [x] plugin = socks5: {what}")
 

@@ -67,6 +67,25 @@ class ServerTests(ConfigTestCase):
             "can be both",
         )
 
+    def test_tcpmux_port(self) -> None:
+        """Likewise."""
+        self.assertSays("tcpmux_httpconnect_port = 7000\nvhost_http_port = 7000\n")
+        self.assertSays(
+            "tcpmux_httpconnect_port = 7000\nproxy_bind_addr = 10.0.0.1\n",
+            "3: [common] tcpmux_httpconnect_port = 7000: can be the bind_port only if "
+            "proxy_bind_addr is the bind_addr",
+        )
+        for other in ("vhost_http_port", "vhost_https_port"):
+            self.assertSays(
+                f"tcpmux_httpconnect_port = 80\n{other} = 80\n",
+                f"3: [common] tcpmux_httpconnect_port = 80: already the {other}; only the "
+                "bind_port can be both",
+            )
+        self.assertSays(
+            "tcpmux_passthrough = true\n",
+            "3: [common] tcpmux_passthrough: ignored without tcpmux_httpconnect_port",
+        )
+
     def test_certificates(self) -> None:
         """What is about https doesn't go without a port and a certificate."""
         files = "cert_file = a.crt\nkey_file = a.key\n"

@@ -70,11 +70,11 @@ def start_sshd(test: ProgramTestCase, port: int) -> None:
     daemon.wait_until(lambda: accepts_connections(port), "sshd listening")
 
 
-def shell_through(test: ProgramTestCase, port: int, user: str) -> SecureShell:
+def shell_through(test: ProgramTestCase, port: int, user: str, *more_options: str) -> SecureShell:
     """Give an ssh that reaches `start_sshd`'s sshd through ``port``, and trusts only its key."""
     host_key = (test.directory / "host_key.pub").read_text(encoding="ascii")
     known_hosts = test.directory / "known_hosts"
     known_hosts.write_text(f"[127.0.0.1]:{port} {host_key}", encoding="ascii")
     options = ("-F", "none", "-i", str(test.directory / "user_key"), "-oBatchMode=yes")
     trust = (f"-oUserKnownHostsFile={known_hosts}", "-oStrictHostKeyChecking=yes")
-    return SecureShell((*options, *trust), port, user)
+    return SecureShell((*options, *trust, *more_options), port, user)

@@ -42,6 +42,12 @@ class BucketTests(SynchronousTestCase):
         self.assertEqual(bucket.available(1.0), -RATE)
         self.assertEqual(bucket.seconds_until(1_000_000), 2.0)
 
+    def test_a_clock_that_is_set_back(self) -> None:
+        bucket = TokenBucket(RATE, 100.0)
+        bucket.spend(RATE)
+        self.assertEqual(bucket.available(50.0), 0)
+        self.assertEqual(bucket.available(50.5), RATE // 2)
+
     @given(st.integers(1, 10**9), st.lists(st.tuples(st.floats(0, 10), st.integers(0, 10**8))))
     @STEADY
     def test_never_too_much(self, rate: int, steps: list[tuple[float, int]]) -> None:
@@ -427,6 +433,25 @@ class SharingTests(LimitCase):
         parts = [len(reader.received) for _, reader in made]
         self.assertLessEqual(abs(sum(parts) - 10 * RATE), RATE // 10)
         self.assertLessEqual(max(parts) - min(parts), 2 * LEAST_SLICE_BYTES)
+
+    def test_turns_that_tokens_interrupt(self) -> None:
+        """Nobody gets more because a slice is no part of what there is each time."""
+        for slices in (0.4, 1.25, 1.9):
+            rate = int(slices * MOST_SLICE_BYTES / TURN_SECONDS)
+            self.limit = BandwidthLimit(rate, self.clock)
+            self.limit.take(rate)
+            made = self.connections(3)
+            for far, _ in made:
+                for _ in range(400):
+                    far.write(bytes(MOST_SLICE_BYTES))
+            ends = [far for far, _ in made]
+            pump(*ends)
+            self.advance(2, *ends)
+            parts = [len(reader.received) for _, reader in made]
+            self.assertLessEqual(max(parts) - min(parts), 2 * MOST_SLICE_BYTES, slices)
+            self.assertLessEqual(abs(sum(parts) - 2 * rate), 2 * MOST_SLICE_BYTES)
+            for far in ends:
+                far.abortConnection()
 
     def test_little_beside_much(self) -> None:
         """It doesn't wait for all of that."""

@@ -125,7 +125,7 @@ class ProxyTests(SynchronousTestCase):
         for _ in range(12):
             self.client.reactor.advance(0.1)
             self.client.pump()
-        self.assertTrue(20 * KiB < len(heard.received) < 24 * KiB, len(heard.received))
+        self.assertTrue(20 * KiB <= len(heard.received) < 24 * KiB, len(heard.received))
 
     def test_none(self) -> None:
         """Nothing is put on the way of others."""

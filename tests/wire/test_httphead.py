@@ -21,6 +21,7 @@ from tunnelsvc.wire.httphead import (
     VersionError,
     check_text,
     list_of,
+    parse_connect_head,
     parse_header,
     parse_request_head,
     parse_response_head,
@@ -188,6 +189,23 @@ class RequestTests(SynchronousTestCase):
         )
         self.assertEqual(head.headers[-1], (b"X", b"\xc3\xa4"))
         self.assertEqual(head.path, b"/\xe4")
+
+
+class ConnectTests(SynchronousTestCase):
+    """Requests to who needs no port."""
+
+    def test_without_a_port(self) -> None:
+        for target, host in ((b"a", b"a"), (b"a:", b"a:"), (b"[::1]", b"[::1]"), (b"a:1", b"a:1")):
+            head = parse_connect_head(request(first=b"CONNECT %b HTTP/1.1" % target))
+            self.assertEqual((head.host, head.path, head.is_for_proxy), (host, b"", True))
+
+    def test_everything_else_is_refused(self) -> None:
+        for target in (b"/x", b"http://a:1/", b"a:1x", b"a@b", b"a,b", b"x" * 300):
+            with self.assertRaises(HeadError):
+                parse_connect_head(request(first=b"CONNECT %b HTTP/1.1" % target))
+
+    def test_other_methods(self) -> None:
+        self.assertEqual(parse_connect_head(request()), parse_request_head(request()))
 
 
 class MemoryTests(SynchronousTestCase):

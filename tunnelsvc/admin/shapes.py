@@ -69,7 +69,9 @@ def server_info(server: DashboardView) -> dict[str, Any]:
             "bindPort": ports.get("bind", config.bind_port),
             "vhostHTTPPort": ports.get("vhost_http", config.vhost_http_port),
             "vhostHTTPSPort": ports.get("vhost_https", config.vhost_https_port),
-            "tcpmuxHTTPConnectPort": 0,
+            "tcpmuxHTTPConnectPort": ports.get(
+                "tcpmux_httpconnect", config.tcpmux_httpconnect_port
+            ),
             "kcpBindPort": 0,
             "quicBindPort": 0,
             "bind_udp_port": 0,

@@ -74,9 +74,15 @@ def announcement(proxy: ProxyConfig, wire_name: str) -> NewProxy:
                 host_header_rewrite=proxy.host_header_rewrite,
                 headers=proxy.headers,
                 response_headers=proxy.response_headers,
-                one_user_per_work_conn=bool(proxy.proxy_protocol_version),
+                one_user_per_work_conn=_tells_who(proxy),
             )
     return message
+
+
+def _tells_who(proxy: ProxyConfig) -> bool:
+    """Whether the service of a proxy is told of each connection whose it is."""
+    told = bool(proxy.proxy_protocol_version)
+    return told and (proxy.plugin is None or proxy.plugin.passes_on)
 
 
 def _spoken_mode(proxy: ProxyConfig) -> str:

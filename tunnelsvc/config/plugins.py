@@ -16,11 +16,11 @@ from tunnelsvc.config.proxies import PluginConfig
 from tunnelsvc.config.report import Report, Section, nearest
 from tunnelsvc.wire.socks5 import MAX_CREDENTIAL_BYTES
 
-ANY_STREAM: Final = ("tcp", "stcp", "http", "https")
-"""Types of proxies whose users are byte streams, whatever is in them."""
-
-OF_ANYTHING: Final = ("tcp", "stcp")
+OF_ANYTHING: Final = ("tcp", "tcpmux", "stcp")
 """Types of proxies whose users may say anything."""
+
+ANY_STREAM: Final = (*OF_ANYTHING, "http", "https")
+"""Types of proxies whose users are byte streams, whatever is in them."""
 
 OF_TLS: Final = (*OF_ANYTHING, "https")
 """Types of proxies through which TLS comes as users sent it."""

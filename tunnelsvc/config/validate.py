@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.config.test_validate -*-
 """Values that are right by themselves and must also fit one another."""
 
+from itertools import combinations
 from typing import Final
 
 from tunnelsvc.config.proxies import (
@@ -162,16 +163,19 @@ def _vhost_ports(config: ServerConfig, common: Section, report: Report) -> None:
     ports = {
         "vhost_http_port": config.vhost_http_port,
         "vhost_https_port": config.vhost_https_port,
+        "tcpmux_httpconnect_port": config.tcpmux_httpconnect_port,
     }
     for key, port in ports.items():
         if port == config.bind_port and config.bind_addr != config.proxy_bind_addr:
             report.problem(
                 "can be the bind_port only if proxy_bind_addr is the bind_addr", common.find(key)
             )
-    http, https = ports.values()
-    if http and http == https != config.bind_port:
-        what = "already the vhost_http_port; only the bind_port can be both"
-        report.problem(what, common.find("vhost_https_port"))
+    for (first, port), (second, other) in combinations(ports.items(), 2):
+        if port and port == other != config.bind_port:
+            what = f"already the {first}; only the bind_port can be both"
+            report.problem(what, common.find(second))
+    if config.tcpmux_passthrough and not config.tcpmux_httpconnect_port:
+        report.warn("ignored without tcpmux_httpconnect_port", common.find("tcpmux_passthrough"))
 
 
 def _needs_certificates(config: ServerConfig, common: Section, report: Report) -> None:

@@ -2,15 +2,17 @@
 """Hop 2 of an HTTP request: whose it is, and whether it may go there."""
 
 from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
-from tunnelsvc.gateway.route import Target
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import credentials_of
 from tunnelsvc.wire.httphead import RequestHead
 
+T = TypeVar("T")
 
-def find_target(router: Router[Target], head: RequestHead) -> Target | None:
+
+def find_target(router: Router[T], head: RequestHead) -> T | None:
     """Find the proxy, or the group of some, that a request is for."""
     path = head.path.partition(b"?")[0]
     if b"%" in path:
@@ -19,7 +21,7 @@ def find_target(router: Router[Target], head: RequestHead) -> Target | None:
     return router.find(head.host.decode(), _text(path), user)
 
 
-def absence(router: Router[Target], head: RequestHead) -> HTTPStatus:
+def absence(router: Router[T], head: RequestHead) -> HTTPStatus:
     """Give the status for a request that no proxy was found for."""
     missed = router.misses(head.host.decode())
     return HTTPStatus.SERVICE_UNAVAILABLE if missed else HTTPStatus.NOT_FOUND

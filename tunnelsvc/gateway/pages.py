@@ -55,6 +55,11 @@ _ERRORS: Final = {
         "Not found",
         "The page you requested was not found. There is no site of this name or path here.",
     ),
+    HTTPStatus.METHOD_NOT_ALLOWED: _Error(
+        "method_not_allowed",
+        "Method not allowed",
+        "There are no pages here. This port takes requests for connections only, by CONNECT.",
+    ),
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: _Error(
         "proxy_unauthorized", "Unauthorized", "This proxy asks for a user name and a password."
     ),
@@ -147,6 +152,8 @@ class Pages:
         ]
         if status in _CHALLENGES:
             lines.append(f'{_CHALLENGES[status]}: Basic realm="Restricted"')
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            lines.append("Allow: CONNECT")
         if location:
             lines.append(f"Location: {location.decode()}")
         if connection:

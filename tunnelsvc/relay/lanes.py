@@ -4,8 +4,9 @@
 See `tunnelsvc.relay.bandwidth` for who they are.
 """
 
-from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -17,8 +18,11 @@ BURST_SECONDS: Final = 1.0
 """What a proxy that was idle may send at once, in seconds of its rate; frp's figure."""
 TURN_SECONDS: Final = 0.02
 """Between two looks for new tokens; a timer is not worth less."""
-MOST_SLICE_BYTES: Final = 32 * KiB
-"""What one connection gets before it is the next one's turn."""
+PLENTY_WINDOWS: Final = 5
+"""As many looks' tokens are enough for all: they use less than there is."""
+MOST_SLICE_BYTES: Final = 16 * KiB
+"""What one connection gets before it is the next one's turn, unless the rate is so low that it is
+less: what there is between two looks."""
 LEAST_SLICE_BYTES: Final = 1 * KiB
 """What is worth a turn."""
 
@@ -40,7 +44,8 @@ class TokenBucket:
 
     def available(self, now: float) -> int:
         """Tell how many bytes may pass; less than 0: more did than were to."""
-        self._tokens = min(self._most, self._tokens + (now - self._since) * self.rate)
+        elapsed = max(0.0, now - self._since)  # clocks are set back
+        self._tokens = min(self._most, self._tokens + elapsed * self.rate)
         self._since = now
         return int(self._tokens)
 
@@ -67,9 +72,21 @@ class Lanes:
         """
         self.clock = clock
         self._bucket = TokenBucket(rate, clock.seconds())
+        self._each_window = rate * TURN_SECONDS
         self._least = min(LEAST_SLICE_BYTES, rate)
-        self._waiting: deque[Lane] = deque()
+        self._slice = max(self._least, min(MOST_SLICE_BYTES, int(self._each_window)))
+        self._queue: list[tuple[int, int, Lane]] = []
+        """Those who wait by what they were served, and some who don't any more."""
+        self._waiting = 0
+        self._tickets = count(1)
+        self._served = 0
+        """What the last one was served before: who comes anew isn't served for what it wasn't."""
         self._timer: IDelayedCall | None = None
+        self._window = 0
+        self._seen = self._seen_before = 0
+        """Lanes of this window, and of the one before."""
+        self._ahead_bytes = 0
+        """Those that passed others who wait, in this window."""
 
     def take(self, length: int) -> bool:
         """Let bytes pass at once, all or none; not before others who wait.
@@ -82,6 +99,48 @@ class Lanes:
         self._bucket.spend(length)
         return True
 
+    def admit(self, lane: "Lane", length: int) -> bool:
+        """Let bytes of a lane pass at once, all or none.
+
+        Between two looks for new tokens each lane may have its part of them, as some are quicker
+        than others; more only if there are so many that nobody can be short of them. Others who
+        wait have had theirs, and keep half for the case that more and more lanes come.
+        """
+        now = self.clock.seconds()
+        available = self._bucket.available(now)
+        if available < length:
+            return False
+        self._look_at(lane, now)
+        passed = lane.window_bytes + length
+        lanes = max(self._seen, self._seen_before)
+        if self._waiting:
+            if (
+                passed * lanes > self._each_window
+                or self._ahead_bytes + length > self._each_window / 2
+            ):
+                return False
+            self._ahead_bytes += length
+        elif (
+            lanes > 1
+            and lane.window_bytes
+            and passed * lanes > self._each_window
+            and available < PLENTY_WINDOWS * self._each_window
+        ):
+            return False
+        lane.served = max(lane.served, self._served)
+        self._serve(lane, length)
+        return True
+
+    def _look_at(self, lane: "Lane", now: float) -> None:
+        """Begin a new window where it's time for one."""
+        window = int(now / TURN_SECONDS)
+        if window != self._window:
+            self._seen_before = self._seen if window == self._window + 1 else 0
+            self._window, self._seen, self._ahead_bytes = window, 0, 0
+        if lane.window != window:
+            lane.window, lane.window_bytes = window, 0
+            self._seen += 1
+
     def charge(self, length: int) -> None:
         """Take note of bytes that have passed: the next ones wait the longer."""
         self._bucket.spend(length)
@@ -89,39 +148,55 @@ class Lanes:
     def wait(self, lane: "Lane") -> None:
         """Let a lane have its turns as long as it holds something."""
         if not lane.waiting:
-            lane.waiting = True
-            self._waiting.append(lane)
+            lane.waiting = next(self._tickets)
+            lane.served = max(lane.served, self._served)
+            heappush(self._queue, (lane.served, lane.waiting, lane))
+            self._waiting += 1
             self._set_timer()
 
     def forget(self, lane: "Lane") -> None:
         """Let it wait no more."""
         if lane.waiting:
-            lane.waiting = False
-            self._waiting.remove(lane)
-            if not self._waiting and self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            lane.waiting = 0
+            self._waiting -= 1
+            if not self._waiting:
+                self._queue.clear()
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+
+    def _next(self) -> "Lane | None":
+        """Tell who of those who wait was served least."""
+        while self._queue:
+            _, ticket, lane = self._queue[0]
+            if lane.waiting == ticket:
+                return lane
+            heappop(self._queue)  # was forgotten
+        return None
 
     def _set_timer(self) -> None:
-        if self._timer is None and self._waiting:
+        if self._timer is None and (lane := self._next()) is not None:
             self._bucket.available(self.clock.seconds())
-            wanted = min(len(self._waiting[0].held), self._least)
+            wanted = min(len(lane.held), self._least)
             seconds = max(TURN_SECONDS, self._bucket.seconds_until(wanted))
             self._timer = self.clock.callLater(seconds, self._turn)
 
     def _turn(self) -> None:
         """Let pass what may by now."""
         self._timer = None
-        available = self._bucket.available(self.clock.seconds())
-        while self._waiting:
-            lane = self._waiting[0]
-            length = min(len(lane.held), available, MOST_SLICE_BYTES)
+        now = self.clock.seconds()
+        available = self._bucket.available(now)
+        while (lane := self._next()) is not None:
+            length = min(len(lane.held), available, self._slice)
             if length < min(len(lane.held), self._least):
                 break
-            self._waiting.popleft()
-            lane.waiting = False
+            heappop(self._queue)
+            lane.waiting = 0
+            self._waiting -= 1
+            self._served = lane.served
             available -= length
-            self._bucket.spend(length)
+            self._look_at(lane, now)
+            self._serve(lane, length)
             try:
                 lane.release(length)
             except Exception:  # noqa: BLE001 - it mustn't end the other connections
@@ -129,17 +204,37 @@ class Lanes:
                 lane.abort()
         self._set_timer()
 
+    def _serve(self, lane: "Lane", length: int) -> None:
+        lane.window_bytes += length
+        lane.served += length
+        self._bucket.spend(length)
+
 
 class Lane:
     """One direction of one connection.
 
     Attributes:
         held: bytes that wait.
-        waiting: whether it is given turns.
+        waiting: its ticket while it is given turns; 0: it isn't.
+        served: bytes that passed, for comparison with those of others.
+        window: the one in which its bytes passed last.
+        window_bytes: how many of them.
         blocked: whether those who take the bytes don't want any now.
     """
 
-    __slots__ = ("_deliver", "_emptied", "_lanes", "_pause", "abort", "blocked", "held", "waiting")
+    __slots__ = (
+        "_deliver",
+        "_emptied",
+        "_lanes",
+        "_pause",
+        "abort",
+        "blocked",
+        "held",
+        "served",
+        "waiting",
+        "window",
+        "window_bytes",
+    )
 
     def __init__(
         self,
@@ -159,7 +254,8 @@ class Lane:
             abort: ends the connection.
         """
         self.held = bytearray()
-        self.waiting = self.blocked = False
+        self.blocked = False
+        self.waiting = self.served = self.window = self.window_bytes = 0
         self.abort = abort
         self._lanes = lanes
         self._deliver = deliver
@@ -168,7 +264,7 @@ class Lane:
 
     def feed(self, data: bytes) -> None:
         """Pass bytes on, now or later."""
-        if not self.held and not self.blocked and self._lanes.take(len(data)):
+        if not self.held and not self.blocked and self._lanes.admit(self, len(data)):
             self._deliver(data)
             return
         self.held += data

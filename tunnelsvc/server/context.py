@@ -14,7 +14,13 @@ from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.udp import listen_udp
 from tunnelsvc.metrics.counters import ServerStats
-from tunnelsvc.server.groups import NamedGroup, RequestGroup, SharedPorts, SharedRoutes
+from tunnelsvc.server.groups import (
+    ConnectGroup,
+    NamedGroup,
+    RequestGroup,
+    SharedPorts,
+    SharedRoutes,
+)
 from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
@@ -33,6 +39,17 @@ class NamedProxy(Protocol):
         """Take a parked user connection, and what was read of it."""
 
 
+class ConnectTarget(Protocol):
+    """Where users' CONNECT requests go by host and user: a tcpmux proxy, or a group of some."""
+
+    @property
+    def credentials(self) -> bytes:
+        """User and password that are asked for; empty: none."""
+
+    def accept(self, user: Stream, seen: bytes = b"") -> None:
+        """Take a parked user connection, and what the local service gets of what was read."""
+
+
 @define(eq=False)
 class ServerContext:
     """Shared by the proxies of all clients.
@@ -44,12 +61,14 @@ class ServerContext:
         udp_ports: public ports of UDP, which have the same numbers.
         router: host names and paths of http proxies.
         tls_router: host names of https proxies.
+        connect_router: host names of tcpmux proxies.
         stats: what the dashboard shows.
         proxies: name on the wire to proxy, over all clients.
         connections: everything that was accepted on any port.
         tcp_groups: groups of tcp proxies.
         http_groups: groups of http proxies.
         https_groups: groups of https proxies.
+        connect_groups: groups of tcpmux proxies.
         takes_http: whether users of http proxies can come in anywhere.
     """
 
@@ -59,6 +78,7 @@ class ServerContext:
     router: Router[Target]
     stats: ServerStats
     tls_router: Router[NamedProxy] = field(factory=Router)
+    connect_router: Router[ConnectTarget] = field(factory=Router)
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
     takes_http: bool = False
@@ -66,6 +86,7 @@ class ServerContext:
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
     https_groups: SharedRoutes[NamedGroup] = field(init=False)
+    connect_groups: SharedRoutes[ConnectGroup] = field(init=False)
 
     @udp_ports.default
     def _no_udp_ports(self) -> PortManager:
@@ -86,6 +107,11 @@ class ServerContext:
     def _no_https_groups(self) -> SharedRoutes[NamedGroup]:
         now = self.reactor.seconds
         return SharedRoutes(self.tls_router, lambda domain: NamedGroup(now, domain))
+
+    @connect_groups.default
+    def _no_connect_groups(self) -> SharedRoutes[ConnectGroup]:
+        now = self.reactor.seconds
+        return SharedRoutes(self.connect_router, lambda _: ConnectGroup(now))
 
     def claim(self, name: str, proxy: Proxy) -> None:
         """Reserve a name.

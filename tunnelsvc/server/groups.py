@@ -37,7 +37,7 @@ class RequestMember(Member, Route, Protocol):
 
 
 class StreamGroup(Group[StreamMember]):
-    """Its members take whole connections (tcp, https)."""
+    """Its members take whole connections (tcp, https, tcpmux)."""
 
     def accept(self, user: Stream, seen: bytes = b"") -> None:
         """Hop 1: let a member take a paused user connection, and what was read of it."""
@@ -59,6 +59,15 @@ class NamedGroup(StreamGroup):
     def __init__(self, now: Now, domain: str) -> None:
         super().__init__(now)
         self.domains = (domain,)
+
+
+class ConnectGroup(StreamGroup):
+    """A group of type tcpmux; see `tunnelsvc.server.context.ConnectTarget`."""
+
+    @property
+    def credentials(self) -> bytes:
+        """Who may enter by one member may by all."""
+        return self._terms
 
 
 class RequestGroup(Group[RequestMember]):

@@ -21,6 +21,7 @@ from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.certificates import server_context
 from tunnelsvc.link.sockets import listen
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS
+from tunnelsvc.link.switch import Route
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.relay import join
 from tunnelsvc.server.accept import Acceptor
@@ -30,6 +31,7 @@ from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
     from tunnelsvc.linefile import LineFile
+    from tunnelsvc.server.connects import ConnectEntrance
     from tunnelsvc.server.tlsvhost import TLSVhost
 
 
@@ -37,7 +39,8 @@ class TunnelServer(MultiService):
     """The public side of the tunnel.
 
     Attributes:
-        ports: what listens where: "bind", "vhost_http", "vhost_https" to actual port numbers.
+        ports: what listens where: "bind", "vhost_http", "vhost_https", "tcpmux_httpconnect" to
+            actual port numbers.
         stats: what the dashboard shows.
     """
 
@@ -68,6 +71,7 @@ class TunnelServer(MultiService):
             config=config,
             ports=PortManager(reactor, reactor, config.proxy_bind_addr, config.allow_ports),
             router=Router(reactor.seconds),
+            connect_router=Router(reactor.seconds),
             stats=self.stats,
             takes_http=config.takes_http,
         )
@@ -77,10 +81,11 @@ class TunnelServer(MultiService):
         self._vhost = self._make_vhost(context)
         self._entrance = self._tls_vhost.entrance(self._vhost.site) if self._tls_vhost else None
         shared = config.vhost_https_port == config.bind_port
+        self._connects = self._make_connects(context) if config.tcpmux_httpconnect_port else None
         self._acceptor = Acceptor(
             self._registry,
             server_context(config.tls),
-            self._vhost.take_over if config.vhost_http_port else None,
+            self._http_route(),
             self._entrance.sort_out if self._entrance and shared else None,
         )
 
@@ -89,6 +94,24 @@ class TunnelServer(MultiService):
         from tunnelsvc.server.tlsvhost import TLSVhost  # noqa: PLC0415
 
         return TLSVhost(context)
+
+    def _make_connects(self, context: ServerContext) -> ConnectEntrance:
+        from tunnelsvc.server.connects import ConnectEntrance  # noqa: PLC0415 - likewise
+
+        return ConnectEntrance(
+            context.connect_router,
+            self._reactor,
+            passthrough=self.config.tcpmux_passthrough,
+            custom_404_page=self.config.custom_404_page,
+        )
+
+    def _http_route(self) -> Route | None:
+        """Give who takes HTTP requests to the bind port; None: nobody does."""
+        vhost = self._vhost.take_over if self.config.vhost_http_port else None
+        connects = self._connects
+        if connects is None or self.config.tcpmux_httpconnect_port != self.config.bind_port:
+            return vhost
+        return lambda stream, seen: connects.sort_out(stream, seen, vhost)
 
     def _open_access_log(self) -> LineFile | None:
         if not self.config.access_log:
@@ -155,6 +178,10 @@ class TunnelServer(MultiService):
         if self._entrance is not None and config.vhost_https_port != config.bind_port:
             users = ParkingFactory(self._entrance.accept, self._context.connections)
             self._listen("vhost_https", config.proxy_bind_addr, config.vhost_https_port, users)
+        port = config.tcpmux_httpconnect_port
+        if self._connects is not None and port != config.bind_port:
+            users = ParkingFactory(self._connects.accept, self._context.connections)
+            self._listen("tcpmux_httpconnect", config.proxy_bind_addr, port, users)
 
     def _listen(
         self,

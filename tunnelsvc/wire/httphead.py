@@ -57,6 +57,7 @@ __all__ = [
     "VersionError",
     "check_text",
     "list_of",
+    "parse_connect_head",
     "parse_header",
     "parse_request_head",
     "parse_response_head",
@@ -234,7 +235,15 @@ def parse_request_head(head: bytes) -> RequestHead:
     return (_request if len(head) > LONGEST_REMEMBERED_BYTES else _known_request)(head)
 
 
-def _request(head: bytes) -> RequestHead:
+def parse_connect_head(head: bytes) -> RequestHead:
+    """Parse the head of a request as `parse_request_head` does, but take a CONNECT without a port.
+
+    Who only looks for the name of a service has no use for one, and frp's own programs send none.
+    """
+    return _request(head, port_needed=False)
+
+
+def _request(head: bytes, *, port_needed: bool = True) -> RequestHead:
     found = _REQUEST.fullmatch(head)
     if found is None:
         raise _why_refused(head)
@@ -244,7 +253,7 @@ def _request(head: bytes) -> RequestHead:
         raise VersionError("HTTP/1 is spoken here")
     minor = min(int(minor_digit), 1)
     length = _body_length(headers, names, minor)
-    host, path = _whom_for(method, target, _host(headers, names, minor))
+    host, path = _whom_for(method, target, _host(headers, names, minor), port_needed=port_needed)
     if length is Length.UNTIL_CLOSE:
         length = 0
     elif method == b"CONNECT" and length != 0:
@@ -349,11 +358,13 @@ def _checked_host(host: bytes) -> bytes:
     return host
 
 
-def _whom_for(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
+def _whom_for(
+    method: bytes, target: bytes, host: bytes, *, port_needed: bool
+) -> tuple[bytes, bytes]:
     """Find host and path of a request; RFC 9112 section 3.2 has the four forms."""
     if method == b"CONNECT":
         name, _, port = _checked_host(target).rpartition(b":")
-        if not (name and port.isdigit()):
+        if port_needed and not (name and port.isdigit()):
             raise HeadError("a connection to no host or port")
         return target, b""
     if target.startswith(b"/"):

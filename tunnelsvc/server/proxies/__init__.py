@@ -7,6 +7,7 @@ from tunnelsvc.server.proxies.http import HTTPProxy
 from tunnelsvc.server.proxies.https import HTTPSProxy
 from tunnelsvc.server.proxies.secret import SecretProxy
 from tunnelsvc.server.proxies.tcp import TCPProxy
+from tunnelsvc.server.proxies.tcpmux import TCPMuxProxy
 from tunnelsvc.server.proxies.udp import UDPProxy
 
 PROXY_TYPES: Mapping[str, type[Proxy]] = {
@@ -14,6 +15,7 @@ PROXY_TYPES: Mapping[str, type[Proxy]] = {
     "udp": UDPProxy,
     "http": HTTPProxy,
     "https": HTTPSProxy,
+    "tcpmux": TCPMuxProxy,
     "stcp": SecretProxy,
     "sudp": SecretProxy,
 }

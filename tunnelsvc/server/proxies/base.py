@@ -39,6 +39,8 @@ class Proxy(ABC):
     log = Logger()
     uses_port = False
     """Whether it counts for ``max_ports_per_client``."""
+    greeting = b""
+    """What a user is told as soon as there is a work connection."""
     stats: ProxyStats
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:
@@ -141,6 +143,8 @@ class Proxy(ABC):
             )
             self._pass_on(user, seen, others)
             return
+        if self.greeting:
+            user.write(self.greeting)
         meter = Meter()
         self.stats.track(meter)
         closed = await join(  # 8
@@ -160,9 +164,13 @@ class Proxy(ABC):
         """Let another member of the group take a user whom we can't serve."""
         other = next(others, None)
         if other is None:
-            user.abortConnection()
+            self.turn_away(user)
         else:
             other.accept(user, seen, others)
+
+    def turn_away(self, user: Stream) -> None:
+        """End the connection of a user whom nobody can serve."""
+        user.abortConnection()
 
     def admit(self, user: Stream) -> None:
         """Hop 2: whether this user may enter; rules by user come here.
