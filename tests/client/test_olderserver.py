@@ -19,8 +19,8 @@ from tunnelsvc.config.proxies import (
 BY_USER = HTTPProxyConfig(name="a", custom_domains=("a.example",), route_by_http_user="alice")
 ANY_NAME = HTTPProxyConfig(name="a", custom_domains=("*",))
 HEADERS = HTTPProxyConfig(name="a", subdomain="a", response_headers={"X-A": "b"})
-BY_VISITORS = STCPProxyConfig(name="a", secret_key="s", allow_users=("bob",))
 LIMITED = TCPProxyConfig(name="a", bandwidth_limit="1MB", bandwidth_limit_mode="server")
+BY_VISITORS = STCPProxyConfig(name="a", secret_key="s", allow_users=("bob",))
 SECURE_GROUP = HTTPSProxyConfig(name="a", type="https", subdomain="a", group="g")
 
 
@@ -40,16 +40,16 @@ class IgnoredTests(SynchronousTestCase):
         self.check(sudp, "0.34.0", "0.33.0", "use_compression")
         self.check(BY_USER, "0.43.0", "0.42.0", "route_by_http_user")
         self.check(ANY_NAME, "0.43.0", "0.33.0", "custom_domains = *")
-        self.check(BY_VISITORS, "0.50.0", "0.49.0", "allow_users")
         self.check(LIMITED, "0.47.0", "0.46.0", "bandwidth_limit_mode")
+        self.check(BY_VISITORS, "0.50.0", "0.49.0", "allow_users")
         self.check(HEADERS, "0.58.0", "0.57.0", "response_header_")
         self.check(SECURE_GROUP, "0.66.0", "0.65.0", "group")
 
     def test_ordinary_proxies(self) -> None:
         for proxy in (
-            STCPProxyConfig(name="a", secret_key="s"),
             TCPProxyConfig(name="a", group="g", use_encryption=True, bandwidth_limit="1MB"),
             UDPProxyConfig(name="a"),
+            STCPProxyConfig(name="a", secret_key="s"),
             HTTPProxyConfig(name="a", custom_domains=("*.a.example",), group="g"),
             HTTPSProxyConfig(name="a", type="https", custom_domains=("a.example",)),
         ):

@@ -32,10 +32,6 @@ def _shares_a_name_by_tls(proxy: ProxyConfig) -> bool:
     return proxy.type == "https" and bool(proxy.group)
 
 
-def _names_users(proxy: ProxyConfig) -> bool:
-    return isinstance(proxy, SecretProxyConfig) and bool(proxy.allow_users)
-
-
 def _dresses_datagrams(proxy: ProxyConfig) -> bool:
     carries = isinstance(proxy, UDPProxyConfig | SUDPProxyConfig)
     return carries and (proxy.use_encryption or proxy.use_compression)
@@ -43,6 +39,10 @@ def _dresses_datagrams(proxy: ProxyConfig) -> bool:
 
 def _leaves_the_limit(proxy: ProxyConfig) -> bool:
     return bool(proxy.bandwidth_limit) and proxy.bandwidth_limit_mode == "server"
+
+
+def _names_users(proxy: ProxyConfig) -> bool:
+    return isinstance(proxy, SecretProxyConfig) and bool(proxy.allow_users)
 
 
 # Protocol notes 5.6, 6.1 to 6.6; frp reference, section 1.3.

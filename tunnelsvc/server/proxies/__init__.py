@@ -15,7 +15,7 @@ PROXY_TYPES: Mapping[str, type[Proxy]] = {
     "udp": UDPProxy,
     "http": HTTPProxy,
     "https": HTTPSProxy,
+    "tcpmux": TCPMuxProxy,
     "stcp": SecretProxy,
     "sudp": SecretProxy,
-    "tcpmux": TCPMuxProxy,
 }
