@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.wire.test_bandwidth -*-
 """Tests of `tunnelsvc.wire.bandwidth`."""
 
-from contextlib import suppress
+import contextlib  # whose own name would mean something to trial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,5 +63,5 @@ class LimitTests(SynchronousTestCase):
     @given(st.text(max_size=2 * MOST_CHARACTERS))
     def test_any_text(self, text: str) -> None:
         for unit in ("", "KB", "MB"):
-            with suppress(ValueError):
+            with contextlib.suppress(ValueError):
                 self.assertGreaterEqual(bytes_per_second(text + unit), 0)
