@@ -151,6 +151,25 @@ class ProxyProtocolTests(WitnessCase):
     def test_v2(self) -> None:
         self.check(VERSIONS[1])
 
+    def test_connect(self) -> None:
+        """A user of a tcpmux proxy."""
+        self.start_nginx()
+        port, user_port = free_port(), free_port()
+        self.start_server({"tcpmux_httpconnect_port": port})
+        proxy = {
+            "type": "tcpmux",
+            "multiplexer": "httpconnect",
+            "local_port": self.local_port,
+            "custom_domains": HOST,
+            "proxy_protocol_version": "v2",
+        }
+        self.start_client({"mux": proxy})
+        answer = curl(
+            *("--interface", FIRST_USER, "--local-port", str(user_port)),
+            *("--proxytunnel", "-x", f"http://127.0.0.1:{port}", f"http://{HOST}/"),
+        )
+        self.assertEqual(answer.decode(), f"{FIRST_USER} {user_port} 127.0.0.1 {port}.")
+
     def test_requests_by_turns(self) -> None:
         """Two users who keep their connections: each request is its user's."""
         self.start_nginx()

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.wire.test_bandwidth -*-
 """Tests of `tunnelsvc.wire.bandwidth`."""
 
-import contextlib
+import contextlib  # whose own name would mean something to trial
 
 from hypothesis import given
 from hypothesis import strategies as st
