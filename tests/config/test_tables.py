@@ -411,10 +411,10 @@ class TokenSourceTests(DocumentTestCase):
         self.assertServerSays(source, "auth.tokenSource: the key is there twice")
 
     def test_wrong(self) -> None:
-        self.assertClientSays(
-            'auth.tokenSource.type = "exec"\n',
-            "auth.tokenSource: type = exec is not supported: no other program is run for the token",
+        what = (
+            'unsafe feature "TokenSourceExec" is not enabled: no other program is run for the token'
         )
+        self.assertClientSays('auth.tokenSource.type = "exec"\n', f"auth.tokenSource: {what}")
         self.assertClientSays("auth.tokenSource = 1\n", "auth.tokenSource: must be a table")
 
 

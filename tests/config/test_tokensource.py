@@ -35,7 +35,10 @@ class ReadTests(SynchronousTestCase):
             self.assertRefused(
                 {"type": "file", "file": {"path": path}}, "file.path must be the name of a file"
             )
-        self.assertRefused({"type": "exec", "exec": {"command": "x"}}, "exec is not supported")
+        self.assertRefused(
+            {"type": "exec", "exec": {"command": "x"}},
+            'unsafe feature "TokenSourceExec" is not enabled',
+        )
 
     def test_unreadable(self) -> None:
         for path, why in {

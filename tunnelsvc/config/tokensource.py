@@ -25,7 +25,10 @@ def read_token(source: dict[str, Any]) -> str:
     members = {key.lower(): value for key, value in source.items()}
     kind = members.pop("type", None)
     if kind == "exec":
-        raise BadValueError("type = exec is not supported: no other program is run for the token")
+        # frp's words, for those who look for them.
+        raise BadValueError(
+            'unsafe feature "TokenSourceExec" is not enabled: no other program is run for the token'
+        )
     file = members.pop("file", None)
     if kind != "file" or members or not isinstance(file, dict) or set(file) != {"path"}:
         raise BadValueError('must be type = "file" and file.path = "…"')
