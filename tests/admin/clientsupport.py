@@ -32,7 +32,7 @@ class FakeClient:
     def __init__(self, path: str) -> None:
         self.config = ClientConfig(server_addr="vps", proxies=(SSH,))
         self.path = path
-        self.statuses = [ProxyStatus(SSH, RUNNING, "", ":6000")]
+        self.statuses = [ProxyStatus(SSH, RUNNING, "", ":6000", "vps")]
         self.problem: ConfigError | None = None
         self.strict: list[bool] = []
         self.stops = 0

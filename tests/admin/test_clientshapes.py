@@ -8,7 +8,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.admin.clientshapes import definition, status, statuses
-from tunnelsvc.client.status import RUNNING, START_ERROR, ProxyStatus
+from tunnelsvc.client.status import RUNNING, START_ERROR, WAIT_START, ProxyStatus
 from tunnelsvc.config.plugins import HTTPSToHTTPConfig, Socks5Config
 from tunnelsvc.config.proxies import (
     HealthCheckConfig,
@@ -32,7 +32,7 @@ class StatusTests(SynchronousTestCase):
 
     def test_tcp(self) -> None:
         self.assertEqual(
-            status(ProxyStatus(SSH, RUNNING, "", ":6000"), "vps"),
+            status(ProxyStatus(SSH, RUNNING, "", ":6000", "vps")),
             {
                 "name": "ssh",
                 "type": "tcp",
@@ -45,27 +45,34 @@ class StatusTests(SynchronousTestCase):
         )
 
     def test_by_name(self) -> None:
-        shape = status(ProxyStatus(WEB, RUNNING, "", "w.example:8080"), "vps")
+        shape = status(ProxyStatus(WEB, RUNNING, "", "w.example:8080", "vps"))
         self.assertEqual(
             (shape["local_addr"], shape["remote_addr"]), ("[::1]:80", "w.example:8080")
         )
 
     def test_error(self) -> None:
-        shape = status(ProxyStatus(SSH, START_ERROR, "port already used"), "vps")
+        shape = status(ProxyStatus(SSH, START_ERROR, "port already used", "", "vps"))
         self.assertEqual((shape["err"], shape["remote_addr"]), ("port already used", ""))
+
+    def test_no_address_yet(self) -> None:
+        self.assertEqual(status(ProxyStatus(SSH, WAIT_START, "", "", "vps"))["remote_addr"], "")
+
+    def test_an_ipv6_server(self) -> None:
+        shape = status(ProxyStatus(SSH, RUNNING, "", ":6000", "2001:db8::1"))
+        self.assertEqual(shape["remote_addr"], "[2001:db8::1]:6000")
 
     def test_plugin(self) -> None:
         proxy = TCPProxyConfig(name="s", plugin=Socks5Config(user="u", password="hunter2"))
-        shape = status(ProxyStatus(proxy, RUNNING), "vps")
+        shape = status(ProxyStatus(proxy, RUNNING))
         self.assertEqual((shape["plugin"], shape["local_addr"]), ("socks5", ""))
 
     def test_types_that_there_are(self) -> None:
         """Sorted by name, as frp has it."""
         proxies = [ProxyStatus(each) for each in (SSH, WEB, evolve(SSH, name="a"))]
-        shape = statuses(proxies, "vps")
+        shape = statuses(proxies)
         names = {kind: [each["name"] for each in many] for kind, many in shape.items()}
         self.assertEqual(names, {"tcp": ["a", "ssh"], "http": ["web"]})
-        self.assertEqual(statuses([], "vps"), {})
+        self.assertEqual(statuses([]), {})
 
 
 class DefinitionTests(SynchronousTestCase):

@@ -214,7 +214,7 @@ class StatusTests(SynchronousTestCase):
         self.registration.answered(NewProxyResp(proxy_name="me.ssh", **answer))
 
     def check(self, phase: str, error: str = "", remote_addr: str = "") -> None:
-        expected = ProxyStatus(SSH, phase, error, remote_addr)
+        expected = ProxyStatus(SSH, phase, error, remote_addr, "" if phase == NEW else "vps")
         self.assertEqual(self.registration.status(SSH), expected)
 
     def test_all(self) -> None:

@@ -58,9 +58,7 @@ class ClientAPI(Resource):
 
     def status(self, request: AdminRequest, variables: list[str]) -> bytes:  # noqa: ARG002
         """How all proxies are."""
-        client = self._client
-        shape = clientshapes.statuses(client.proxy_statuses(), client.config.server_addr)
-        return answer_json(request, shape)
+        return answer_json(request, clientshapes.statuses(self._client.proxy_statuses()))
 
     def reload(self, request: AdminRequest, variables: list[str]) -> bytes:  # noqa: ARG002
         """Read the file again, and say what came of it: ours, frp's answer is empty."""

@@ -56,9 +56,7 @@ class StatusPage(ReadOnly):
     def read(self, request: Request) -> bytes:
         """Answer."""
         config = self._client.config
-        proxies = [
-            clientshapes.status(each, config.server_addr) for each in self._client.proxy_statuses()
-        ]
+        proxies = [clientshapes.status(each) for each in self._client.proxy_statuses()]
         title = escape(f"Client of {config.server_addr}:{config.server_port}")
         page = _PAGE.format(
             seconds=RELOAD_SECONDS,

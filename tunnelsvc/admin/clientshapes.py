@@ -56,22 +56,18 @@ _CHECK_NAMES: Final = {
 }
 
 
-def statuses(proxies: Iterable[ProxyStatus], server_addr: str) -> dict[str, list[dict[str, str]]]:
+def statuses(proxies: Iterable[ProxyStatus]) -> dict[str, list[dict[str, str]]]:
     """Shape ``/api/status``: types that there are, to their proxies by name.
 
     frpc up to 0.50 had all types in it, and reads this as well.
-
-    Args:
-        proxies: all of the client.
-        server_addr: put before ports of the server's.
     """
     shape: dict[str, list[dict[str, str]]] = {}
     for each in sorted(proxies, key=lambda status: status.config.name):
-        shape.setdefault(each.config.type, []).append(status(each, server_addr))
+        shape.setdefault(each.config.type, []).append(status(each))
     return shape
 
 
-def status(status: ProxyStatus, server_addr: str) -> dict[str, str]:
+def status(status: ProxyStatus) -> dict[str, str]:
     """Shape one proxy of ``/api/status``."""
     config = status.config
     return {
@@ -81,7 +77,7 @@ def status(status: ProxyStatus, server_addr: str) -> dict[str, str]:
         "err": status.error,
         "local_addr": _local_addr(config),
         "plugin": config.plugin.name if config.plugin is not None else "",
-        "remote_addr": _remote_addr(status, server_addr),
+        "remote_addr": _remote_addr(status),
     }
 
 
@@ -89,16 +85,17 @@ def _local_addr(config: ProxyConfig) -> str:
     if not config.local_port:
         return ""
     host = config.local_ip
-    return f"[{host}]:{config.local_port}" if ":" in host else f"{host}:{config.local_port}"
+    return (f"[{host}]" if ":" in host else host) + f":{config.local_port}"
 
 
-def _remote_addr(status: ProxyStatus, server_addr: str) -> str:
+def _remote_addr(status: ProxyStatus) -> str:
     """Give the address, as frp since 0.37: none next to an error, whatever the type."""
-    if status.error:
+    if status.error or not status.remote_addr:
         return ""
-    if status.config.type in SHOWN_BEFORE_PORT:
-        return server_addr + status.remote_addr
-    return status.remote_addr
+    if status.config.type not in SHOWN_BEFORE_PORT:
+        return status.remote_addr
+    host = status.server_addr
+    return (f"[{host}]" if ":" in host else host) + status.remote_addr
 
 
 def changes(changes: Changes[N]) -> dict[str, list[str]]:

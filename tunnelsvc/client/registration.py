@@ -218,7 +218,9 @@ class Registration:
         entry = self._entries.get(self._wire_name(proxy))
         if entry is None or entry.removed:
             return ProxyStatus(proxy)
-        return ProxyStatus(proxy, entry.phase(), entry.error, entry.remote_addr or "")
+        return ProxyStatus(
+            proxy, entry.phase(), entry.error, entry.remote_addr or "", self.server_addr
+        )
 
     def addresses(self) -> dict[str, str]:
         """Return where the server put the running proxies, by name without the user."""

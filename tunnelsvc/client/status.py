@@ -30,9 +30,11 @@ class ProxyStatus:
         phase: one of the words above.
         error: of the server, or why it can't be announced; empty: none.
         remote_addr: where the server put it, as it said (``:6000``, ``a.example:8080``).
+        server_addr: of the server that said so.
     """
 
     config: ProxyConfig
     phase: str = NEW
     error: str = ""
     remote_addr: str = ""
+    server_addr: str = ""
