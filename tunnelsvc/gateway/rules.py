@@ -86,11 +86,9 @@ def user_of(head: RequestHead) -> bytes:
     As in frp a request to a proxy that has only the service's credentials is from that user: it
     finds what is routed by user, which asks for the right ones.
     """
-    found = credentials_of(head)
-    if not found and head.is_for_proxy and not head.values(b"proxy-authorization"):
-        given = head.values(b"authorization")
-        found = credentials_in(given[0]) if given else b""
-    return found.partition(b":")[0]
+    given = head.values(b"proxy-authorization") if head.is_for_proxy else []
+    given = given or head.values(b"authorization")
+    return credentials_in(given[0]).partition(b":")[0] if given else b""
 
 
 def make_rules(
