@@ -158,6 +158,13 @@ class ConvertTests(CommandCase):
         self.assertEqual(self.status("convert", "-o", target, source), 1)
         self.assertIn(f"{target}: can't be written: File exists", self.stderr.getvalue())
 
+    def test_options_behind_the_file(self) -> None:
+        source, target = self.file(CLIENT_FILE), self.mktemp()
+        self.assertEqual(self.status("convert", source, "-o", target, "--role=client"), 0)
+        self.assertEqual(self.status("verify", "-c", target), 0)
+        self.assertEqual(self.status("convert", source, "-o"), USAGE_STATUS)
+        self.assertEqual(self.status("convert", source, "-r", "client", source), USAGE_STATUS)
+
     def test_role(self) -> None:
         """An included file has no sign of whose it is but its proxies."""
         path = self.file("[ssh]\nlocal_port = 22\n")
@@ -219,6 +226,20 @@ class VerifyTests(CommandCase):
         self.assertEqual(self.status("verify", "-c", self.file("[common]\nbind_prt = 7000\n")), 0)
         self.assertIn("bind_prt", self.stderr.getvalue())
         self.assertIn("syntax is ok", self.stdout.getvalue())
+
+    def test_strict(self) -> None:
+        """Where it may be said."""
+        path = self.file('serverAddr = "x"\nserverPrt = 1\n', "frpc.toml")
+        for argv in ((), ("client",)):
+            self.assertEqual(self.status("verify", *argv, "-c", path), 1)
+            for flag in "--strict-config=false", "--strict_config=false":
+                self.assertEqual(self.status("verify", *argv, flag, "-c", path), 0)
+        self.assertEqual(self.status("verify", "--strict-config=0", "client", "-c", path), 0)
+        self.assertEqual(self.status("verify", "--strict-config=x", "-c", path), USAGE_STATUS)
+
+    def test_unsafe(self) -> None:
+        argv = ("verify", "-c", self.file(SERVER_FILE), "--allow-unsafe=TokenSourceExec")
+        self.assertEqual(self.status(*argv), USAGE_STATUS)
 
     def test_unreadable(self) -> None:
         path = self.mktemp()

@@ -112,6 +112,15 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.run_command("reload"), (0, "reload success\n", ""))
         self.assertEqual(self.server.asked, [("GET", "/api/reload?strictConfig=true", None)])
 
+    def test_not_strict(self) -> None:
+        """As for the client itself: a key that nobody knows is no error then."""
+        port = self.server.server_port
+        self.path.write_text(f"webServer.port = {port}\nnonsense = 1\n", encoding="utf-8")
+        self.check_failure("reload", "nonsense: unknown key")
+        status, out, _ = self.run_command("reload", "--strict_config=false")
+        self.assertEqual((status, out), (0, "reload success\n"))
+        self.assertEqual(self.server.asked, [("GET", "/api/reload", None)])
+
     def test_reload_of_ours(self) -> None:
         said = {"Code": 200, "Msg": "success", "warnings": ["w"], "remarks": ["r"]}
         self.server.answer = (200, json.dumps(said).encode())
@@ -215,7 +224,7 @@ class OptionsTests(SynchronousTestCase):
     def test_command_line(self) -> None:
         options = RemoteOptions()
         options.parseOptions([])
-        self.assertEqual((options["config"], options["seconds"]), ("frpc.ini", 30.0))
+        self.assertEqual((options.path, options.seconds, options.strict), ("frpc.ini", 30.0, True))
         with self.assertRaises(UsageError) as raised:
             RemoteOptions().parseOptions(["--api-timeout", "long"])
         self.assertEqual(str(raised.exception), "--api-timeout long: not a time such as 30s")

@@ -20,6 +20,7 @@ with lean_imports():
     from twisted.python.usage import Options, UsageError
 
     from tunnelsvc.config import Loaded, load_client, load_server
+    from tunnelsvc.flags import FILE, STRICT, FlagOptions, no_unsafe
     from tunnelsvc.runner import ProgramOptions, config_errors_exit, run
 
 USAGE_STATUS: Final = 2
@@ -60,12 +61,15 @@ def _role_of_file(path: str) -> Literal["client", "server"]:
         return "server"  # Reading it again gives the message.
 
 
-class VerifyRole(ProgramOptions):
+class VerifyRole(FlagOptions):
     """Options of ``verify server`` and ``verify client``."""
 
     longdesc = "Reads the file, shows what is wrong with it, and runs nothing."
+    flags = FILE
 
-    optParameters: ClassVar = [["config", "c", None, "The configuration file."]]
+    def postOptions(self) -> None:
+        """See `no_unsafe`."""
+        no_unsafe(self)
 
 
 class VerifyOptions(VerifyRole):
@@ -92,6 +96,11 @@ class VerifyOptions(VerifyRole):
             raise UsageError("which file? Say -c FILE")
         return str(given)
 
+    def strict(self) -> bool:
+        """Whether a key that nobody knows is an error, where the format has such errors."""
+        wide = self.is_on(STRICT, default=True)
+        return self.subOptions.is_on(STRICT, default=wide) if self.subCommand else wide
+
     def role(self) -> str:
         """Whose file it is: what was said, else what it looks like."""
         return str(self.subCommand) if self.subCommand else _role_of_file(self.path())
@@ -112,11 +121,15 @@ class ConvertOptions(ProgramOptions):
         """Take the INI file.
 
         Args:
-            paths: its name.
+            paths: its name, and options that stand behind it.
 
         Raises:
             UsageError: there is none, or more than one, or the role is none.
         """
+        if len(paths) > 1 and paths[1].startswith("-"):
+            # Twisted stops at the first word that is no option.
+            self.parseOptions([*paths[1:], paths[0]])
+            return
         if len(paths) != 1:
             raise UsageError("which file? Say convert FILE")
         self["path"] = paths[0]
@@ -215,7 +228,7 @@ def _verify(options: VerifyOptions) -> int:
     path = options.path()
     load: Callable[..., Loaded[Any]] = load_client if options.role() == "client" else load_server
     with config_errors_exit():
-        loaded = load(path, os.environ)
+        loaded = load(path, os.environ, strict=options.strict())
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
     print(f"tunnelsvc: the configuration file {path} syntax is ok")

@@ -15,7 +15,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from attrs import frozen
@@ -24,8 +24,12 @@ from twisted.python.usage import UsageError
 from tunnelsvc.config import load_client
 from tunnelsvc.config.schema import AdminConfig
 from tunnelsvc.errors import TunnelError
-from tunnelsvc.runner import ProgramOptions, config_errors_exit
+from tunnelsvc.flags import FILE, STRICT, Flag, FlagOptions, no_unsafe
+from tunnelsvc.runner import config_errors_exit
 from tunnelsvc.units import KiB, MiB
+
+DEFAULT_FILE: Final = "frpc.ini"
+DEFAULT_TIMEOUT: Final = "30s"
 
 LOOPBACK: Final = "127.0.0.1"
 _LOOPBACK_OF: Final = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - not to listen
@@ -72,24 +76,38 @@ def duration(text: str) -> float:
     return seconds
 
 
-class RemoteOptions(ProgramOptions):
-    """Options of all three commands."""
+_API_TIMEOUT: Final = Flag("api_timeout", "How long its admin API may take; 30s.")
 
-    optParameters: ClassVar = [
-        ["config", "c", "frpc.ini", "The client's configuration file."],
-        ["api-timeout", None, "30s", "How long its admin API may take."],
-    ]
+
+class RemoteOptions(FlagOptions):
+    """Options of all three commands.
+
+    Attributes:
+        path: of the client's file.
+        seconds: how long a request may take.
+        strict: whether a key that nobody knows is an error, where the format has such errors.
+    """
+
+    longdesc = "The file, frpc.ini unless said otherwise, tells where the client's admin API is."
+    flags = (*FILE, _API_TIMEOUT)
+    path: str
+    seconds: float
+    strict: bool
 
     def postOptions(self) -> None:
-        """Read the time.
+        """Read what was given.
 
         Raises:
-            UsageError: it is none.
+            UsageError: a flag makes no sense.
         """
+        no_unsafe(self)
+        self.path = self["config"] or DEFAULT_FILE
+        self.strict = self.is_on(STRICT, default=True)
+        given = self[_API_TIMEOUT.dashed] or DEFAULT_TIMEOUT
         try:
-            self["seconds"] = duration(self["api-timeout"])
+            self.seconds = duration(given)
         except ValueError as why:
-            raise UsageError(f"--api-timeout {self['api-timeout']}: not {why}") from None
+            raise UsageError(f"--api-timeout {given}: not {why}") from None
 
 
 @frozen
@@ -200,8 +218,8 @@ def _printable(text: object) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))
 
 
-def _reload(api: AdminAPI) -> None:
-    answer = api.ask("GET", "/api/reload", {"strictConfig": "true"})
+def _reload(api: AdminAPI, options: RemoteOptions) -> None:
+    answer = api.ask("GET", "/api/reload", {"strictConfig": "true"} if options.strict else None)
     print("reload success")  # noqa: T201
     with suppress(ValueError, TypeError, KeyError):  # frpc's is empty
         said = json.loads(answer)
@@ -209,12 +227,12 @@ def _reload(api: AdminAPI) -> None:
             print(_printable(line), file=sys.stderr)  # noqa: T201
 
 
-def _stop(api: AdminAPI) -> None:
+def _stop(api: AdminAPI, _: RemoteOptions) -> None:
     api.ask("POST", "/api/stop")
     print("stop success")  # noqa: T201
 
 
-def _status(api: AdminAPI) -> None:
+def _status(api: AdminAPI, _: RemoteOptions) -> None:
     try:
         by_type: dict[str, list[dict[str, Any]]] = json.loads(api.ask("GET", "/api/status"))
         known = [name for name in TYPES if name in by_type]
@@ -241,7 +259,7 @@ def table(proxies: Sequence[Mapping[str, Any]]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-_COMMANDS: Final[Mapping[str, Callable[[AdminAPI], None]]] = {
+_COMMANDS: Final[Mapping[str, Callable[[AdminAPI, RemoteOptions], None]]] = {
     "reload": _reload,
     "status": _status,
     "stop": _stop,
@@ -262,11 +280,11 @@ def run_command(name: str, options: RemoteOptions) -> int:
         SystemExit: the file can't be used; the problems are on standard error.
     """
     with config_errors_exit():
-        admin = load_client(options["config"], os.environ).config.admin
+        admin = load_client(options.path, os.environ, strict=options.strict).config.admin
     try:
         if not admin.port:
             raise RemoteError(NO_PORT)
-        _COMMANDS[name](AdminAPI(admin, options["seconds"]))
+        _COMMANDS[name](AdminAPI(admin, options.seconds), options)
     except RemoteError as why:
         print(f"tunnelsvc: {why}", file=sys.stderr)  # noqa: T201
         return 1

@@ -119,6 +119,14 @@ class ShapeTests(SynchronousTestCase):
         self.assertEqual((conf["name"], conf["proxy_name"]), ("alice.ssh", "alice.ssh"))
         self.assertEqual((conf["type"], conf["proxy_type"]), ("tcp", "tcp"))
         self.assertEqual((conf["metadatas"], conf["metas"]), ({"k": "v"}, {"k": "v"}))
+        self.assertEqual((conf["loadBalancer"], conf["group"]), ({"group": ""}, ""))
+
+    def test_a_group_and_a_limit(self) -> None:
+        limit = {"bandwidthLimit": "1MB", "bandwidthLimitMode": "server"}
+        proxy = self.server.proxy("web", loadBalancer={"group": "g"}, transport=limit)
+        conf = shapes.proxy(proxy)["conf"]
+        self.assertEqual((conf["loadBalancer"], conf["group"]), ({"group": "g"}, "g"))
+        self.assertEqual((conf["transport"], conf["bandwidth_limit"]), (limit, "1MB"))
 
     def test_an_http_proxy(self) -> None:
         proxy = self.server.proxy(

@@ -257,6 +257,7 @@ class MessageTests(ConvertTestCase):
     def test_includes(self) -> None:
         what = "the files that it names are still INI files, which a real frpc won't take"
         self.assertSays("[common]\nincludes = x/*.ini\n", f"2: [common] includes: {what}")
+        self.assertSays("[common]\nincludes =\n")
 
     def test_inherited(self) -> None:
         text = "[common]\n[a]\nlocal_port = 1\n[a.b]\nremote_port = 2\n"

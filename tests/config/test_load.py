@@ -464,7 +464,7 @@ class VisitorTests(ConfigTestCase):
         )
         self.assertEqual(
             self.client_says("[common]\n[x]\nrole = visitor\nserver_name = y\nbind_port = 1\n"),
-            ("2: [x]: not a type of visitor (one of stcp, sudp)",),
+            ("2: [x]: the type of visitor is missing (one of stcp, sudp)",),
         )
 
     def test_role(self) -> None:

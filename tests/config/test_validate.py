@@ -17,7 +17,7 @@ class ServerTests(ConfigTestCase):
     def test_token(self) -> None:
         """Nobody fails to notice that the server is open to all."""
         what = (
-            "NO TOKEN: whoever reaches port 7001 can use this server; set token here and in the "
+            "NO TOKEN: whoever reaches port 7001 can use this server; set a token here and in the "
             "clients' files"
         )
         self.assertEqual(

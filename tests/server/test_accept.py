@@ -23,7 +23,12 @@ from tunnelsvc.link.mux import MuxSession
 from tunnelsvc.link.switch import FIRST_BYTES_SECONDS
 from tunnelsvc.link.tls import start_tls_client
 from tunnelsvc.link.upgrade import UPGRADE_SECONDS, ask_for_websocket
-from tunnelsvc.server.accept import LOGIN_SECONDS, MOST_STREAMS_BEFORE_LOGIN, Acceptor
+from tunnelsvc.server.accept import (
+    LOGIN_SECONDS,
+    MOST_STREAMS_BEFORE_LOGIN,
+    REFUSED_SECONDS,
+    Acceptor,
+)
 from tunnelsvc.server.visitors import WRONG_SECONDS
 from tunnelsvc.wire.auth import login_key
 from tunnelsvc.wire.framing import encode
@@ -148,8 +153,29 @@ class RecogniseTests(AcceptCase):
         [response] = heard
         assert isinstance(response, LoginResp)
         self.assertIn("token", response.error)
-        self.clock.advance(LOGIN_SECONDS)
+        self.assertFalse(stream.lost or stream.peer.closing, "it reads the reason, and goes")
+        self.clock.advance(REFUSED_SECONDS)
+        self.settle(stream)
         self.assertTrue(stream.lost)
+
+    def test_a_refused_client_goes(self) -> None:
+        stream, session = self.multiplexed()
+        messages, _ = self.talk(session.open_stream())
+        messages.send(Login(privilege_key="wrong"))
+        self.settle(stream)
+        session.close()
+        self.settle(stream)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_refused_login_among_others(self) -> None:
+        """Then there is no client that wants to read it."""
+        stream, session = self.multiplexed()
+        talks = [self.talk(session.open_stream())[0] for _ in range(3)]
+        for messages in talks:
+            messages.send(Login(privilege_key="wrong"))
+        self.settle(stream)
+        self.assertTrue(stream.lost)
+        self.assertEqual(sum("token in login" in line for line in self.lines), 1)
 
     def test_a_refused_login_ends_the_session(self) -> None:
         """Nobody guesses tokens at the speed of streams."""
@@ -394,7 +420,8 @@ class FirstMessageTests(AcceptCase):
         self.settle(stream)
         error = "visitor connection of [secret] auth failed"
         self.assertEqual(heard, [NewVisitorConnResp(proxy_name="secret", error=error)])
-        self.clock.advance(LOGIN_SECONDS)
+        self.clock.advance(REFUSED_SECONDS)
+        self.settle(stream)
         self.assertTrue(stream.lost)
 
     def test_visitor_of_a_client(self) -> None:
@@ -559,7 +586,9 @@ class Version2Tests(AcceptCase):
             assert isinstance(answer, Hello)
             self.assertEqual(json.loads(answer.payload)["error"], "unsupported message codec")
             self.assertIn("unsupported message codec", self.lines[-1])
-        self.assertTrue(stream.lost or stream.peer.closing)
+        self.clock.advance(REFUSED_SECONDS)
+        self.settle(stream)
+        self.assertTrue(stream.lost)
         self.clock.advance(LOGIN_SECONDS)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

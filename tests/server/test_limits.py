@@ -142,3 +142,10 @@ class ProxyTests(SynchronousTestCase):
         self.assertEqual(
             (transport["bandwidthLimit"], transport["bandwidthLimitMode"]), ("10KB", "server")
         )
+
+    def test_api_conf_of_none(self) -> None:
+        self.open(bandwidth_limit="", bandwidth_limit_mode="")
+        transport = self.registry.context.proxies["p"].api_conf()["transport"]
+        self.assertEqual(
+            (transport["bandwidthLimit"], transport["bandwidthLimitMode"]), ("", "client")
+        )

@@ -51,6 +51,7 @@ OLD_CONF_NAMES: Final = {
 OLD_TRANSPORT_NAMES: Final = {
     "useEncryption": "use_encryption",
     "useCompression": "use_compression",
+    "bandwidthLimit": "bandwidth_limit",
 }
 """The same for what was moved into ``conf.transport``."""
 TIME_FORMAT: Final = "%m-%d %H:%M:%S"
@@ -156,7 +157,8 @@ def _both(fields: Mapping[str, Any], old_names: Mapping[str, str] = OLD_NAMES) -
 def _conf(conf: Mapping[str, Any]) -> dict[str, Any]:
     transport = conf.get("transport", {})
     moved = {old: transport[new] for new, old in OLD_TRANSPORT_NAMES.items() if new in transport}
-    return _both(conf, OLD_CONF_NAMES) | moved
+    group = conf.get("loadBalancer", {"group": ""})
+    return _both(conf, OLD_CONF_NAMES) | moved | {"loadBalancer": group, "group": group["group"]}
 
 
 def _heartbeat_timeout(config: ServerConfig) -> int:

@@ -121,7 +121,7 @@ class _Writer:
         elif "start" in entries:
             entries["start"] = self._start(entries["start"])
         self._entries(section.with_entries(entries), own, keys.SERVER if server else keys.CLIENT)
-        if "includes" in entries:
+        if "includes" in entries and entries["includes"].value:
             what = "the files that it names are still INI files, which a real frpc won't take"
             self._report.warn(what, entries["includes"])
 

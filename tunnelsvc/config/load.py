@@ -353,10 +353,13 @@ def _proxy(section: Section, report: Report) -> ProxyConfig | None:
 def _kind(section: Section, known: Collection[str], what: str, report: Report) -> str | None:
     """Return the type that a section has; None after the report of a problem."""
     entry = section.entries.get("type")
-    kind = (entry.value if entry else "") or "tcp"
+    said = entry.value if entry else ""
+    kind = said or "tcp"
     if kind in known:
         return kind
     why = "is not supported yet" if kind in notyet.PROXY_TYPES else f"not a {what}"
+    if not said:
+        why = f"the {what} is missing"
     report.problem(f"{why} (one of {', '.join(known)})", section.find("type"))
     return None
 

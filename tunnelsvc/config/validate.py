@@ -34,7 +34,7 @@ def server(config: ServerConfig, common: Section, report: Report) -> None:
     _access_log(config, common, report)
     if not config.token:
         report.warn(
-            f"NO TOKEN: whoever reaches port {config.bind_port} can use this server; set token "
+            f"NO TOKEN: whoever reaches port {config.bind_port} can use this server; set a token "
             "here and in the clients' files",
             common.find("token"),
         )

@@ -42,6 +42,10 @@ MOST_STREAMS_BEFORE_LOGIN = 32
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
 """How long a multiplexed connection may go without a valid login or work connection; the time that
 server plugins may take to think about it comes on top."""
+REFUSED_SECONDS = 2.0
+"""How long a multiplexed client may take to go by itself after its login was refused. A frpc whose
+connection ends before it has noted that its login is sent takes that for the answer, and its user
+reads "session shutdown" instead of the reason."""
 
 
 @frozen
@@ -281,12 +285,14 @@ class Acceptor:
 class _Probation:
     """What a multiplexed connection may do before it has shown a valid client.
 
-    One refused login ends it, so that nobody guesses tokens at the speed of streams.
+    One refused login ends it, so that nobody guesses tokens at the speed of streams: soon for a
+    client, which has opened one stream, and at once for whoever has opened more.
     """
 
     def __init__(self, stream: Stream, clock: IReactorTime, seconds: float) -> None:
         self.on_refused: Callable[[], None] = stream.loseConnection
         self._stream = stream
+        self._clock = clock
         self._deadline: IDelayedCall = clock.callLater(seconds, stream.abortConnection)
         self._streams_left = MOST_STREAMS_BEFORE_LOGIN
         self._valid = False
@@ -305,8 +311,16 @@ class _Probation:
         if valid:
             self._valid = True
             self.end()
-        elif not self._valid:
+        elif self._deadline.active():
+            self._refused()
+
+    def _refused(self) -> None:
+        self._deadline.cancel()
+        if self._streams_left < MOST_STREAMS_BEFORE_LOGIN - 1:
             self.on_refused()
+        else:
+            self._streams_left = 0
+            self._deadline = self._clock.callLater(REFUSED_SECONDS, self.on_refused)
 
     def end(self, _: object = None) -> None:
         """Stop waiting: it is valid, or gone."""

@@ -98,7 +98,7 @@ class AskingTests(SynchronousTestCase):
     def test_contents(self) -> None:
         """Each question has what frp's has."""
         hooks = self.hooks()
-        user = {"user": "alice", "metas": {"token": "s3cret"}, "run_id": "r"}
+        user = {"user": "alice", "metas": {"token": "s3cret"}, "run_id": "r", "client_id": ""}
         for coroutine, op, content in (
             (hooks.login(Login(user="alice"), PEER), "Login", {"client_address": "192.0.2.1:5"}),
             (hooks.new_proxy(USER, NewProxy(proxy_name="p")), "NewProxy", {"proxy_name": "p"}),

@@ -65,10 +65,14 @@ class QuestionTests(SynchronousTestCase):
         )
 
     def test_about(self) -> None:
-        user = UserInfo(user="alice", metas={"a": "b"}, run_id="r")
+        user = UserInfo.of(Login(user="alice", metas={"a": "b"}, run_id="r", client_id="box"))
         request = NewProxy(proxy_name="p", custom_domains=("a.example",), sk="s")
         content = json.loads(question("NewProxy", about(user), request))["content"]
-        self.assertEqual(content["user"], {"user": "alice", "metas": {"a": "b"}, "run_id": "r"})
+        self.assertEqual(
+            content["user"],
+            {"user": "alice", "metas": {"a": "b"}, "run_id": "r", "client_id": "box"},
+        )
+        self.assertNotIn("one_user_per_work_conn", content, "ours")
         self.assertEqual(content["custom_domains"], ["a.example"])
         self.assertEqual((content["sk"], content["locations"]), ("s", []))
 
@@ -124,7 +128,12 @@ class ReplacedTests(SynchronousTestCase):
     def test_an_echo_changes_nothing(self) -> None:
         content = json.loads(question("Login", {}, LOGIN))["content"]
         self.assertEqual(replaced(LOGIN, content), LOGIN)
-        request = NewProxy(proxy_name="p", custom_domains=("a", "b"), headers={"x": "y"})
+        request = NewProxy(
+            proxy_name="p",
+            custom_domains=("a", "b"),
+            headers={"x": "y"},
+            one_user_per_work_conn=True,
+        )
         content = json.loads(question("NewProxy", about(UserInfo()), request))["content"]
         self.assertEqual(replaced(request, content), request)
 

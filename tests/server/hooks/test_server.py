@@ -85,7 +85,7 @@ class HookTests(TunnelCase):
             run_id = others[0][1]["user"]["run_id"]
             for _, content in others:
                 user = {"user": "alice", "metas": {"token": "s3cret"}, "run_id": run_id}
-                self.assertEqual(content["user"], user)
+                self.assertEqual(content["user"], user | {"client_id": ""})
             seen = [op for op, _ in others]
             self.assertEqual(set(seen), {"NewProxy", "Ping", "NewWorkConn", "NewUserConn",
                                          "CloseProxy"})  # fmt: skip

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IAddress
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.units import KiB
 from tunnelsvc.wire.framing import from_json
-from tunnelsvc.wire.messages import NO_TEXTS, Login, Message, TextMap
+from tunnelsvc.wire.messages import NO_TEXTS, Login, Message, NewProxy, TextMap
 
 VERSION: Final = "0.1.0"
 """Of the questions; frp's."""
@@ -25,7 +25,10 @@ MOST_ANSWER_BYTES: Final = 256 * KiB
 MOST_REASON_CHARACTERS: Final = 1_000
 """Of a refusal, which goes into a message of 10 KiB."""
 
-_OURS: Final[Mapping[type[Message], frozenset[str]]] = {Login: frozenset({"tunnelsvc"})}
+_OURS: Final[Mapping[type[Message], frozenset[str]]] = {
+    Login: frozenset({"tunnelsvc"}),
+    NewProxy: frozenset({"one_user_per_work_conn"}),
+}
 """Fields that no plugin sees, by the kind of message."""
 _DECIDED: Final[Mapping[type[Message], frozenset[str]]] = {
     Login: frozenset({"privilege_key", "timestamp"})
@@ -42,11 +45,15 @@ class UserInfo(Message):
     user: str = ""
     metas: TextMap = field(default=NO_TEXTS, repr=False)
     run_id: str = ""
+    client_id: str = ""
+    """What the client calls itself for good, an addition of ours: run ids change."""
 
     @classmethod
     def of(cls, login: Login) -> "UserInfo":
         """Give that of a client."""
-        return cls(user=login.user, metas=login.metas, run_id=login.run_id)
+        return cls(
+            user=login.user, metas=login.metas, run_id=login.run_id, client_id=login.client_id
+        )
 
 
 @frozen(kw_only=True)

@@ -97,7 +97,8 @@ class Proxy(ABC):
             "transport": {
                 "useEncryption": request.use_encryption,
                 "useCompression": request.use_compression,
-                **_limit_conf(request),
+                "bandwidthLimit": request.bandwidth_limit,
+                "bandwidthLimitMode": request.bandwidth_limit_mode or "client",
             },
             "annotations": dict(request.annotations or {}),
             "metadatas": dict(request.metas or {}),
@@ -244,15 +245,6 @@ class Proxy(ABC):
             down=closed.down_bytes,
             seconds=closed.seconds,
         )
-
-
-def _limit_conf(request: NewProxy) -> dict[str, str]:
-    if not request.bandwidth_limit:
-        return {}
-    return {
-        "bandwidthLimit": request.bandwidth_limit,
-        "bandwidthLimitMode": request.bandwidth_limit_mode or "client",
-    }
 
 
 def _at(peer: IAddress) -> str:
