@@ -13,12 +13,12 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import host_and_port, unbracketed
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.gateway import Router, VhostFactory
 from tunnelsvc.handover import ParkingFactory
-from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.certificates import server_context
 from tunnelsvc.link.sockets import listen
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS
@@ -274,7 +274,7 @@ class TunnelServer(MultiService):
         factory: ServerFactory,
         keepalive_seconds: float = KEEPALIVE_SECONDS,
     ) -> None:
-        interface = interface.removeprefix("[").removesuffix("]")
+        interface = unbracketed(interface)
         port = listen(
             self._reactor,
             number,
