@@ -62,6 +62,10 @@ class ConnectEntrance:
         self._router = router
         self._clock = clock
         self._passthrough = passthrough
+        self.reconfigure(custom_404_page)
+
+    def reconfigure(self, custom_404_page: str) -> None:
+        """Refuse with another page from now on; see `__init__`."""
         self._pages = Pages(custom_404_page)
 
     def accept(self, user: Stream) -> None:

@@ -223,11 +223,13 @@ class TunnelServer(MultiService):
         if context.takes_http == self.config.takes_http:  # not what `http_entrance` brought about
             context.takes_http = config.takes_http
         self.config = context.config = config
-        context.ports.allowed = config.allow_ports
+        context.ports.allowed = context.udp_ports.allowed = config.allow_ports
         self._registry.reconfigure(self._auth(config))
         self._vhost.reconfigure(**self._vhost_options(config, self._vhost.site.access_log))
         if self._tls_vhost is not None:
             self._tls_vhost.reconfigure(self._vhost.site)
+        if self._connects is not None:
+            self._connects.reconfigure(config.custom_404_page)
 
     def http_entrance(self) -> VhostFactory:
         """Give what serves users of http proxies, to bring them there otherwise than by a port.
