@@ -85,7 +85,7 @@ CONFIGS = st.builds(
     PROXIES,
     VISITORS,
 )
-MANY: Callable[[Any], Any] = settings(derandomize=True, deadline=None, max_examples=300)
+MANY: Callable[[Any], Any] = settings(derandomize=True, deadline=None, max_examples=150)
 
 A = TCPProxyConfig(name="a", local_port=1, remote_port=6001)
 B = TCPProxyConfig(name="b", local_port=2, remote_port=6002)
