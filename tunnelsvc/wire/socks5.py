@@ -208,13 +208,26 @@ def _login_length(buffer: bytes) -> int:
 
 
 def _request_length(buffer: bytes) -> int:
+    length = length_with_address(buffer)
+    if length is None:
+        raise _refused(Reply.NO_SUCH_ADDRESS_TYPE, "an address of no known kind")
+    return length
+
+
+def length_with_address(buffer: bytes) -> int | None:
+    """Say how long a request or a reply is, or what is needed of it to say that.
+
+    Args:
+        buffer: its first bytes.
+
+    Returns:
+        A number of bytes; None: it has an address of no known kind.
+    """
     if len(buffer) <= BEFORE_ADDRESS_BYTES:
         return BEFORE_ADDRESS_BYTES + 1
     kind = buffer[BEFORE_ADDRESS_BYTES - 1]
     if kind == DOMAIN:
-        address_bytes = 1 + buffer[BEFORE_ADDRESS_BYTES]
-    elif kind in ADDRESS_BYTES:
-        address_bytes = ADDRESS_BYTES[kind]
-    else:
-        raise _refused(Reply.NO_SUCH_ADDRESS_TYPE, "an address of no known kind")
-    return BEFORE_ADDRESS_BYTES + address_bytes + PORT_BYTES
+        return BEFORE_ADDRESS_BYTES + 1 + buffer[BEFORE_ADDRESS_BYTES] + PORT_BYTES
+    if kind in ADDRESS_BYTES:
+        return BEFORE_ADDRESS_BYTES + ADDRESS_BYTES[kind] + PORT_BYTES
+    return None

@@ -8,8 +8,6 @@ from typing import Final
 
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.wire.socks5 import (
-    ADDRESS_BYTES,
-    BEFORE_ADDRESS_BYTES,
     CONNECT,
     DOMAIN,
     IPV4,
@@ -17,10 +15,10 @@ from tunnelsvc.wire.socks5 import (
     LOGIN_VERSION,
     MAX_CREDENTIAL_BYTES,
     NO_LOGIN,
-    PORT_BYTES,
     USER_AND_PASSWORD,
     VERSION,
     Reply,
+    length_with_address,
 )
 
 _TWO: Final = 2
@@ -149,13 +147,7 @@ def _reply_length(buffer: bytes) -> int:
         raise Socks5RefusedError("it doesn't speak SOCKS 5")
     if len(buffer) >= _TWO and buffer[1] != Reply.SUCCEEDED:
         return _TWO  # with a refusal, some send no address, or one of no known kind
-    if len(buffer) <= BEFORE_ADDRESS_BYTES:
-        return BEFORE_ADDRESS_BYTES + 1
-    kind = buffer[BEFORE_ADDRESS_BYTES - 1]
-    if kind == DOMAIN:
-        address_bytes = 1 + buffer[BEFORE_ADDRESS_BYTES]
-    elif kind in ADDRESS_BYTES:
-        address_bytes = ADDRESS_BYTES[kind]
-    else:
+    length = length_with_address(buffer)
+    if length is None:
         raise Socks5RefusedError("it names an address of no known kind")
-    return BEFORE_ADDRESS_BYTES + address_bytes + PORT_BYTES
+    return length
