@@ -70,8 +70,10 @@ class CommandTests(CommandCase):
     def test_help(self) -> None:
         for argv, usage in {
             ("--help",): "Usage: tunnelsvc COMMAND [options]",
+            ("-h",): "Usage: tunnelsvc COMMAND [options]",
             ("server", "--help"): "Usage: tunnelsvc server [options]",
             ("client", "--help"): "Usage: tunnelsvc client [options]",
+            ("client", "tcp", "-h"): "Usage: tunnelsvc client [options] tcp [options]",
             ("verify", "--help"): "Usage: tunnelsvc verify [server|client] -c FILE",
             ("demo", "--help"): "Usage: tunnelsvc demo [options]",
         }.items():

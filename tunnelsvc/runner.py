@@ -35,6 +35,8 @@ TWISTD_LOG: Final = "twistd.log"
 class ProgramOptions(Options):
     """What the command lines of all our programs have in common."""
 
+    opt_h = Options.opt_help
+
     def opt_version(self) -> None:
         """Show the version and exit."""
         sys.stdout.write(f"tunnelsvc {__version__}\n")

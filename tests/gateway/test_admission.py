@@ -117,10 +117,20 @@ class ProxyTests(UserCase):
     def test_password(self) -> None:
         self.add_site("b.example", rules=make_rules(http_user="u", http_password="p"))
         first = b"GET http://b.example/ HTTP/1.1"
-        for lines in ((), (basic(b"u:q", b"Proxy-Authorization"), basic(b"u:p"))):
+        right = basic(b"u:p")
+        for lines in ((), (right,), (basic(b"u:q", b"Proxy-Authorization"), right)):
             self.assertIsNone(self.asked(*lines, first=first))
             self.assertIn(b'\r\nProxy-Authenticate: Basic realm="Restricted"\r\n', self.shown())
             self.assertNotIn(b"WWW-", self.shown())
             self.assert_page(407)
-        for header in (b"Proxy-Authorization", b"Authorization"):
-            self.assertIsNotNone(self.asked(basic(b"u:p", header), first=first))
+        self.assertIsNotNone(self.asked(basic(b"u:p", b"Proxy-Authorization"), first=first))
+
+    def test_password_of_one_user(self) -> None:
+        """Who says the user in the service's header is asked for the proxy's."""
+        self.add("b.example", "alice", rules=make_rules(http_user="alice", http_password="p"))
+        first = b"GET http://b.example/ HTTP/1.1"
+        service = basic(b"alice:p")
+        self.assertIsNone(self.asked(service, first=first))
+        self.assert_page(407)
+        self.assertIsNone(self.asked(b"Proxy-Authorization: Basic !", service, first=first))
+        self.assert_page(404)

@@ -124,7 +124,8 @@ class RouteTests(ConnectCase):
         """They are asked for before anything else is said."""
         self.proxy("a.example", credentials=b"alice:s3cret")
         self.assertEqual(self.ask(connect(headers=ALICE)), "@a.example")
-        for headers in (b"", ALICE.replace(b"YW", b"YX"), b"Proxy-Authorization: Bearer YWxp\r\n"):
+        bearer = b"Proxy-Authorization: Bearer YWxp\r\n"
+        for headers in (b"", ALICE[6:], ALICE.replace(b"YW", b"YX"), bearer):
             self.assertEqual(self.ask(connect(headers=headers)), "407")
             text = bytes(self.answer.received)
             self.assertIn(b'\r\nProxy-Authenticate: Basic realm="Restricted"\r\n', text)

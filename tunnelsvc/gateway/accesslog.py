@@ -26,7 +26,7 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.gateway.forwarded import Origin
-from tunnelsvc.gateway.rules import credentials_of
+from tunnelsvc.gateway.rules import user_of
 from tunnelsvc.relay import Meter
 from tunnelsvc.wire.httphead import RequestHead, ResponseHead
 
@@ -142,7 +142,7 @@ class Record:
     def user(self) -> bytes:
         """The user of Basic credentials, whether they were right or not."""
         head = self.head
-        return credentials_of(head).partition(b":")[0] if head is not None else b""
+        return user_of(head) if head is not None else b""
 
     def header(self, name: bytes) -> bytes:
         """Give the first value of a request header; empty: there is none."""

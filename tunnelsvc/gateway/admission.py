@@ -6,7 +6,7 @@ from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 from tunnelsvc.gateway.router import Router
-from tunnelsvc.gateway.rules import credentials_of
+from tunnelsvc.gateway.rules import user_of
 from tunnelsvc.wire.httphead import RequestHead
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ def find_target(router: Router[T], head: RequestHead) -> T | None:
     path = head.path.partition(b"?")[0]
     if b"%" in path:
         path = unquote_to_bytes(path)
-    user = _text(credentials_of(head).partition(b":")[0]) if router.by_user else ""
+    user = _text(user_of(head)) if router.by_user else ""
     return router.find(head.host.decode(), _text(path), user)
 
 

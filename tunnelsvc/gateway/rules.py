@@ -73,12 +73,22 @@ def _spelling(name: bytes) -> bytes:
 def credentials_of(head: RequestHead) -> bytes:
     """Give ``user:password`` of a request, which nobody has checked; empty: none.
 
-    One that is asked as one asks a proxy has them in Proxy-Authorization, as in frp; some programs
-    know only the other header.
+    One that is asked as one asks a proxy has them in Proxy-Authorization: in the other header are
+    the service's (RFC 9110 section 11.7).
+    """
+    given = head.values(b"proxy-authorization" if head.is_for_proxy else b"authorization")
+    return credentials_in(given[0]) if given else b""
+
+
+def user_of(head: RequestHead) -> bytes:
+    """Give the user that a request is from, by its own word; empty: it says none.
+
+    As in frp a request to a proxy that has only the service's credentials is from that user: it
+    finds what is routed by user, which asks for the right ones.
     """
     given = head.values(b"proxy-authorization") if head.is_for_proxy else []
     given = given or head.values(b"authorization")
-    return credentials_in(given[0]) if given else b""
+    return credentials_in(given[0]).partition(b":")[0] if given else b""
 
 
 def make_rules(
