@@ -118,6 +118,16 @@ class LayoutTests(SynchronousTestCase):
                     broken.append(f"{document.name}: {link}")
         self.assertEqual(broken, [])
 
+    def test_pages_that_others_name(self) -> None:
+        """In files that users read, and in what programs say."""
+        wrong = [
+            f"{path.relative_to(ROOT)}: {name}"
+            for path in sources()
+            for name in re.findall(r"docs/[\w-]+\.md", path.read_text("utf-8", errors="replace"))
+            if not (ROOT / name).is_file()
+        ]
+        self.assertEqual(wrong, [])
+
     def test_docs_name_what_is_there(self) -> None:
         flow = (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
         named = set(re.findall(r"`([\w/]+\.py)`", flow))

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Final
 from attrs import define
 from twisted.internet import reactor as global_reactor
 
+from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.client.reloading import Reloader
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config import Loaded, load_client
 from tunnelsvc.config.commandline import client_of
 from tunnelsvc.config.keys import VISITOR_TYPES
-from tunnelsvc.config.load import LOOPBACK
 from tunnelsvc.config.report import Entry
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.errors import ConfigError

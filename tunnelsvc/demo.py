@@ -18,14 +18,13 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from tunnelsvc.addresses import LOOPBACK, host_and_port
 from tunnelsvc.admin.site import DEFAULT_CREDENTIALS, DashboardService
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import ClientConfig, DashboardConfig, LogConfig, ServerConfig
 from tunnelsvc.runner import Program
 from tunnelsvc.server.service import TunnelServer
-
-LOOPBACK: Final = "127.0.0.1"
 
 DOMAIN: Final = "localhost"
 """The web site's name: the only one that every machine can resolve."""
@@ -84,7 +83,7 @@ class DemoPage(Resource):
         request.setHeader(b"cache-control", b"no-store")
         page = PAGE.format(
             host=_shown(request.getHeader(b"host") or b"?"),
-            local=f"{here.host}:{here.port}",
+            local=host_and_port(here.host, here.port),
             count=self.requests,
             rows="\n".join(rows),
         )

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 from attrs import frozen
 from twisted.python.usage import UsageError
 
+from tunnelsvc.addresses import LOOPBACK, host_and_port, unbracketed
 from tunnelsvc.config import load_client
 from tunnelsvc.config.schema import AdminConfig
 from tunnelsvc.errors import TunnelError
@@ -30,8 +31,6 @@ from tunnelsvc.units import KiB, MiB
 
 DEFAULT_FILE: Final = "frpc.ini"
 DEFAULT_TIMEOUT: Final = "30s"
-
-LOOPBACK: Final = "127.0.0.1"
 _LOOPBACK_OF: Final = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - not to listen
 MOST_BYTES: Final = 16 * MiB
 """Of an answer; a thousand proxies take a few hundred KiB."""
@@ -141,16 +140,15 @@ class AdminAPI:
 
     def _hosts(self) -> Iterator[str]:
         """Give the addresses where it may be."""
-        addr = self.config.addr.removeprefix("[").removesuffix("]")
+        addr = unbracketed(self.config.addr)
         yield _LOOPBACK_OF.get(addr, addr)
         # Ours listens there only, whatever the file says.
         if not self.config.has_password:
             yield LOOPBACK
 
     def _url(self, host: str) -> str:
-        shown = f"[{host}]" if ":" in host else host
         scheme = "https" if self.config.tls_cert_file else "http"
-        return f"{scheme}://{shown}:{self.config.port}"
+        return f"{scheme}://{host_and_port(host, self.config.port)}"
 
     def _ask(self, host: str, method: str, target: str) -> bytes:
         deadline = time.monotonic() + self.seconds

@@ -96,7 +96,9 @@ class MonitorTests(HealthCase):
         self.assertEqual((self.changes, len(self.dialled)), ([], 4))
         self.assertFalse(checks.is_well(WEB))
         first, *others = self.told()
-        self.assertIn("[web] health check failed: connect to local service [::1:80] error: ", first)
+        self.assertIn(
+            "[web] health check failed: connect to local service [[::1]:80] error: ", first
+        )
         self.assertIn("users aren't sent here before it succeeds", first)
         self.assertTrue(all(line.startswith("[web] health check failed: ") for line in others))
         self.up = True

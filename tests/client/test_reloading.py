@@ -138,6 +138,36 @@ class ReloaderTests(SynchronousTestCase):
         self.pass_time()
         self.assertEqual(self.names(), ["c"])
 
+    def test_watches_what_is_included(self) -> None:
+        """No more and no less than what is read, by frp's patterns."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        common = f"watch_config = true\nincludes = {directory}/[^x]*.ini\n"
+        self.write(common)
+        self.reloader.reload()
+        (directory / "b.ini").write_text("[b]\nlocal_port = 1\n", encoding="utf-8")
+        self.pass_time()
+        self.assertEqual(self.names(), ["a", "b"])
+        self.lines.clear()
+        (directory / "x.ini").write_text("[x]\nlocal_port = 1\n", encoding="utf-8")
+        self.pass_time()
+        self.assertEqual(list(self.lines), [])
+
+    def test_what_is_included_may_go(self) -> None:
+        """With its directory, too: the log says so once, and all goes on."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        included = directory / "b.ini"
+        included.write_text("[b]\nlocal_port = 1\n", encoding="utf-8")
+        self.write(f"watch_config = true\nincludes = {directory}/*.ini\n")
+        self.reloader.reload()
+        self.lines.clear()
+        included.unlink()
+        directory.rmdir()
+        self.pass_time()
+        self.assertEqual(self.names(), ["a", "b"])
+        self.assertEqual(len([line for line in self.lines if "not exist" in line]), 1)
+
     def test_a_bad_file_is_told_once(self) -> None:
         self.write("watch_config = true\n")
         self.reloader.reload()

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.protocol import Factory
 
 from tests.loglines import LogLines
+from tests.programs import free_port
 from tests.tunnels import LOOPBACK, Answering, TunnelCase, clock
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.proxies import TCPProxyConfig
@@ -49,9 +50,7 @@ class BackTests(TunnelCase):
         return len(server._registry.clients)
 
     async def check_back(self, **options: Any) -> None:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            public = probe.getsockname()[1]
+        public = free_port()
         first, second = self.start(LOOPBACK), self.start(OTHER)
         await self.log_in(first, second, public=public, **options)
         number = first.ports["bind"]

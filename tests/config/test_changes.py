@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelsvc.config.changes import LIVE, RESTART, key_of, leaves, merge
+from tunnelsvc.config.changes import LIVE, RESTART, merge
+from tunnelsvc.config.fields import leaves
 from tunnelsvc.config.schema import (
     CertificateConfig,
     DashboardConfig,
@@ -55,27 +56,6 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(names, set(LIVE) | RESTART)
         self.assertEqual(set(LIVE) & RESTART, set())
 
-    def test_keys(self) -> None:
-        """Each is called in the log as it is in the file."""
-        for name, key in {
-            "bind_port": "bind_port",
-            "heartbeat_timeout_seconds": "heartbeat_timeout",
-            "tls.only": "tls_only",
-            "log.file": "log_file",
-            "dashboard.password": "dashboard_pwd",
-            "plugins": "[plugin.NAME]",
-            "certificates": "[certificate.NAME]",
-        }.items():
-            self.assertEqual(key_of(name), key)
-        nameless = {name for name, _ in leaves(ServerConfig()) if not key_of(name)}
-        self.assertEqual(
-            nameless,
-            {
-                "path", "tcp_mux_chosen", "dashboard.credentials_configured",
-                "tls.enable", "tls.server_name", "tls.disable_custom_first_byte",
-            },
-        )  # fmt: skip
-
 
 class MergeTests(SynchronousTestCase):
     """What becomes of two configurations."""
@@ -100,6 +80,11 @@ class MergeTests(SynchronousTestCase):
             change.config,
             evolve(old, token="u", max_pool_count=9, log=LogConfig(level="debug")),
         )
+
+    def test_said_for_the_first_time(self) -> None:
+        """Even of the same value it says that it isn't a matter of choice any more."""
+        change = merge(ServerConfig(), ServerConfig(tcp_mux_chosen=True))
+        self.assertEqual(set(change.live), {"tcp_mux"})
 
     def test_sections(self) -> None:
         new = ServerConfig(

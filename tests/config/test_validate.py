@@ -233,6 +233,13 @@ class ProxyTests(ConfigTestCase):
         self.proxy_says("group = g\n")
         self.proxy_says("group_key = s3cret\n", "5: [x] group_key: ignored without group")
 
+    def test_group_of_a_type_that_has_none(self) -> None:
+        """A file that frp takes is taken, and its owner told."""
+        what = "ignored: only proxies of type tcp, http, https, tcpmux have groups"
+        for kind in ("udp", "sudp", "stcp"):
+            secret = "sk = s\n" if kind != "udp" else ""
+            self.proxy_says(f"group = g\n{secret}", f"5: [x] group: {what}", kind=kind)
+
     def test_headers(self) -> None:
         """Those that aren't set are told, as it would be long in coming out."""
         what = "ignored: nobody but the tunnel sets"

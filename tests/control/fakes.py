@@ -10,7 +10,7 @@ from tests.streams import MemoryStream, pair, pump
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.control.cipher import protect
-from tunnelsvc.control.session import LoginTerms, SessionOwner
+from tunnelsvc.control.session import LoginTerms, Session, SessionOwner
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import Link, Server
 from tunnelsvc.link.messages import MessageProtocol
@@ -125,6 +125,32 @@ class FakeServer:
     def say(self, message: Message) -> None:
         self.control.send(message)
         self.pump()
+
+
+class RecordingOwner:
+    """A `ClientEvents` and `SessionOwner` that keeps what it is told."""
+
+    events: list[str]
+    sessions: list[Session]
+
+    def logged_in(self, session: Session) -> None:
+        self.sessions.append(session)
+        self.events.append("in")
+
+    def leaving(self) -> None:
+        self.events.append("leaving")
+
+    def session_lost(self) -> None:
+        self.events.append("lost")
+
+    def gave_up(self, message: str) -> None:
+        self.events.append(message)
+
+    def message_received(self, message: Message) -> None:
+        raise AssertionError(message)
+
+    def work_connection_wanted(self, session: Session) -> None:
+        raise AssertionError(session)
 
 
 def terms(clock: Clock, owner: SessionOwner, **options: object) -> LoginTerms:

@@ -6,16 +6,16 @@ from random import Random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.control.fakes import FakeServer, terms
+from tests.control.fakes import FakeServer, RecordingOwner, terms
 from tests.loglines import LogLines
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.control.backoff import QUICK_SECONDS, Backoff
 from tunnelsvc.control.clientside import ClientControl, ClientCore, make_client_control
 from tunnelsvc.control.session import LOGIN_SECONDS, Session
-from tunnelsvc.wire.messages import LoginResp, Message
+from tunnelsvc.wire.messages import LoginResp
 
 
-class ClientControlTests(SynchronousTestCase):
+class ClientControlTests(RecordingOwner, SynchronousTestCase):
     """Connect, log in, run, and again."""
 
     def setUp(self) -> None:
@@ -31,27 +31,6 @@ class ClientControlTests(SynchronousTestCase):
             [self.server.listed()], terms(self.clock, self, **options), Backoff(Random(1)), self
         )
         return make_client_control(self.core)
-
-    # ClientEvents and SessionOwner.
-
-    def logged_in(self, session: Session) -> None:
-        self.sessions.append(session)
-        self.events.append("in")
-
-    def leaving(self) -> None:
-        self.events.append("leaving")
-
-    def session_lost(self) -> None:
-        self.events.append("lost")
-
-    def gave_up(self, message: str) -> None:
-        self.events.append(message)
-
-    def message_received(self, message: Message) -> None:
-        raise AssertionError(message)
-
-    def work_connection_wanted(self, session: Session) -> None:
-        raise AssertionError(session)
 
     def start(self) -> None:
         self.control.start()

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.control.fakes import FakeServer, terms
+from tests.control.fakes import FakeServer, RecordingOwner, terms
 from tests.loglines import LogLines
 from tunnelsvc.control.backoff import QUICK_SECONDS, STABLE_SECONDS, Backoff
 from tunnelsvc.control.clientside import ClientControl, ClientCore, make_client_control
@@ -24,7 +24,7 @@ LONG_SECONDS = STEADY_SECONDS + 3 * PROBE_SECONDS
 """Until the client is back, and some."""
 
 
-class FailoverCase(SynchronousTestCase):
+class FailoverCase(RecordingOwner, SynchronousTestCase):
     """A client with three servers."""
 
     def setUp(self) -> None:
@@ -48,20 +48,11 @@ class FailoverCase(SynchronousTestCase):
         )
         return make_client_control(self.core)
 
-    # ClientEvents and SessionOwner.
+    # What of `RecordingOwner` is more here.
 
     def logged_in(self, session: Session) -> None:
         self.sessions.append(session)
         self.events.append(f"in {session.terms.config.server_addr}")
-
-    def leaving(self) -> None:
-        self.events.append("leaving")
-
-    def session_lost(self) -> None:
-        self.events.append("lost")
-
-    def gave_up(self, message: str) -> None:
-        self.events.append(message)
 
     def message_received(self, message: Message) -> None:
         self.events.append(type(message).__name__)

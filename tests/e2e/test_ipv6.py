@@ -86,12 +86,16 @@ def is_here(name: str) -> bool:
 class ServerTests(IPv6Case):
     """``bind_addr``, ``proxy_bind_addr`` and ``server_addr``."""
 
-    def start_both(self, bind_addr: str, server_addr: str, **common: object) -> Program:
-        """Start server and client with a tcp and an http proxy, by these addresses."""
-        self.port = free_port()
+    def listen_on(self, bind_addr: str) -> Program:
+        """Start the server, perhaps without an IPv4 port to wait for."""
         config = self.write_config("frps.ini", self.server_sections({"bind_addr": bind_addr}))
         server = self.run_program((*self.server_peer.command, "-c", str(config)), name="server")
         server.wait_for("tunnel server started successfully")
+        return server
+
+    def come_to(self, server_addr: str, **common: object) -> Program:
+        """Start the client with a tcp and an http proxy."""
+        self.port = free_port()
         service = self.local_service(echo)
         proxies = {
             "echo": tcp_proxy(service.port, self.port),
@@ -101,37 +105,34 @@ class ServerTests(IPv6Case):
 
     def test_only_ipv6(self) -> None:
         """In all ways to write it, with each kind of connection between the programs."""
+        self.listen_on("[::1]")
         for server_addr in ("::1", "[::1]"):
             for common in ({}, {"tcp_mux": False}, {"tls_enable": False}):
-                self.bind_port = free_port()
-                self.vhost_port = free_port()
-                client = self.start_both("[::1]", server_addr, **common)
+                client = self.come_to(server_addr, **common)
                 self.assertTrue(echoes("::1", self.port), self.show_outputs())
                 self.assertFalse(echoes("127.0.0.1", self.port))
                 shown = f"[echo] users reach it at [::1]:{self.port}"
                 self.assertEqual(len(client.lines(shown)), 1, client.excerpt())
-                for program in self.started[-2:]:
-                    program.stop()
+                client.stop()
 
     def test_both_protocols(self) -> None:
         """One port for users and clients of either; each user has its own address in the log."""
-        for server_addr in ("127.0.0.1", "::1", "localhost"):
-            self.bind_port = free_port()
-            self.vhost_port = free_port()
-            self.start_both("::", server_addr)
-            server = self.started[-2]
+        server = self.listen_on("::")
+        for times, server_addr in enumerate(("127.0.0.1", "::1", "localhost"), start=1):
+            client = self.come_to(server_addr)
             for host in LOOPBACKS:
                 self.assertTrue(echoes(host, self.port), self.show_outputs())
             for start in ("127.0.0.1:", "[::1]:"):
                 eventually(
-                    lambda start=start, server=server: server.lines(f"[echo] user {start}"),  # type: ignore[misc]
+                    lambda start=start, times=times: (  # type: ignore[misc]
+                        len(server.lines(f"[echo] user {start}")) == times
+                    ),
                     f"a user from {start}",
                 )
             self.assertEqual(server.lines("::ffff"), [])
             answer = request(self.vhost_port, "/x", host="site.test")
             self.assertIn(b'"127.0.0.1"', answer.body)
-            for program in self.started[-2:]:
-                program.stop()
+            client.stop()
 
     def test_users_on_both(self) -> None:
         """``proxy_bind_addr`` by itself."""

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from tests.e2e.openfiles import steady_files, wait_for_files
 from tests.e2e.services import (
     connected,
     digest_after_eof,
@@ -24,6 +25,7 @@ from tests.e2e.test_plugins import unix_service
 from tests.e2e.tunnel import NO_OPTIONS, Options
 from tests.e2e.visitors import SECRET, VisitorTestCase, is_refused, stcp_proxy, stcp_visitor
 from tests.programs import eventually, free_port
+from tunnelsvc.relay.sockets import SPARE_PIPES
 from tunnelsvc.units import KiB, MiB
 
 USERS: Final = 100
@@ -115,7 +117,7 @@ class UseTests(VisitorTestCase):
         self.start_owner({"echo": stcp_proxy(service.port)})
         visitor = self.start_visitor({"to_echo": stcp_visitor("echo", port)})
         self.assertTrue(serves_echo(port))
-        before = [program.status.open_files() for program in self.started]
+        before = [steady_files(program) for program in self.started]
         digests: dict[int, tuple[str, str]] = {}
 
         def one(seed: int) -> None:
@@ -129,12 +131,8 @@ class UseTests(VisitorTestCase):
         self.assertEqual(len(digests), USERS)
         self.assertTrue(all(sent == back for sent, back in digests.values()), self.show_outputs())
         visitor.wait_for("[to_echo] user ", times=USERS + 1)
-        spare = 12  # direct connections that are kept for the next users come and go
         for program, files in zip(self.started, before, strict=True):
-            eventually(
-                lambda program=program, files=files: program.status.open_files() <= files + spare,  # type: ignore[misc]
-                f"{program.name} has closed its files",
-            )
+            wait_for_files(program, files + 2 * SPARE_PIPES)
 
 
 class RefusedTests(VisitorTestCase):

@@ -26,7 +26,7 @@ from tests.e2e.services import (
     websocket_echo,
 )
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, http_proxy, tcp_proxy
-from tests.interop.binaries import BINARIES, add_tests
+from tests.interop.binaries import add_with_each
 from tests.interop.matrix import CASES, CERTIFICATES_SINCE, PLAIN_TLS_SINCE, Case
 from tests.link.authority import Authority, write_certificates, write_key
 from tests.programs import OUR_CLIENT, OUR_SERVER, Peer, Sections, free_port
@@ -269,11 +269,4 @@ def _tests(client: Peer, server: Peer) -> dict[str, Callable[[InteropTestCase], 
     }
 
 
-add_tests(
-    FrpClientTests,
-    {name: test for peer in BINARIES.clients for name, test in _tests(peer, OUR_SERVER).items()},
-)
-add_tests(
-    FrpServerTests,
-    {name: test for peer in BINARIES.servers for name, test in _tests(OUR_CLIENT, peer).items()},
-)
+add_with_each(FrpClientTests, FrpServerTests, _tests)

@@ -4,8 +4,8 @@
 from collections.abc import Callable
 
 from tests.e2e.test_proxyprotocol import WitnessCase
-from tests.interop.binaries import BINARIES, add_tests
-from tests.programs import OUR_CLIENT, OUR_SERVER, Peer
+from tests.interop.binaries import add_with_each
+from tests.programs import Peer
 from tunnelsvc.wire.proxyprotocol import VERSIONS
 
 
@@ -29,11 +29,4 @@ def _tests(client: Peer, server: Peer) -> dict[str, Callable[[WitnessCase], None
     }
 
 
-add_tests(
-    FrpClientTests,
-    {name: test for peer in BINARIES.clients for name, test in _tests(peer, OUR_SERVER).items()},
-)
-add_tests(
-    FrpServerTests,
-    {name: test for peer in BINARIES.servers for name, test in _tests(OUR_CLIENT, peer).items()},
-)
+add_with_each(FrpClientTests, FrpServerTests, _tests)

@@ -12,11 +12,11 @@ from typing import Final
 
 from tests.e2e.services import connected, is_closed, serves_echo
 from tests.e2e.tunnel import NO_OPTIONS, Options
-from tests.interop.binaries import BINARIES, add_tests
+from tests.interop.binaries import add_with_each
 from tests.interop.relay import Network
 from tests.interop.test_matrix import InteropTestCase
 from tests.interop.test_wire2 import CLIENT, OWNER, SINCE, Wire2Mixin
-from tests.programs import OUR_CLIENT, OUR_SERVER, Peer, Program, eventually
+from tests.programs import OUR_SERVER, Peer, Program, eventually
 
 SCOPES: Final = {"authenticate_heartbeats": True, "authenticate_new_work_conns": True}
 BEAT: Final = {"heartbeat_interval": 1, "heartbeat_timeout": 3}
@@ -212,11 +212,4 @@ def _tests(client: Peer, server: Peer) -> dict[str, Check]:
     return tests
 
 
-add_tests(
-    FrpClientTests,
-    {name: test for peer in BINARIES.clients for name, test in _tests(peer, OUR_SERVER).items()},
-)
-add_tests(
-    FrpServerTests,
-    {name: test for peer in BINARIES.servers for name, test in _tests(OUR_CLIENT, peer).items()},
-)
+add_with_each(FrpClientTests, FrpServerTests, _tests)

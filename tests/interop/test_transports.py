@@ -10,7 +10,7 @@ from tests.e2e.nginx import start_proxy
 from tests.e2e.secure import Trust
 from tests.e2e.services import connected, echo, echo_bulk, echo_once, serves_echo
 from tests.e2e.tunnel import Options, TunnelTestCase, tcp_proxy
-from tests.interop.binaries import BINARIES, add_tests
+from tests.interop.binaries import add_with_each
 from tests.programs import OUR_CLIENT, OUR_SERVER, Peer, free_port
 from tunnelsvc.units import MiB
 
@@ -140,11 +140,4 @@ class FrpServerTests(WebSocketTestCase):
     """Our client logs in to frps."""
 
 
-add_tests(
-    FrpClientTests,
-    {name: test for peer in BINARIES.clients for name, test in _tests(peer, OUR_SERVER).items()},
-)
-add_tests(
-    FrpServerTests,
-    {name: test for peer in BINARIES.servers for name, test in _tests(OUR_CLIENT, peer).items()},
-)
+add_with_each(FrpClientTests, FrpServerTests, _tests)

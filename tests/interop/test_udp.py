@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.e2e.datagrams import UDPService, ask, is_unanswered, udp_proxy, udp_user
 from tests.e2e.visitors import VisitorTestCase, sudp_proxy, sudp_visitor
-from tests.interop.binaries import BINARIES, add_tests
+from tests.interop.binaries import BINARIES, add_tests, add_with_each
 from tests.programs import OUR_CLIENT, OUR_SERVER, Peer, free_port
 
 LEGS: Final = tuple(
@@ -202,12 +202,5 @@ def _mixed(server: Peer, client: Peer, mix: tuple[bool, ...]) -> dict[str, Check
     }
 
 
-add_tests(
-    FrpClientTests,
-    {name: test for peer in BINARIES.clients for name, test in _tests(peer, OUR_SERVER).items()},
-)
-add_tests(
-    FrpServerTests,
-    {name: test for peer in BINARIES.servers for name, test in _tests(OUR_CLIENT, peer).items()},
-)
+add_with_each(FrpClientTests, FrpServerTests, _tests)
 add_tests(VisitorTests, _visitor_tests())

@@ -10,6 +10,7 @@ import ssl
 import urllib.error
 import urllib.request
 from base64 import b64encode
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,9 @@ class ClientFieldTests(SynchronousTestCase):
         self.assertEqual(self.error(client, ssh(6001, "b")), "port not allowed")
         self.assertEqual(self.error(client, ssh(7000, "c")), "")
         self.assertEqual(set(self.reactor.listening), {6000, 7000})
+        for port, allowed in ((6002, False), (7000, True)):
+            request = NewProxy(proxy_name=f"u{port}", proxy_type="udp", remote_port=port)
+            self.assertEqual("port not allowed" not in self.error(client, request), allowed)
 
     def test_max_ports_per_client(self) -> None:
         client = FakeClient(self.registry)
@@ -347,6 +351,18 @@ class UserFieldTests(TunnelCase):
         self.assertNotIn("mine", (await self.ask("b.example"))[1])
         self.change(custom_404_page=self.path("404.html"))
         self.assertEqual((await self.ask("b.example"))[:2], (404, "mine"))
+
+    async def test_custom_404_page_for_connect(self) -> None:
+        """Whoever asks for a connection to nobody is told by it, too."""
+        await self.begin(tcpmux_httpconnect_port=free_port())
+        Path(self.path("404.html")).write_text("mine", encoding="utf-8")
+        for page in ("", self.path("404.html")):
+            self.change(custom_404_page=page)
+            user, reader = await self.dial(self.server.ports["tcpmux_httpconnect"])
+            user.write(b"CONNECT b.example:80 HTTP/1.1\r\nHost: b.example\r\n\r\n")
+            await reader.until(partial(getattr, reader, "finished"))
+            user.abortConnection()
+            self.assertEqual(reader.received.endswith(b"mine"), bool(page))
 
     def log(self, name: str) -> str:
         """Give what is in an access log by now."""

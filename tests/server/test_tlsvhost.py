@@ -17,10 +17,10 @@ from twisted.web.server import Request, Site
 from tests.link.authority import Authority, write_certificates, write_key
 from tests.loglines import LogLines
 from tests.programs import free_port
-from tests.tunnels import LOOPBACK, PATIENCE_SECONDS, TunnelCase
+from tests.tunnels import LOOPBACK, PATIENCE_SECONDS, TunnelCase, clock
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig
-from tunnelsvc.config.schema import CertificateConfig, TLSConfig
+from tunnelsvc.config.schema import CertificateConfig, ServerConfig, TLSConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.server import sitecertificates
 from tunnelsvc.server.service import TunnelServer
@@ -68,6 +68,11 @@ class TLSVhostTests(TunnelCase):
         self.lines = LogLines(self)
         self.changes = 0
         self.authority = write_certificates(self.path("ca"), AUTHORITY.certificate)
+
+    async def test_stopped_before_it_has_begun(self) -> None:
+        server = TunnelServer(ServerConfig(vhost_https_port=free_port()), clock)
+        await server.stopService()
+        self.assertEqual(server.ports, {})
 
     def path(self, name: str) -> str:
         return f"{self.directory}/{name}"

@@ -1,6 +1,10 @@
 # -*- test-case-name: tests.wire.test_websocket -*-
 """Tests of `tunnelsvc.wire.websocket`."""
 
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate, cycle
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,11 +23,27 @@ from tunnelsvc.wire.websocket import (
 STEADY = settings(derandomize=True, deadline=None)
 KEY = bytes.fromhex("37fa213d")
 LONGEST_KEPT_BYTES = 131
+LONG = 300
+"""Bytes; whoever reads half of a frame notices before that."""
 
 
 def encoder(masked: bool) -> Encoder:
     """Make one whose keys can be foretold."""
     return Encoder(masked=masked, make_key=lambda count: KEY[:count])
+
+
+def parts(frames: list[bytes], cuts: list[int]) -> Iterator[bytes]:
+    """Cut frames up as told, however small; the middle of a long one is left whole."""
+    data = b"".join(frames)
+    ends = list(accumulate(map(len, frames)))
+    at, sizes = 0, cycle(cuts)
+    while at < len(data):
+        size, frame = next(sizes), bisect_right(ends, at)
+        left, begun = ends[frame] - at, at - (ends[frame] - len(frames[frame]))
+        if left > LONG and begun > LONG:
+            size = max(size, left - LONG)
+        yield data[at : at + size]
+        at += size
 
 
 class MaskTests(SynchronousTestCase):
@@ -136,13 +156,11 @@ class DecoderTests(SynchronousTestCase):
         for at, ping in enumerate(pings):
             pong = sent.pong(ping)
             frames.insert(at * 2, bytes((pong[0] - 1,)) + pong[1:])
-        data = b"".join([*frames, sent.close()])
         decoder = Decoder(masked=masked)
-        payload, arrival, turn = b"", Arrival(b""), 0
+        payload, arrival = b"", Arrival(b"")
         latest = None
-        while data:
-            cut = cuts[turn % len(cuts)]
-            arrival, data, turn = decoder.feed(data[:cut]), data[cut:], turn + 1
+        for part in parts([*frames, sent.close()], cuts):
+            arrival = decoder.feed(part)
             payload += arrival.payload
             latest = latest if arrival.ping is None else arrival.ping
             self.assertLessEqual(len(decoder._buffer), LONGEST_KEPT_BYTES)

@@ -14,8 +14,8 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from tunnelsvc.addresses import site_of
 from tunnelsvc.admin.web import answer_text
-from tunnelsvc.link.addresses import site_of
 from tunnelsvc.units import MINUTE
 from tunnelsvc.wire.basicauth import credentials_in
 

@@ -9,6 +9,7 @@ from typing import Final
 from twisted.web.server import Request
 
 from tunnelsvc import __version__
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.admin import clientshapes
 from tunnelsvc.admin.clientview import ClientView
 from tunnelsvc.admin.web import ReadOnly, answer
@@ -57,7 +58,7 @@ class StatusPage(ReadOnly):
         """Answer."""
         config = self._client.config
         proxies = [clientshapes.status(each) for each in self._client.proxy_statuses()]
-        title = escape(f"Client of {config.server_addr}:{config.server_port}")
+        title = escape(f"Client of {host_and_port(config.server_addr, config.server_port)}")
         page = _PAGE.format(
             seconds=RELOAD_SECONDS,
             style=STYLE,

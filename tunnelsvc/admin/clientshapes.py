@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import attrs
 
+from tunnelsvc.addresses import bracketed, host_and_port
 from tunnelsvc.client.status import ProxyStatus
 from tunnelsvc.config.diff import Changes, N
 from tunnelsvc.config.proxies import PluginConfig, ProxyConfig, VisitorConfig
@@ -84,8 +85,7 @@ def status(status: ProxyStatus) -> dict[str, str]:
 def _local_addr(config: ProxyConfig) -> str:
     if not config.local_port:
         return ""
-    host = config.local_ip
-    return (f"[{host}]" if ":" in host else host) + f":{config.local_port}"
+    return host_and_port(config.local_ip, config.local_port)
 
 
 def _remote_addr(status: ProxyStatus) -> str:
@@ -94,8 +94,7 @@ def _remote_addr(status: ProxyStatus) -> str:
         return ""
     if status.config.type not in SHOWN_BEFORE_PORT:
         return status.remote_addr
-    host = status.server_addr
-    return (f"[{host}]" if ":" in host else host) + status.remote_addr
+    return bracketed(status.server_addr) + status.remote_addr
 
 
 def changes(changes: Changes[N]) -> dict[str, list[str]]:

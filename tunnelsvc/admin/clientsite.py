@@ -2,19 +2,19 @@
 """The client's site: what is where, who may see it, and the service that listens."""
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import LOOPBACK, is_loopback
 from tunnelsvc.admin.auth import BasicAuth
 from tunnelsvc.admin.clientapi import ClientAPI
 from tunnelsvc.admin.clientpage import STYLE, PageFile, StatusPage
 from tunnelsvc.admin.clientview import ClientView
 from tunnelsvc.admin.clientweb import AdminSite
-from tunnelsvc.admin.listening import LOOPBACK, Entrance, Root, SiteService
+from tunnelsvc.admin.listening import Entrance, Root, SiteService
 from tunnelsvc.admin.origin import SameOrigin
 from tunnelsvc.admin.pages import Redirect
 from tunnelsvc.admin.tls import tls_options
@@ -57,16 +57,9 @@ def admin_site(
 
 def listening_address(config: AdminConfig) -> str:
     """Tell where the site listens: without a password on loopback only, whatever the file says."""
-    if config.has_password or _is_loopback(config.addr):
+    if config.has_password or is_loopback(config.addr):
         return config.addr
     return LOOPBACK
-
-
-def _is_loopback(addr: str) -> bool:
-    try:
-        return ip_address(addr.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return addr == "localhost"
 
 
 class AdminService(SiteService):

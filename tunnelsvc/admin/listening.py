@@ -11,9 +11,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from tunnelsvc.addresses import bracketed, unbracketed
 from tunnelsvc.admin.web import NotFound, ReadOnly, answer
 
-LOOPBACK: Final = "127.0.0.1"
 BACKLOG: Final = 128
 """Browsers and scrapers that may wait to be accepted; these sites have few users."""
 
@@ -87,7 +87,7 @@ class SiteService(Service):
         Raises:
             CannotListenError: the port is taken or not ours.
         """
-        interface = address.removeprefix("[").removesuffix("]")
+        interface = unbracketed(address)
         factory: Any = self._site
         if self._tls is not None:
             # What listenSSL does, which a reactor imported without TLS hasn't (`tunnelsvc.lean`).
@@ -100,7 +100,7 @@ class SiteService(Service):
         self.log.info(
             "{name} listens on {scheme}://{address}:{port}",
             name=self._site_name, scheme="https" if self._tls else "http",
-            address=f"[{interface}]" if ":" in interface else interface, port=self.port,
+            address=bracketed(interface), port=self.port,
         )  # fmt: skip
 
     def startService(self) -> None:

@@ -13,7 +13,6 @@ moment later (DNS rebinding) is of one origin with the API, as far as the browse
 """
 
 from collections.abc import Collection
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,10 +21,10 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from tunnelsvc.addresses import LOCALHOST, is_address
 from tunnelsvc.admin.routing import APIError
 from tunnelsvc.admin.web import answer_json
 
-LOCALHOST: Final = "localhost"
 _SCHEMES: Final = ("http", "https")
 _OWN_PAGES: Final = (None, b"same-origin", b"none")
 """Of Sec-Fetch-Site: programs and old browsers don't send it; ``none`` is a person's doing."""
@@ -76,13 +75,8 @@ class SameOrigin(Resource):
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if name == LOCALHOST or name in (self._names or ()):
-            return True
-        try:
-            ip_address(name.partition("%")[0])
-        except ValueError:
-            return False
-        return True
+        named = name == LOCALHOST or name in (self._names or ())
+        return named or is_address(name.partition("%")[0])
 
 
 def _host_of(origin: bytes) -> str:

@@ -14,14 +14,11 @@ from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes
 from tunnelsvc.admin.routing import ANY, APIError, Routes, query, route
-from tunnelsvc.admin.serverapi2 import ServerAPI2
+from tunnelsvc.admin.serverapi2 import NO_PROXY, ServerAPI2
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import answer_json
 from tunnelsvc.metrics.clients import ClientStats
 from tunnelsvc.metrics.counters import ProxyStats
-
-NO_PROXY: Final = "no proxy info found"
-
 
 Handler = Callable[["ServerAPI", Request, list[str]], Any]
 """Given the request and the variable parts of its path, return what becomes JSON."""

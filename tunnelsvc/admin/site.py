@@ -8,8 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.server import Request
 
+from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.admin.auth import BasicAuth
-from tunnelsvc.admin.listening import LOOPBACK, Entrance, Root, SiteService
+from tunnelsvc.admin.listening import Entrance, Root, SiteService
 from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.tls import RenewedOptions, tls_options

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.client.local import dial_local
 from tunnelsvc.config.proxies import HTTPProxyConfig, ProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
@@ -101,8 +102,7 @@ def _host(proxy: ProxyConfig) -> str:
         names = [domain for domain in proxy.custom_domains if "*" not in domain]
         if proxy.host_header_rewrite or names:
             return proxy.host_header_rewrite or names[0]
-    address = f"[{proxy.local_ip}]" if ":" in proxy.local_ip else proxy.local_ip
-    return f"{address}:{proxy.local_port}"
+    return host_and_port(proxy.local_ip, proxy.local_port)
 
 
 @implementer(IHalfCloseableProtocol)

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectError
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.interfaces import Stream
@@ -47,7 +48,7 @@ async def dial_service(
         return await dial(reactor, host, port, timeout=timeout)
     except ConnectError as error:
         raise LocalServiceUnavailable(
-            f"connect to local service [{host}:{port}] error: {error}"
+            f"connect to local service [{host_and_port(host, port)}] error: {error}"
         ) from error
 
 

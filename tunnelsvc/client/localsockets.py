@@ -11,6 +11,7 @@ from functools import partial
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import UnknownHostError
 
+from tunnelsvc.addresses import unbracketed
 from tunnelsvc.config.proxies import ProxyConfig
 from tunnelsvc.link.dial import DialReactor, is_address, resolve
 from tunnelsvc.link.udp import UDPSocket, connect_udp
@@ -51,7 +52,7 @@ class LocalSockets:
         self._config = config
         self._outbox = outbox
         self._on_answer = on_answer
-        self._host = config.local_ip.removeprefix("[").removesuffix("]")
+        self._host = unbracketed(config.local_ip)
         self._address = self._host if is_address(self._host) else ""
         self._named = not self._address
         self._looked_up_at = float("-inf")

@@ -13,6 +13,7 @@ from attrs import define, evolve, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.client.status import (
     CHECK_FAILED,
     RUNNING,
@@ -30,7 +31,6 @@ from tunnelsvc.config.proxies import (
     VhostProxyConfig,
 )
 from tunnelsvc.errors import LocalProtocolError
-from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.wire.messages import CloseProxy, Message, NewProxy, NewProxyResp
 
 ANSWER_SECONDS = 20.0

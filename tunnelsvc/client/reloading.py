@@ -2,7 +2,7 @@
 """Read a client's file again: when told to, by SIGHUP, or because it has changed."""
 
 from collections.abc import Callable, Iterator
-from glob import glob
+from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
@@ -88,8 +88,13 @@ class Reloader(Service):
     def _files(self) -> Iterator[str]:
         """Give the file and those that it includes, in a fixed order."""
         yield self.path
+        if not self._client.config.includes:
+            return
+        from tunnelsvc.config.includes import IncludeError, files  # noqa: PLC0415 - few include any
+
         for pattern in self._client.config.includes:
-            yield from sorted(glob(pattern))  # noqa: PTH207 - absolute patterns, too
+            with suppress(IncludeError):  # its directory comes back, or the next reload says so
+                yield from files(pattern)
 
     def startService(self) -> None:
         """Watch the file, if it says so."""

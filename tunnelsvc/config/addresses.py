@@ -4,9 +4,10 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
+from tunnelsvc.addresses import is_address, unbracketed
 from tunnelsvc.config.values import BadValueError, items, port
 
 # Characters of a host name: RFC 1035 2.3.4 allows 255 bytes on the wire, which is 253 of these.
@@ -44,8 +45,8 @@ def hook_addr(value: str) -> str:
 def host(value: str) -> str:
     """Take the name or address of a machine; an IPv6 address with or without brackets."""
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    is_address = ":" in bare or _ONLY_NUMBERS.fullmatch(bare)
-    if not (_is_address(bare) if is_address else _is_host_name(bare)):
+    numeric = ":" in bare or _ONLY_NUMBERS.fullmatch(bare)
+    if not (is_address(bare) if numeric else _is_host_name(bare)):
         raise BadValueError("not a host name or IP address (without port, without http://)")
     return bare
 
@@ -67,24 +68,16 @@ def _server(item: str) -> tuple[str, int]:
 
 def dns_server(value: str) -> str:
     """Take the address of a name server with or without a port; nothing: the system's."""
-    if value and not _is_address(host_and_port(53)(value)[0]):
+    if value and not is_address(host_and_port(53)(value)[0]):
         raise BadValueError("not an IP address, with or without a port")
     return value
 
 
 def optional_address(value: str) -> str:
     """Take an IP address of this machine; nothing: any."""
-    if value and not _is_address(value):
+    if value and not is_address(value):
         raise BadValueError("not an IP address")
     return value
-
-
-def _is_address(value: str) -> bool:
-    try:
-        ip_address(value)
-    except ValueError:
-        return False
-    return True
 
 
 def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -96,7 +89,7 @@ def _networks(item: str) -> tuple[IPv4Network | IPv6Network, ...]:
     if item.lower() == "loopback":
         return ip_network("127.0.0.0/8"), ip_network("::1/128")
     try:
-        return (ip_network(item.removeprefix("[").removesuffix("]")),)
+        return (ip_network(unbracketed(item)),)
     except ValueError:
         raise BadValueError(
             "not a list of IP addresses and networks such as 10.0.0.0/8,2001:db8::/32,loopback"
@@ -165,7 +158,7 @@ def host_and_port(default: int = 0) -> Callable[[str], tuple[str, int]]:
 
     def parse(value: str) -> tuple[str, int]:
         name, colon, number = value.rpartition(":")
-        has_port = bool(colon) and not value.endswith("]") and not _is_address(value)
+        has_port = bool(colon) and not value.endswith("]") and not is_address(value)
         try:
             if default and not has_port:
                 return host(value), default

@@ -1,16 +1,17 @@
 # -*- test-case-name: tests.config.test_changes -*-
 """What of a server's new configuration can take the place of the old one while it runs.
 
-A field of `ServerConfig` is named ``bind_port``, one of its groups ``tls.only``. Each is in one of
-the two tables.
+Each field of `ServerConfig` is in one of the two tables, by its name as `tunnelsvc.config.fields`
+has it. What of a client's can is in `tunnelsvc.config.diff`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from attrs import evolve, field, fields, frozen, has
+from attrs import field, frozen
 
 from tunnelsvc.config import keys
+from tunnelsvc.config.fields import changed, keys_of, leaves, replaced
 from tunnelsvc.config.schema import ServerConfig
 
 NOW: Final = "at once"
@@ -64,6 +65,7 @@ RESTART: Final = frozenset(
         "vhost_http_port",
         "vhost_https_port",
         "tcpmux_httpconnect_port",
+        # Proxies and their entrance must agree on it, those that are there, too.
         "tcpmux_passthrough",
         "tcp_keepalive_seconds",
         "log.file",
@@ -79,10 +81,6 @@ RESTART: Final = frozenset(
     }
 )
 """Fields whose change waits for the next start: mostly what is listened on."""
-
-_SECTIONS: Final = {"certificates": "[certificate.NAME]", "plugins": "[plugin.NAME]"}
-_UNNAMED: Final = frozenset({"path", "tcp_mux_chosen", "dashboard.credentials_configured"})
-"""Fields that no key sets by itself."""
 
 
 @frozen
@@ -103,53 +101,28 @@ class Change:
 def merge(old: ServerConfig, new: ServerConfig) -> Change:
     """Take of a new configuration what can change; nothing else is touched."""
     before, after = dict(leaves(old)), dict(leaves(new))
-    changed = [name for name in after if before[name] != after[name]]
-    kept = [name for name in changed if name in RESTART] + list(_unsafe(changed, before, after))
-    config = _replaced(new, {name: before[name] for name in kept})
-    live = {key_of(name): LIVE[name] for name in changed if name not in kept}
-    live.pop("", None)
-    return Change(config, live, tuple(filter(None, map(key_of, kept))))
+    names = list(changed(old, new))
+    kept = [name for name in names if name in RESTART] + list(_unsafe(names, before, after))
+    live = {
+        key: LIVE[name]
+        for name in names
+        if name not in kept
+        for key in keys_of([name], keys.SERVER)
+    }
+    return Change(
+        replaced(new, {name: before[name] for name in kept}),
+        live,
+        tuple(keys_of(kept, keys.SERVER)),
+    )
 
 
-def _unsafe(
-    changed: list[str], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[str]:
+def _unsafe(names: list[str], before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Name what can change in general, but not like this."""
     if before["dashboard.credentials_configured"] and not after["dashboard.credentials_configured"]:
         # admin/admin is for loopback, and it may listen elsewhere.
         locked = {"dashboard.user", "dashboard.password", "dashboard.credentials_configured"}
-        yield from (name for name in changed if name in locked)
+        yield from (name for name in names if name in locked)
     files = {"dashboard.tls_cert_file", "dashboard.tls_key_file"}
     if any(bool(before[name]) != bool(after[name]) for name in files):
         # Whoever uses it would have to use another URL.
-        yield from (name for name in changed if name in files)
-
-
-def leaves(config: ServerConfig) -> Iterator[tuple[str, Any]]:
-    """Give each field with its value, those of groups one by one."""
-    for each in fields(ServerConfig):
-        value = getattr(config, each.name)
-        if has(type(value)):
-            for inner in fields(type(value)):
-                yield f"{each.name}.{inner.name}", getattr(value, inner.name)
-        else:
-            yield each.name, value
-
-
-def _replaced(config: ServerConfig, values: Mapping[str, Any]) -> ServerConfig:
-    for name, value in values.items():
-        group, _, inner = name.rpartition(".")
-        if group:
-            value = evolve(getattr(config, group), **{inner: value})  # noqa: PLW2901
-        config = evolve(config, **{group or inner: value})
-    return config
-
-
-def key_of(name: str) -> str:
-    """Give the key of a server's file that sets a field; empty if none does by itself."""
-    if name in _UNNAMED:
-        return ""
-    if name in _SECTIONS:
-        return _SECTIONS[name]
-    found = (key for key, entry in keys.SERVER.keys.items() if entry.field == name)
-    return next(found, "")
+        yield from (name for name in names if name in files)

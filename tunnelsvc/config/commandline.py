@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_flags -*-
+# -*- test-case-name: tests.config.test_commandline -*-
 """Configurations of what a command line says instead of a file."""
 
 from collections.abc import Mapping

@@ -5,18 +5,19 @@ A proxy or visitor is changed if it isn't equal as a whole (as in frp, reference
 both removed and added. What is equal isn't mentioned, so nobody can touch it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-import attrs
 from attrs import evolve, frozen
 
 from tunnelsvc.config import keys
+from tunnelsvc.config.fields import changed, keys_of, replaced
 from tunnelsvc.config.proxies import ProxyConfig, VisitorConfig
 from tunnelsvc.config.schema import ClientConfig
 
 LIVE: Final = frozenset({"path", "start", "includes", "watch_config", "log.level"})
-"""Fields of ``[common]`` that hold at once: they are about the file, or the rest is told."""
+"""Fields of ``[common]``, by their names as `tunnelsvc.config.fields` has them, that hold at once:
+they are about the file, or the rest is told."""
 AT_LOGIN: Final = frozenset(
     {
         "pool_count",
@@ -26,12 +27,48 @@ AT_LOGIN: Final = frozenset(
         "login_fail_exit",
     }
 )
-"""Those that a session is begun with; they hold from the next one on. All others stay as they are
-until the program is started again: who we are, where the server is, what listens."""
-
-_KEYS: Final = {key.field: name for name, key in keys.CLIENT.keys.items()}
-_SAID_OTHERWISE: Final = {"tcp_mux_chosen": "tcp_mux", "servers": "server_addr"}
-"""Fields that a key sets besides its own."""
+"""Those that a session is begun with; they hold from the next one on."""
+RESTART: Final = frozenset(
+    {
+        "server_addr",
+        "server_port",
+        "servers",
+        "protocol",
+        "wire_protocol",
+        "proxy_url",
+        "dns_server",
+        "dial_server_timeout_seconds",
+        "dial_server_keepalive_seconds",
+        "connect_server_local_ip",
+        "token",
+        "authenticate_heartbeats",
+        "authenticate_new_work_conns",
+        "user",
+        "client_id",
+        "udp_packet_size",
+        "tcp_mux",
+        "tcp_mux_chosen",
+        "tcp_mux_keepalive_interval_seconds",
+        "tls.enable",
+        "tls.cert_file",
+        "tls.key_file",
+        "tls.trusted_ca_file",
+        "tls.server_name",
+        "tls.disable_custom_first_byte",
+        "log.file",
+        "log.max_days",
+        "log.disable_color",
+        "admin.addr",
+        "admin.port",
+        "admin.user",
+        "admin.password",
+        "admin.tls_cert_file",
+        "admin.tls_key_file",
+        # Of a server; no client's file sets it.
+        "tls.only",
+    }
+)
+"""Those that stay until the next start: who we are, where the server is, what listens."""
 
 
 class Named(Protocol):
@@ -95,8 +132,7 @@ class Diff:
     Attributes:
         proxies: those to be taken back, announced, left alone.
         visitors: likewise.
-        common: fields of ``[common]`` that have other values, and those; a dot is between the name
-            of a nested class and its field.
+        common: fields of ``[common]`` that have other values, and those.
     """
 
     proxies: Changes[ProxyConfig]
@@ -109,13 +145,12 @@ class Diff:
 
     def in_effect(self, old: ClientConfig) -> ClientConfig:
         """Return what a client that runs with the old one can make of it."""
-        possible = {name: new for name, new in self.common.items() if name in LIVE | AT_LOGIN}
+        possible = {name: new for name, new in self.common.items() if name not in RESTART}
         return self._apply(old, possible)
 
     def _apply(self, old: ClientConfig, common: Mapping[str, Any]) -> ClientConfig:
-        evolved: ClientConfig = _evolve(old, common)
         return evolve(
-            evolved,
+            replaced(old, common),
             proxies=self.proxies.apply(old.proxies),
             visitors=self.visitors.apply(old.visitors),
         )
@@ -128,8 +163,8 @@ class Diff:
 
     def remarks(self) -> list[str]:
         """Say of what doesn't hold yet when it will, a line each, without values."""
-        later = _keys_of(name for name in self.common if name in AT_LOGIN)
-        never = _keys_of(name for name in self.common if name not in LIVE | AT_LOGIN)
+        later = keys_of((name for name in self.common if name in AT_LOGIN), keys.CLIENT)
+        never = keys_of((name for name in self.common if name in RESTART), keys.CLIENT)
         return [
             *(f"{key} changed: holds from the next login on" for key in later),
             *(f"{key} changed: needs a restart" for key in never),
@@ -146,32 +181,5 @@ def compare(old: ClientConfig, new: ClientConfig) -> Diff:
     return Diff(
         proxies=compare_lists(old.proxies, new.proxies),
         visitors=compare_lists(old.visitors, new.visitors),
-        common=dict(_changed_fields(old, new, but=("proxies", "visitors"))),
+        common=changed(old, new, but=("proxies", "visitors")),
     )
-
-
-def _changed_fields(old: Any, new: Any, but: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    for field in attrs.fields(type(new)):
-        before, after = getattr(old, field.name), getattr(new, field.name)
-        if field.name in but or before == after:
-            continue
-        if attrs.has(type(after)) and type(before) is type(after):
-            for name, value in _changed_fields(before, after):
-                yield f"{field.name}.{name}", value
-        else:
-            yield field.name, after
-
-
-def _evolve(old: Any, values: Mapping[str, Any]) -> Any:
-    """Exchange fields, those of nested classes too."""
-    own = {name: value for name, value in values.items() if "." not in name}
-    for group in {name.partition(".")[0] for name in values if "." in name}:
-        nested = keys.group(dict(values), group)
-        own[group] = _evolve(getattr(old, group), nested)
-    return evolve(old, **own)
-
-
-def _keys_of(fields: Iterator[str]) -> list[str]:
-    """Name the keys of fields, as INI files have them; each once."""
-    names = (_KEYS.get(name) or _SAID_OTHERWISE.get(name, name) for name in fields)
-    return list(dict.fromkeys(names))

@@ -2,11 +2,11 @@
 """From a file's name to values, or to everything that is wrong with the file."""
 
 from collections.abc import Collection, Iterator, Mapping
-from ipaddress import ip_address
 from typing import Final, Generic, TypeVar
 
 from attrs import evolve, frozen
 
+from tunnelsvc.addresses import LOOPBACK, is_loopback
 from tunnelsvc.config import files, keys, notyet, validate, values
 from tunnelsvc.config.proxies import (
     HealthCheckConfig,
@@ -35,8 +35,6 @@ from tunnelsvc.config.schema import (
 T = TypeVar("T")
 
 NO_FLAGS: Final[Mapping[str, Entry]] = {}
-
-LOOPBACK: Final = "127.0.0.1"
 
 CERTIFICATE_SECTIONS: Final = "certificate."
 """How the names of sections begin that have a certificate of the server's web sites."""
@@ -260,7 +258,7 @@ def _dashboard(
             "admin with the password admin",
             common.find("dashboard_port"),
         )
-    if not configured and not _is_loopback(addr):
+    if not configured and not is_loopback(addr):
         addr = LOOPBACK
     return DashboardConfig(addr=addr, credentials_configured=configured, **fields)
 
@@ -277,13 +275,6 @@ def _dashboard_tls(fields: keys.Fields, common: Section, report: Report) -> None
         report.warn(what, common.find("dashboard_tls_cert_file"))
     fields.pop("tls_cert_file", None)
     fields.pop("tls_key_file", None)
-
-
-def _is_loopback(addr: str) -> bool:
-    try:
-        return ip_address(addr).is_loopback
-    except ValueError:
-        return addr == "localhost"
 
 
 def _started(

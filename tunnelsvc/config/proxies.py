@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.config.masked import NO_TEXTS, secret, secrets
 
 
@@ -45,7 +46,7 @@ class ProxyConfig:
 
     name: str
     type: str
-    local_ip: str = "127.0.0.1"
+    local_ip: str = LOOPBACK
     local_port: int = 0
     """0: there is a plugin."""
     plugin: PluginConfig | None = None
@@ -163,7 +164,7 @@ class VisitorConfig:
     secret_key: str = secret()
     use_encryption: bool = False
     use_compression: bool = False
-    bind_addr: str = "127.0.0.1"
+    bind_addr: str = LOOPBACK
     bind_port: int
     """Where users come in; less than 0: nowhere."""
     enabled: bool = True

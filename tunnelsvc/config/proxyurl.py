@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
+from tunnelsvc.addresses import host_and_port, is_loopback, unbracketed
 from tunnelsvc.config.addresses import host as parse_host
 from tunnelsvc.config.masked import secret
 from tunnelsvc.config.values import BadValueError
@@ -44,8 +45,7 @@ class ProxyURL:
 
     def __str__(self) -> str:
         """Give it for the log, without what is secret."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{host_and_port(self.host, self.port)}"
 
 
 def parse(value: str) -> ProxyURL:
@@ -113,9 +113,9 @@ def proxy_for(configured: str, environ: Mapping[str, str], host: str, port: int)
 def _is_here(host: str) -> bool:
     """Tell whether a server is on this machine."""
     with suppress(ValueError):
-        address = ip_address(host)
-        return address.is_loopback or address.is_unspecified
-    return host.lower() in {"localhost", "localhost."}
+        if ip_address(host).is_unspecified:
+            return True
+    return is_loopback(host)
 
 
 def _is_meant(item: str, host: str, port: int) -> bool:
@@ -127,7 +127,7 @@ def _is_meant(item: str, host: str, port: int) -> bool:
         if int(number) != port:
             return False
         item = name
-    item = item.removeprefix("[").removesuffix("]").removeprefix("*").removeprefix(".")
+    item = unbracketed(item).removeprefix("*").removeprefix(".")
     if not item:
         return False
     with suppress(ValueError):

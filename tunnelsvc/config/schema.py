@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from attrs import frozen
 
+from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.config.masked import secret, secrets
 from tunnelsvc.config.proxies import ProxyConfig, VisitorConfig
 
@@ -90,7 +91,7 @@ class WebhookConfig:
 class AdminConfig:
     """The client's own HTTP site."""
 
-    addr: str = "127.0.0.1"
+    addr: str = LOOPBACK
     port: int = 0
     """0: off."""
     user: str = ""
@@ -158,7 +159,7 @@ class ServerConfig:
     """Less than 0: off."""
     tls: TLSConfig = TLSConfig()
     log: LogConfig = LogConfig()
-    dashboard: DashboardConfig = DashboardConfig(addr="127.0.0.1")
+    dashboard: DashboardConfig = DashboardConfig(addr=LOOPBACK)
 
     @property
     def takes_http(self) -> bool:

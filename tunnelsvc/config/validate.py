@@ -65,9 +65,9 @@ def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
     if config.group_key and not config.group:
         report.warn("ignored without group", section.find("group_key"))
     if config.group and config.type not in _GROUP_TYPES:
-        report.problem(
-            f"only proxies of type {', '.join(_GROUP_TYPES)} have groups", section.find("group")
-        )
+        # frp takes it of every type, and files have it in what several proxies share.
+        what = f"ignored: only proxies of type {', '.join(_GROUP_TYPES)} have groups"
+        report.warn(what, section.find("group"))
     if isinstance(config, SecretProxyConfig) and not config.secret_key:
         report.warn(
             "NO SECRET: whoever reaches the server can visit it; set sk here and in the visitors' "

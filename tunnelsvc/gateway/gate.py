@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
+from tunnelsvc.addresses import bracketed
 from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.router import normalise
 from tunnelsvc.wire.httphead import RequestHead
@@ -61,8 +62,7 @@ def to_https(covers: Callable[[str], bool], port: int) -> Gate:
         if not covers(name) or origin.scheme_of(head) == b"https":
             return None
         path = _UNFIT.sub(lambda octet: b"%%%02X" % octet[0][0], path)
-        host = f"[{name}]" if ":" in name else name
-        location = b"https://%b%b%b" % (host.encode(), suffix, path)
+        location = b"https://%b%b%b" % (bracketed(name).encode(), suffix, path)
         if head.method in _SAME_METHOD:
             return Turned(HTTPStatus.MOVED_PERMANENTLY, location)
         return Turned(HTTPStatus.PERMANENT_REDIRECT, location)

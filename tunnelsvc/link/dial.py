@@ -19,12 +19,11 @@ from twisted.internet.interfaces import (
 from twisted.internet.posixbase import PosixReactorBase
 from zope.interface import implementer
 
+from tunnelsvc.addresses import LOOPBACK, unbracketed
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.sockets import adopt, connect
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune
-
-LOOPBACK = "127.0.0.1"
 
 
 class Unreachable(ConnectError):
@@ -46,7 +45,7 @@ def endpoint(
     reactor: DialReactor, host: str, port: int, timeout: float, source: str = ""
 ) -> IStreamClientEndpoint:
     """Choose the endpoint for a host name or an address (IPv6 with or without brackets)."""
-    host = host.removeprefix("[").removesuffix("]")
+    host = unbracketed(host)
     bind = (source, 0) if source else None
     if isIPAddress(host):
         return TCP4ClientEndpoint(reactor, host, port, timeout=timeout, bindAddress=bind)
@@ -120,7 +119,7 @@ async def dial(
     Raises:
         ConnectError: refused, unreachable, not resolvable or timed out.
     """
-    host = host.removeprefix("[").removesuffix("]")
+    host = unbracketed(host)
     lean = isinstance(reactor, PosixReactorBase)
     stream: Stream
     if lean and is_address(host):

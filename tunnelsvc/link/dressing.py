@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.error import ConnectionClosed
 
+from tunnelsvc.addresses import bracketed
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.errors import RemoteProtocolError, TLSError
 from tunnelsvc.handover import Parked
@@ -82,7 +83,7 @@ def _websocket(reactor: DialReactor, config: ClientConfig, scheme: str, name: st
     from tunnelsvc.link.upgrade import ask_for_websocket  # noqa: PLC0415
 
     # A zone, as in fe80::1%eth0, means nothing to others (RFC 6874 section 3).
-    host = f"[{name.partition('%')[0]}]" if ":" in name else name
+    host = bracketed(name.partition("%")[0])
     if config.server_port != DEFAULT_PORTS[scheme]:
         host = f"{host}:{config.server_port}"
 

@@ -9,13 +9,13 @@ from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.config.proxyurl import proxy_for
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.config.values import BadValueError
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.handover import Connections, attach
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.dial import DialReactor, dial
 from tunnelsvc.link.dressing import dressing
 from tunnelsvc.link.mux import MuxSession

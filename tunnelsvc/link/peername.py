@@ -6,6 +6,8 @@ import re
 
 from attrs import frozen
 
+from tunnelsvc.addresses import unbracketed
+
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 """What may be sent as a server name. Underscores aren't legal, but common in private networks."""
 
@@ -28,7 +30,7 @@ class PeerName:
     @classmethod
     def parse(cls, name: str) -> "PeerName":
         """Read a name as people write it in a configuration."""
-        bare = name.strip().removeprefix("[").removesuffix("]").partition("%")[0]
+        bare = unbracketed(name.strip()).partition("%")[0]
         try:
             return cls(str(ipaddress.ip_address(bare)), is_address=True)
         except ValueError:

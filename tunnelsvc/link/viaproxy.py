@@ -9,6 +9,7 @@ from typing import Any, Final
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IReactorTime
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.config.proxyurl import ProxyURL
 from tunnelsvc.errors import RemoteProtocolError, TLSError
 from tunnelsvc.handover import Parked
@@ -95,7 +96,7 @@ async def _by_connect(
     proxy: ProxyURL, stream: Stream, host: str, port: int, clock: IReactorTime
 ) -> None:
     """Ask by CONNECT (RFC 9110 section 9.3.6)."""
-    stream.write(_request(proxy, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+    stream.write(_request(proxy, host_and_port(host, port)))
     head, rest = await ask(stream, clock, ANSWER_SECONDS, HeadReader().feed)
     answer = parse_response_head(head)
     if answer.status // 100 != 2:  # noqa: PLR2004

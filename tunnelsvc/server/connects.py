@@ -21,8 +21,9 @@ from tunnelsvc.gateway.admission import absence, find_target, refusal
 from tunnelsvc.gateway.pages import Pages
 from tunnelsvc.gateway.router import Router
 from tunnelsvc.gateway.rules import credentials_of
-from tunnelsvc.handover import attach, host_of, park
+from tunnelsvc.handover import attach, host_of
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.beginning import Beginning
 from tunnelsvc.server.context import ConnectTarget
 from tunnelsvc.timing import limit
 from tunnelsvc.wire.basicauth import admits
@@ -62,6 +63,10 @@ class ConnectEntrance:
         self._router = router
         self._clock = clock
         self._passthrough = passthrough
+        self.reconfigure(custom_404_page)
+
+    def reconfigure(self, custom_404_page: str) -> None:
+        """Refuse with another page from now on; see `__init__`."""
         self._pages = Pages(custom_404_page)
 
     def accept(self, user: Stream) -> None:
@@ -130,8 +135,7 @@ def refuse(
     _Farewell(user, clock)
 
 
-@implementer(IHalfCloseableProtocol)
-class _HeadWait:
+class _HeadWait(Beginning):
     """Reads a stream until the head of a request is complete.
 
     Silence ends it with an answer, a user who leaves without one.
@@ -154,18 +158,10 @@ class _HeadWait:
             on_garbage: takes it over if that isn't to come, with the status and the reason.
             first_bytes: those that were read before.
         """
-        self._stream = stream
         self._on_head = on_head
         self._on_garbage = on_garbage
         self._reader = HeadReader()
-        self._decided = False
-        self._deadline = limit(clock, HEAD_SECONDS, self._too_late)
-        if first_bytes:
-            self.dataReceived(first_bytes)
-        if not self._decided:
-            attach(stream, self)
-        if not self._decided:
-            stream.resumeProducing()
+        super().__init__(stream, clock, HEAD_SECONDS, first_bytes)
 
     def dataReceived(self, data: bytes) -> None:
         """Look whether it is enough to decide."""
@@ -175,33 +171,16 @@ class _HeadWait:
                 return
             head = parse_connect_head(found[0])
         except HeadError as why:
-            self._decide()
-            self._on_garbage(self._stream, HTTPStatus(why.status), str(why))
+            self.decide()
+            self._on_garbage(self.stream, HTTPStatus(why.status), str(why))
             return
-        self._decide()
-        self._on_head(self._stream, head, *found)
+        self.decide()
+        self._on_head(self.stream, head, *found)
 
-    def _too_late(self) -> None:
-        self._decide()
-        self._on_garbage(self._stream, HTTPStatus.REQUEST_TIMEOUT, "no request in time")
-
-    def _decide(self) -> None:
-        self._decided = True
-        self._deadline.cancel()
-        if self._stream.protocol is self:
-            park(self._stream)
-
-    def readConnectionLost(self) -> None:
-        """Close: nothing was asked."""
-        self._stream.loseConnection()
-
-    def writeConnectionLost(self) -> None:
-        """Nothing to do."""
-
-    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
-        """Forget the stream."""
-        self._decided = True
-        self._deadline.cancel()
+    def too_late(self) -> None:
+        """Say so."""
+        self.decide()
+        self._on_garbage(self.stream, HTTPStatus.REQUEST_TIMEOUT, "no request in time")
 
 
 @implementer(IHalfCloseableProtocol)

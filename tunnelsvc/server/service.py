@@ -13,12 +13,12 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import host_and_port, unbracketed
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.gateway import Router, VhostFactory
 from tunnelsvc.handover import ParkingFactory
-from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.link.certificates import server_context
 from tunnelsvc.link.sockets import listen
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS
@@ -223,11 +223,13 @@ class TunnelServer(MultiService):
         if context.takes_http == self.config.takes_http:  # not what `http_entrance` brought about
             context.takes_http = config.takes_http
         self.config = context.config = config
-        context.ports.allowed = config.allow_ports
+        context.ports.allowed = context.udp_ports.allowed = config.allow_ports
         self._registry.reconfigure(self._auth(config))
         self._vhost.reconfigure(**self._vhost_options(config, self._vhost.site.access_log))
         if self._tls_vhost is not None:
             self._tls_vhost.reconfigure(self._vhost.site)
+        if self._connects is not None:
+            self._connects.reconfigure(config.custom_404_page)
 
     def http_entrance(self) -> VhostFactory:
         """Give what serves users of http proxies, to bring them there otherwise than by a port.
@@ -274,7 +276,7 @@ class TunnelServer(MultiService):
         factory: ServerFactory,
         keepalive_seconds: float = KEEPALIVE_SECONDS,
     ) -> None:
-        interface = interface.removeprefix("[").removesuffix("]")
+        interface = unbracketed(interface)
         port = listen(
             self._reactor,
             number,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import site_of
 from tunnelsvc.errors import RemoteProtocolError, VisitRefused
 from tunnelsvc.handover import host_of
-from tunnelsvc.link.addresses import site_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.relay import dress
 from tunnelsvc.server.proxies.secret import SecretProxy

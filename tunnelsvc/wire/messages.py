@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Final
 
 from attrs import field, frozen
 
+from tunnelsvc.addresses import host_and_port
+
 Texts = tuple[str, ...]
 TextMap = Mapping[str, str]
 Port = Annotated[int, "0 to 65535"]
@@ -176,7 +178,7 @@ class StartWorkConn(Message):
     @property
     def user(self) -> str:
         """Who the user is, for the log."""
-        return f"{self.src_addr}:{self.src_port}" if self.src_addr else "(not told)"
+        return host_and_port(self.src_addr, self.src_port) if self.src_addr else "(not told)"
 
 
 @frozen(kw_only=True)

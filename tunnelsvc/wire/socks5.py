@@ -20,18 +20,19 @@ VERSION: Final = 5
 MAX_CREDENTIAL_BYTES: Final = 255
 """Of a user's name, and of a password: their lengths are one byte each."""
 
-_LOGIN_VERSION: Final = 1
-_NO_LOGIN: Final = 0x00
-_USER_AND_PASSWORD: Final = 0x02
-_NONE_OF_THESE: Final = 0xFF
-_CONNECT: Final = 0x01
-_IPV4: Final = 0x01
-_DOMAIN: Final = 0x03
-_IPV6: Final = 0x04
-_PORT_BYTES: Final = 2
-_BEFORE_ADDRESS_BYTES: Final = 4
-"""Of a request: version, command, a reserved byte, kind of address."""
-_ADDRESS_BYTES: Final = {_IPV4: 4, _IPV6: 16}
+LOGIN_VERSION: Final = 1
+"""Of user and password, which have a version of their own."""
+NO_LOGIN: Final = 0x00
+USER_AND_PASSWORD: Final = 0x02
+NONE_OF_THESE: Final = 0xFF
+CONNECT: Final = 0x01
+IPV4: Final = 0x01
+DOMAIN: Final = 0x03
+IPV6: Final = 0x04
+PORT_BYTES: Final = 2
+BEFORE_ADDRESS_BYTES: Final = 4
+"""Of a request and of a reply: version, command or code, a reserved byte, kind of address."""
+ADDRESS_BYTES: Final = {IPV4: 4, IPV6: 16}
 # Names as resolvers take them: no blanks, no controls. Some clients put an address here as text.
 _NAME: Final = re.compile(rb"[0-9A-Za-z._\-]+|[0-9A-Fa-f:.]+")
 
@@ -85,9 +86,9 @@ def reply(code: Reply, host: str = "0.0.0.0", port: int = 0) -> bytes:  # noqa: 
         port: the same.
     """
     address = ip_address(host.partition("%")[0])
-    kind = _IPV4 if address.version == IPv4Address(0).version else _IPV6
+    kind = IPV4 if address.version == IPv4Address(0).version else IPV6
     head = bytes((VERSION, code, 0, kind))
-    return head + address.packed + port.to_bytes(_PORT_BYTES, "big")
+    return head + address.packed + port.to_bytes(PORT_BYTES, "big")
 
 
 class Handshake:
@@ -144,32 +145,32 @@ class Handshake:
         return answer
 
     def _greeted(self, message: bytes) -> bytes:
-        method = _NO_LOGIN if self._login is None else _USER_AND_PASSWORD
+        method = NO_LOGIN if self._login is None else USER_AND_PASSWORD
         if method not in message[2:]:
             what = "no login" if self._login is None else "a login by user and password"
-            refusal = bytes((VERSION, _NONE_OF_THESE))
+            refusal = bytes((VERSION, NONE_OF_THESE))
             raise Socks5Error(f"the client doesn't offer {what}", refusal)
         if self._login is None:
             self._length, self._take = _request_length, self._requested
         else:
-            self._version = _LOGIN_VERSION
+            self._version = LOGIN_VERSION
             self._length, self._take = _login_length, self._logged_in
         return bytes((VERSION, method))
 
     def _logged_in(self, message: bytes) -> bytes:
         assert self._login is not None
         if not hmac.compare_digest(message[1:], self._login):
-            raise Socks5Error("wrong user or password", bytes((_LOGIN_VERSION, Reply.FAILED)))
+            raise Socks5Error("wrong user or password", bytes((LOGIN_VERSION, Reply.FAILED)))
         self._version = VERSION
         self._length, self._take = _request_length, self._requested
-        return bytes((_LOGIN_VERSION, Reply.SUCCEEDED))
+        return bytes((LOGIN_VERSION, Reply.SUCCEEDED))
 
     def _requested(self, message: bytes) -> bytes:
-        if message[1] != _CONNECT:
+        if message[1] != CONNECT:
             raise _refused(Reply.NO_SUCH_COMMAND, "only CONNECT is served")
-        address = message[_BEFORE_ADDRESS_BYTES:-_PORT_BYTES]
-        port = int.from_bytes(message[-_PORT_BYTES:], "big")
-        self.target = Target(_host(message[_BEFORE_ADDRESS_BYTES - 1], address), port)
+        address = message[BEFORE_ADDRESS_BYTES:-PORT_BYTES]
+        port = int.from_bytes(message[-PORT_BYTES:], "big")
+        self.target = Target(_host(message[BEFORE_ADDRESS_BYTES - 1], address), port)
         return b""
 
 
@@ -184,9 +185,9 @@ def _refused(code: Reply, what: str) -> Socks5Error:
 
 
 def _host(kind: int, address: bytes) -> str:
-    if kind == _IPV4:
+    if kind == IPV4:
         return str(IPv4Address(address))
-    if kind == _IPV6:
+    if kind == IPV6:
         return str(IPv6Address(address))
     name = address[1:]
     if _NAME.fullmatch(name) is None:
@@ -207,13 +208,26 @@ def _login_length(buffer: bytes) -> int:
 
 
 def _request_length(buffer: bytes) -> int:
-    if len(buffer) <= _BEFORE_ADDRESS_BYTES:
-        return _BEFORE_ADDRESS_BYTES + 1
-    kind = buffer[_BEFORE_ADDRESS_BYTES - 1]
-    if kind == _DOMAIN:
-        address_bytes = 1 + buffer[_BEFORE_ADDRESS_BYTES]
-    elif kind in _ADDRESS_BYTES:
-        address_bytes = _ADDRESS_BYTES[kind]
-    else:
+    length = length_with_address(buffer)
+    if length is None:
         raise _refused(Reply.NO_SUCH_ADDRESS_TYPE, "an address of no known kind")
-    return _BEFORE_ADDRESS_BYTES + address_bytes + _PORT_BYTES
+    return length
+
+
+def length_with_address(buffer: bytes) -> int | None:
+    """Say how long a request or a reply is, or what is needed of it to say that.
+
+    Args:
+        buffer: its first bytes.
+
+    Returns:
+        A number of bytes; None: it has an address of no known kind.
+    """
+    if len(buffer) <= BEFORE_ADDRESS_BYTES:
+        return BEFORE_ADDRESS_BYTES + 1
+    kind = buffer[BEFORE_ADDRESS_BYTES - 1]
+    if kind == DOMAIN:
+        return BEFORE_ADDRESS_BYTES + 1 + buffer[BEFORE_ADDRESS_BYTES] + PORT_BYTES
+    if kind in ADDRESS_BYTES:
+        return BEFORE_ADDRESS_BYTES + ADDRESS_BYTES[kind] + PORT_BYTES
+    return None

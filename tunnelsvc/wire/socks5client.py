@@ -7,21 +7,22 @@ from ipaddress import ip_address
 from typing import Final
 
 from tunnelsvc.errors import RemoteProtocolError
-from tunnelsvc.wire.socks5 import MAX_CREDENTIAL_BYTES, VERSION, Reply
+from tunnelsvc.wire.socks5 import (
+    CONNECT,
+    DOMAIN,
+    IPV4,
+    IPV6,
+    LOGIN_VERSION,
+    MAX_CREDENTIAL_BYTES,
+    NO_LOGIN,
+    USER_AND_PASSWORD,
+    VERSION,
+    Reply,
+    length_with_address,
+)
 
-_LOGIN_VERSION: Final = 1
-_NO_LOGIN: Final = 0x00
-_USER_AND_PASSWORD: Final = 0x02
-_NONE_OF_THESE: Final = 0xFF
-_CONNECT: Final = 0x01
-_IPV4: Final = 0x01
-_DOMAIN: Final = 0x03
-_IPV6: Final = 0x04
-_PORT_BYTES: Final = 2
 _TWO: Final = 2
 """Bytes of the answers before the last one."""
-_BEFORE_ADDRESS_BYTES: Final = 4
-_ADDRESS_BYTES: Final = {_IPV4: 4, _IPV6: 16}
 
 _WHY: Final = {
     Reply.FAILED: "it failed there",
@@ -60,7 +61,7 @@ class Socks5Client:
         """
         self.connected = False
         self._buffer = b""
-        self._request = bytes((VERSION, _CONNECT, 0)) + _address(host) + port.to_bytes(2, "big")
+        self._request = bytes((VERSION, CONNECT, 0)) + _address(host) + port.to_bytes(2, "big")
         self._login = _login(user, password) if user or password else b""
         self._length: Callable[[bytes], int] = lambda _: _TWO
         self._take: Callable[[bytes], bytes] = self._greeted
@@ -72,7 +73,7 @@ class Socks5Client:
 
     def greeting(self) -> bytes:
         """Give what is said first. A login is offered only by who has one."""
-        methods = (_NO_LOGIN, _USER_AND_PASSWORD) if self._login else (_NO_LOGIN,)
+        methods = (NO_LOGIN, USER_AND_PASSWORD) if self._login else (NO_LOGIN,)
         return bytes((VERSION, len(methods), *methods))
 
     def feed(self, data: bytes) -> bytes:
@@ -98,10 +99,10 @@ class Socks5Client:
         if message[0] != VERSION:
             raise Socks5RefusedError("it doesn't speak SOCKS 5")
         method = message[1]
-        if method == _USER_AND_PASSWORD and self._login:
+        if method == USER_AND_PASSWORD and self._login:
             self._take = self._logged_in
             return self._login
-        if method != _NO_LOGIN:
+        if method != NO_LOGIN:
             wish = "user and password" if not self._login else "another kind of login"
             raise Socks5RefusedError(f"it wants {wish}")
         return self._ask()
@@ -126,13 +127,13 @@ class Socks5Client:
 def _address(host: str) -> bytes:
     with suppress(ValueError):
         address = ip_address(host)
-        return bytes((_IPV4 if address.version == 4 else _IPV6,)) + address.packed  # noqa: PLR2004
+        return bytes((IPV4 if address.version == 4 else IPV6,)) + address.packed  # noqa: PLR2004
     name = host.encode("ascii" if host.isascii() else "idna")
-    return bytes((_DOMAIN,)) + _field(name)
+    return bytes((DOMAIN,)) + _field(name)
 
 
 def _login(user: str, password: str) -> bytes:
-    return bytes((_LOGIN_VERSION,)) + _field(user.encode()) + _field(password.encode())
+    return bytes((LOGIN_VERSION,)) + _field(user.encode()) + _field(password.encode())
 
 
 def _field(text: bytes) -> bytes:
@@ -146,13 +147,7 @@ def _reply_length(buffer: bytes) -> int:
         raise Socks5RefusedError("it doesn't speak SOCKS 5")
     if len(buffer) >= _TWO and buffer[1] != Reply.SUCCEEDED:
         return _TWO  # with a refusal, some send no address, or one of no known kind
-    if len(buffer) <= _BEFORE_ADDRESS_BYTES:
-        return _BEFORE_ADDRESS_BYTES + 1
-    kind = buffer[_BEFORE_ADDRESS_BYTES - 1]
-    if kind == _DOMAIN:
-        address_bytes = 1 + buffer[_BEFORE_ADDRESS_BYTES]
-    elif kind in _ADDRESS_BYTES:
-        address_bytes = _ADDRESS_BYTES[kind]
-    else:
+    length = length_with_address(buffer)
+    if length is None:
         raise Socks5RefusedError("it names an address of no known kind")
-    return _BEFORE_ADDRESS_BYTES + address_bytes + _PORT_BYTES
+    return length

@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.errors import RemoteProtocolError
@@ -15,7 +14,6 @@ from tunnelsvc.server.hooks.contents import (
     Answer,
     UserInfo,
     about,
-    netloc,
     question,
     read_answer,
     replaced,
@@ -81,11 +79,6 @@ class QuestionTests(SynchronousTestCase):
             Answer(False, "", False, {"privilege_key": "s3cret"})
         )
         self.assertNotIn("s3cret", shown)
-
-    def test_addresses(self) -> None:
-        self.assertEqual(netloc(IPv4Address("TCP", "192.0.2.1", 5)), "192.0.2.1:5")
-        self.assertEqual(netloc(IPv6Address("TCP", "2001:db8::1", 5)), "[2001:db8::1]:5")
-        self.assertEqual(netloc(UNIXAddress(b"/x")), ":0")
 
 
 class AnswerTests(SynchronousTestCase):

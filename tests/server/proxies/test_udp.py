@@ -4,7 +4,7 @@
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -112,6 +112,14 @@ class PortTests(UDPCase):
         self.client.say(CloseProxy(proxy_name="dns"))
         self.assertEqual(self.ports, {})
         self.assertEqual(self.client.reactor.getDelayedCalls(), before)
+
+    def test_another_name(self) -> None:
+        """A plugin has given it one; its client goes on to call it by its own."""
+        self.client.say(DNS)
+        proxy = self.context.proxies["dns"]
+        proxy.called = "at-home"
+        start = proxy.start_message(UNIXAddress(b""), None)
+        self.assertEqual(start.proxy_name, "at-home")
 
     def test_tcp_has_other_ports(self) -> None:
         self.client.say(DNS)

@@ -21,6 +21,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.client.local import dial_service
 from tunnelsvc.client.plugins import Place
 from tunnelsvc.client.plugins.site import make_site
@@ -127,8 +128,8 @@ class Gateway(LoneRoute):
         tls = start_tls_client(stream, connections, Parked(), clock, head_byte=False)
         why = await failure_of(tls)
         if why:
-            host, port = self._address
-            raise LocalServiceUnavailable(f"TLS with local service [{host}:{port}] error: {why}")
+            where = host_and_port(*self._address)
+            raise LocalServiceUnavailable(f"TLS with local service [{where}] error: {why}")
         return tls
 
 

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.client.plugins import Place
 from tunnelsvc.client.plugins.farewell import leave
 from tunnelsvc.client.plugins.reach import reach
@@ -85,7 +86,7 @@ class Socks5Plugin:
         try:
             return await reach(self._place, target.host, target.port)
         except error.ConnectError as why:
-            what = f"connect to [{target.host}:{target.port}] error: {why}"
+            what = f"connect to [{host_and_port(target.host, target.port)}] error: {why}"
             raise Socks5Error(what, reply(reply_code(why))) from why
 
 

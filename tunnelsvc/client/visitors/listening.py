@@ -10,8 +10,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import host_and_port
 from tunnelsvc.config.proxies import VisitorConfig
-from tunnelsvc.link.addresses import host_and_port
 
 FIRST_RETRY_SECONDS: Final = 1.0
 """How long after a port was found taken it is tried again; doubles each time."""

@@ -17,6 +17,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
+from tunnelsvc.addresses import at
 from tunnelsvc.config.schema import WebhookConfig
 from tunnelsvc.errors import HookRefused, RemoteProtocolError
 from tunnelsvc.server.hooks.contents import (
@@ -24,7 +25,6 @@ from tunnelsvc.server.hooks.contents import (
     NewUserConn,
     UserInfo,
     about,
-    netloc,
     question,
     read_answer,
     replaced,
@@ -114,7 +114,7 @@ class Hooks:
             HookRefused: as for all questions.
         """
         line = _Line(f"login from {getattr(peer, 'host', '?')}")
-        return await self._ask(LOGIN, {"client_address": netloc(peer)}, login, line)
+        return await self._ask(LOGIN, {"client_address": at(peer)}, login, line)
 
     async def new_proxy(self, user: UserInfo, request: NewProxy) -> NewProxy:
         """Ask about a proxy; returns what is to be opened instead."""
@@ -138,7 +138,7 @@ class Hooks:
             kind: its type.
             peer: who wants to use it.
         """
-        connection = NewUserConn(proxy_name=name, proxy_type=kind, remote_addr=netloc(peer))
+        connection = NewUserConn(proxy_name=name, proxy_type=kind, remote_addr=at(peer))
         line = _Line(f"user of {user.run_id}")
         await self._ask(NEW_USER_CONN, about(user), connection, line)
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from attrs import evolve, field, fields, frozen
-from twisted.internet.interfaces import IAddress
 
 from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.units import KiB
@@ -63,7 +62,7 @@ class NewUserConn(Message):
     proxy_name: str = ""
     proxy_type: str = ""
     remote_addr: str = ""
-    """The user's, as `netloc` gives it."""
+    """The user's, with the port."""
 
 
 @frozen(kw_only=True)
@@ -151,9 +150,3 @@ def replaced(message: M, content: Mapping[str, Any]) -> M:
     kept = _OURS.get(kind, frozenset()) | _DECIDED.get(kind, frozenset())
     new = from_json(kind, json.dumps(content).encode())
     return evolve(new, **{name: getattr(message, name) for name in kept})
-
-
-def netloc(address: IAddress) -> str:
-    """Write an address with its port, as Go does: an IPv6 address in brackets."""
-    host, port = getattr(address, "host", ""), getattr(address, "port", 0)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

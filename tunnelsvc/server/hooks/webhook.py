@@ -1,7 +1,6 @@
 # -*- test-case-name: tests.server.hooks.test_webhook -*-
 """One server plugin: requests to its web service, over connections that are used again."""
 
-from ipaddress import ip_address
 from typing import Any, Final
 
 from OpenSSL import SSL
@@ -25,6 +24,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
+from tunnelsvc.addresses import is_address
 from tunnelsvc.config.schema import WebhookConfig
 from tunnelsvc.errors import TunnelError
 from tunnelsvc.server.hooks.contents import MOST_ANSWER_BYTES, VERSION
@@ -195,14 +195,6 @@ class _UnverifiedConnection:
 
     def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:  # noqa: ARG002
         connection = SSL.Connection(self._context, None)
-        if not _is_address(self._hostname.decode("ascii")):
+        if not is_address(self._hostname.decode("ascii")):
             connection.set_tlsext_host_name(self._hostname)
         return connection
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from tunnelsvc.addresses import at
 from tunnelsvc.errors import HookRefused, WorkConnectionUnavailable
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.addresses import host_and_port
 from tunnelsvc.logs import LeanLogger
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.relay import Closed, Meter, Stages, codecs, dress, join
@@ -248,4 +248,4 @@ class Proxy(ABC):
 
 
 def _at(peer: IAddress) -> str:
-    return host_and_port(getattr(peer, "host", "?"), getattr(peer, "port", "?"))
+    return at(peer, "?", "?")

@@ -5,7 +5,6 @@
 bytes go to the owner as they are, whatever they mean.
 """
 
-import re
 from typing import Final
 
 from tunnelsvc.relay import Stages, codecs
@@ -15,13 +14,12 @@ from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.datagrams import takes_codecs
 from tunnelsvc.wire.dialect import Dialect
 from tunnelsvc.wire.messages import NewVisitorConn
+from tunnelsvc.wire.version import is_older
 
 EVERYBODY: Final = "*"
 
 USERS_SINCE: Final = (0, 50)
 """The first frp whose visitors say who they are, and whose owners can say who may come."""
-
-_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.[0-9]{1,4}")
 
 
 class SecretProxy(Proxy):
@@ -53,7 +51,7 @@ class SecretProxy(Proxy):
                 say who may come, and means everybody who has the secret.
         """
         owner = self.client.login
-        if user is None and _is_older(owner.version, USERS_SINCE):
+        if user is None and is_older(owner.version, USERS_SINCE):
             return True
         allowed = self.request.allow_users or (owner.user,)
         return EVERYBODY in allowed or (user or "") in allowed
@@ -90,9 +88,3 @@ class SecretProxy(Proxy):
         if sudp and not takes_codecs(client.login.version, ours=client.is_ours):
             return [], []
         return super()._codecs()
-
-
-def _is_older(version: str, than: tuple[int, int]) -> bool:
-    """Compare a version as logins have it; whatever is none isn't older."""
-    found = _VERSION.fullmatch(version)
-    return found is not None and (int(found[1]), int(found[2])) < than

@@ -139,7 +139,7 @@ class UDPProxy(Proxy):
 
     def start_message(self, user: IAddress, entrance: IAddress | None) -> StartWorkConn:  # noqa: ARG002
         """See `Proxy`."""
-        return StartWorkConn(proxy_name=self.name, datagram_frames=self.client.is_ours)
+        return StartWorkConn(proxy_name=self.called, datagram_frames=self.client.is_ours)
 
     def _codecs(self) -> Stages:
         client = self.client
