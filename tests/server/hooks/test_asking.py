@@ -64,6 +64,14 @@ class AskingTests(SynchronousTestCase):
         self.patch(Service, "made", {})
         self.lines = LogLines(self)
         self.clock = Clock()
+        self.addCleanup(self.answer_all)
+
+    def answer_all(self) -> None:
+        """Leave nobody waiting: see `tests.server.hooks.test_turns`."""
+        while waiting := [each for each in Service.made.values() if each.waiting]:
+            answer = waiting[0].waiting.pop(0)
+            if not answer.called:
+                answer.callback(json.dumps(UNCHANGED).encode())
 
     def hooks(self, **ops: tuple[str, ...]) -> Hooks:
         """Make plugins by name and what they hear; none: one that hears everything."""
