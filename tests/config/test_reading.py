@@ -16,7 +16,7 @@ class ReadBytesTests(SynchronousTestCase):
     """Files, and what only has the name of one."""
 
     def fifo(self) -> str:
-        path = self.mktemp()
+        path: str = self.mktemp()
         os.mkfifo(path)
         return path
 

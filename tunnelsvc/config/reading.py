@@ -6,14 +6,14 @@ reads its file again, and all its users would wait.
 """
 
 import os
-import select
 import stat
 import time
 from typing import Final
 
 PIPE_SECONDS: Final = 10.0
 """How long what is no regular file may take, all of it."""
-PIECE_BYTES: Final = 64 * 1024
+LOOK_SECONDS: Final = 0.01
+"""Between two looks whether there is more."""
 
 
 def read_bytes(path: str, most: int) -> bytes:
@@ -30,26 +30,29 @@ def read_bytes(path: str, most: int) -> bytes:
     # Without waiting for somebody who writes to a pipe, and without becoming a terminal's program.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode):
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 return file.read(most)
-        return _read_slow(descriptor, most)
+        return _read_slow(descriptor, most, is_pipe=stat.S_ISFIFO(mode))
     finally:
         os.close(descriptor)
 
 
-def _read_slow(descriptor: int, most: int) -> bytes:
-    """Read what may have to be waited for."""
+def _read_slow(descriptor: int, most: int, *, is_pipe: bool) -> bytes:
+    """Read what may have to be waited for; a pipe is at its end before anybody writes to it."""
     until = time.monotonic() + PIPE_SECONDS
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
     content = b""
     while len(content) < most:
-        left = until - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            raise TimeoutError(None, f"it doesn't come to an end within {PIPE_SECONDS:g} s")
-        piece = os.read(descriptor, min(PIECE_BYTES, most - len(content)))
-        if not piece:
-            break
+        try:
+            piece = os.read(descriptor, most - len(content))
+            if not piece and (content or not is_pipe):
+                break
+        except BlockingIOError:
+            piece = b""
         content += piece
+        if not piece:
+            time.sleep(LOOK_SECONDS)
+        if time.monotonic() > until:
+            raise TimeoutError(None, f"it doesn't come to an end within {PIPE_SECONDS:g} s")
     return content
