@@ -269,6 +269,20 @@ class AskingTests(SynchronousTestCase):
             [content["proxy_name"] for _, content, _ in self.a.asked], ["p0", "p1", "again"]
         )
 
+    def test_too_many_ends_of_one_client(self) -> None:
+        """They are in nobody else's way."""
+        self.patch(asking, "MOST_NOTICES_OF_ONE", 2)
+        hooks = self.hooks()
+        for n in range(4):
+            hooks.proxy_closed(USER, f"p{n}")
+        hooks.proxy_closed(UserInfo(run_id="other"), "q")
+        self.assertEqual(len(self.lines), 1)
+        self.answer_all()
+        self.assertEqual(
+            [content["proxy_name"] for _, content, _ in self.a.asked], ["p0", "q", "p1"]
+        )
+        self.assertEqual((hooks._notices, hooks._notices_of), (set(), {}))
+
     def test_close(self) -> None:
         """Ends of proxies are told for a short time; whoever still asks is sent away."""
         hooks = self.hooks()
