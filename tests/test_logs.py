@@ -124,6 +124,12 @@ class LongFieldTests(SynchronousTestCase):
         self.assertIn("x" * MOST_FIELD_CHARACTERS + "... is fine", line)
         self.assertLess(len(line), MOST_FIELD_CHARACTERS + 200)
 
+    def test_errors_are_clipped(self) -> None:
+        """They repeat what a peer said."""
+        line = str(format_line({"log_format": "refused: {why}", "why": ValueError("x" * 9000)}))
+        self.assertIn("refused: " + "x" * MOST_FIELD_CHARACTERS + "...", line)
+        self.assertLess(len(line), MOST_FIELD_CHARACTERS + 200)
+
     def test_our_own_words_are_not(self) -> None:
         words = "word " * 300
         self.assertIn(words.strip(), str(format_line({"log_format": words})))

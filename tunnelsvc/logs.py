@@ -138,10 +138,15 @@ def _message(event: LogEvent) -> str:
 
 def _clipped(event: LogEvent) -> LogEvent:
     """Shorten what peers may have chosen: a log that anybody can fill is no log."""
-    long = {
-        key: f"{value[:MOST_FIELD_CHARACTERS]}..."
+    texts = {
+        key: str(value)
         for key, value in event.items()
-        if isinstance(value, str) and len(value) > MOST_FIELD_CHARACTERS and key not in _WHOLE
+        if isinstance(value, str | Exception) and key not in _WHOLE
+    }
+    long = {
+        key: f"{text[:MOST_FIELD_CHARACTERS]}..."
+        for key, text in texts.items()
+        if len(text) > MOST_FIELD_CHARACTERS
     }
     return event | long if long else event
 

@@ -94,9 +94,14 @@ class Conversation:
         self._method = ""
 
     def send(
-        self, method: str, path: str, authorization: bytes | None = RIGHT, more: bytes = b""
+        self,
+        method: str,
+        path: str,
+        authorization: bytes | None = RIGHT,
+        more: bytes = b"",
+        host: str = "127.0.0.1:7500",
     ) -> None:
-        lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: dashboard"]
+        lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: " + host.encode()]
         if authorization is not None:
             lines.append(b"Authorization: " + authorization)
         self._method = method
@@ -133,8 +138,9 @@ class Dashboard:
         method: str = "GET",
         authorization: bytes | None = RIGHT,
         more: bytes = b"",
+        host: str = "127.0.0.1:7500",
     ) -> Answer:
         """Ask once, on a connection of its own."""
         connection = self.connect()
-        connection.send(method, path, authorization, more)
+        connection.send(method, path, authorization, more, host)
         return connection.answer()

@@ -191,7 +191,7 @@ class HiddenTests(APICase):
         shown = self.tester.ask("/api/config").body.decode()
         self.assertNotIn("hunter2", shown)
         self.assertIn("server_addr = vps", shown)
-        new = shown.replace("22", "2222")
+        new = shown.replace("port = 22", "port = 2222")
         self.assertEqual(self.tester.ask("/api/config", "PUT", new.encode()).status, 200)
         self.assertEqual(self.file.read_text(encoding="utf-8"), FILE.replace("22", "2222"))
 
@@ -200,6 +200,14 @@ class HiddenTests(APICase):
         self.file.write_text(FILE.replace("hunter2", "hunter3"), encoding="utf-8")
         answer = self.tester.ask("/api/config", "PUT", shown)
         self.check_error(answer, 400, "isn't in the file any more")
+
+    def test_a_mark_that_was_changed(self) -> None:
+        """It doesn't become the token."""
+        shown = self.tester.ask("/api/config").body.decode()
+        for before, after in (("token = ***", "token = ***22"), ("***\n", "0***\n")):
+            answer = self.tester.ask("/api/config", "PUT", shown.replace(before, after).encode())
+            self.check_error(answer, 400, "isn't in the file any more")
+        self.assertEqual(self.file.read_text(encoding="utf-8"), FILE)
 
     def test_not_utf_8(self) -> None:
         self.check_error(self.tester.ask("/api/config", "PUT", b"\xff"), 400, "not UTF-8")

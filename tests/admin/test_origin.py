@@ -77,6 +77,13 @@ class PageTests(SynchronousTestCase):
             answer = self.tester.ask("/api/reload", Sec_Fetch_Site=site)
             self.assertEqual(answer.status, status, site)
 
+    def test_behind_a_proxy(self) -> None:
+        """The browser knows better than we do which host it has asked for."""
+        answer = self.tester.ask(
+            "/api/reload", Sec_Fetch_Site="same-origin", Origin="https://admin.example"
+        )
+        self.assertEqual(answer.status, 200)
+
     def test_with_a_password(self) -> None:
         """Browsers send it along."""
         self.tester = AdminTester("", SECURED)

@@ -2,6 +2,7 @@
 """Tests of `tunnelsvc.admin.site`: the service on real sockets, and what is where."""
 
 import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -50,8 +51,27 @@ class SiteTests(SynchronousTestCase):
         """Who set a password has it asked for; without, only this machine gets here at all."""
         self.assertEqual(Dashboard().ask("/metrics", authorization=None).status, 401)
         free = Dashboard(config=DashboardConfig(addr="127.0.0.1", port=7500))
-        self.assertEqual(free.ask("/metrics", authorization=None).status, 200)
-        self.assertEqual(free.ask("/api/serverinfo", authorization=None).status, 401)
+        for host in ("127.0.0.1:7500", "localhost:7500"):
+            self.assertEqual(free.ask("/metrics", authorization=None, host=host).status, 200)
+            answer = free.ask("/api/serverinfo", authorization=None, host=host)
+            self.assertEqual(answer.status, 401)
+
+    def test_names_that_lead_here(self) -> None:
+        """Everybody knows the password where none is set, also whose page is in a browser here."""
+        free = Dashboard(config=DashboardConfig(addr="127.0.0.1", port=7500))
+        right = b"Basic " + b64encode(b"admin:admin")
+        for path in ("/api/serverinfo", "/metrics", "/static/"):
+            answer = free.ask(path, authorization=right, host="evil.example:7500")
+            self.assertEqual(answer.status, 403, path)
+        self.assertIn(b"dashboard_pwd", answer.body)
+
+    def test_pages_of_other_sites(self) -> None:
+        """A browser sends the password along with a form of any page."""
+        dashboard = Dashboard()
+        for said in (b"Origin: https://evil.example\r\n", b"Sec-Fetch-Site: cross-site\r\n"):
+            answer = dashboard.ask("/api/v2/system/prune?type=offline_proxies", "POST", more=said)
+            self.assertEqual(answer.status, 403)
+        self.assertNotEqual(dashboard.ask("/api/v2/system/prune", "POST").status, 403)
 
     def test_no_metrics_unless_asked_for(self) -> None:
         self.assertEqual(Dashboard(metrics=False).ask("/metrics").status, 404)

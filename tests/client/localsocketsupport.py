@@ -16,8 +16,12 @@ class FakeSocket:
         self.sent: list[bytes] = []
         self.closed = False
         self.works = True
+        self.descriptor = 3
         self._receive = receive
         self.on_error = on_error
+
+    def fileno(self) -> int:
+        return self.descriptor
 
     def send(self, data: bytes) -> bool:
         self.sent.append(data)
@@ -35,9 +39,11 @@ class FakeSockets(list[FakeSocket]):
     """All that were made, in order; stands in for `tunnelsvc.link.udp.connect_udp`."""
 
     error: OSError | None = None
+    descriptor = 3
 
     def __call__(self, _reactor: Any, *args: Any) -> FakeSocket:
         if self.error is not None:
             raise self.error
         self.append(FakeSocket(*args))
+        self[-1].descriptor = self.descriptor
         return self[-1]

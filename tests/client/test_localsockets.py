@@ -54,6 +54,20 @@ class UserTests(LocalSocketsCase):
         self.assertEqual(self.outbox.take(), (BOB, b"to bob"))
         self.assertEqual(self.answers, 1)
 
+    def test_few_descriptors(self) -> None:
+        """A flood of users takes none from proxies that aren't udp: the oldest make room."""
+        self.patch(localsockets, "getrlimit", lambda _: (1000, 1000))
+        sockets = self.make()
+        self.made.descriptor = 750
+        sockets.deliver([(ALICE, b"1")])
+        self.assertEqual(self.drops.counts[Drop.NO_SERVICE], 1)
+        self.made.descriptor = 749
+        sockets.deliver([(ALICE, b"2")])
+        self.made.descriptor = 750
+        sockets.deliver([(BOB, b"3")])
+        self.assertEqual([each.closed for each in self.made], [True, True, True, False])
+        self.assertEqual([each.sent for each in self.made], [[], [b"2"], [], [b"3"]])
+
     def test_idle(self) -> None:
         """Datagrams of both directions keep a socket; without, it is closed."""
         sockets = self.make()

@@ -4,6 +4,7 @@
 import json
 import sys
 import tomllib
+from time import process_time
 from typing import Any
 
 from hypothesis import given
@@ -68,6 +69,14 @@ class ParseTests(SynchronousTestCase):
         self.assertRefused('{"a": 1,\n"b" 2}', "not JSON: Expecting ':' delimiter (column 5)", 2)
         self.assertRefused('{"a": {"b": 1, "b": 2}}', "the key b is there twice in one table")
         self.assertRefused(f'{{"a": {"9" * 5000}}}', "not JSON: a number with far too many digits")
+
+    def test_many_keys_twice(self) -> None:
+        """Take no long time: counting each anew took 20 s, and a client that runs stood still."""
+        names = [f"a{number}" for number in range(50_000)]
+        pairs = ",".join(f'"{name}":1' for name in [*names, names[-1]])
+        began = process_time()
+        self.assertRefused(f"{{{pairs}}}", "the key a49999 is there twice in one table")
+        self.assertLess(process_time() - began, 5.0)
 
     def test_yaml_errors(self) -> None:
         self.assertRefused("a: [1", "not YAML: expected ',' or ']'", 1)

@@ -55,6 +55,12 @@ class FilesTests(SynchronousTestCase):
             why = self.assertRaises(IncludeError, list, files(pattern))
             self.assertEqual(str(why), f"include: directory of {pattern} not exist")
 
+    def test_no_pipe(self) -> None:
+        """What may never end isn't meant by a pattern; a link to nothing is an error, later."""
+        os.mkfifo(self.directory / "z.fifo")
+        (self.directory / "z.link").symlink_to("nothing")
+        self.assertEqual(self.found("z.*"), ["z.link"])
+
     def test_unreadable(self) -> None:
         link = self.directory / "circle"
         link.symlink_to("circle")

@@ -142,6 +142,22 @@ class ServerControlTests(SynchronousTestCase):
         self.assertEqual(self.ends, ["more requests at once than anybody needs"])
         self.desk.hold["slow"].callback(None)
 
+    def test_too_long_requests_at_once(self) -> None:
+        """What a hanging plugin keeps waiting is bounded in bytes, too."""
+        self.patch(serverside, "MOST_WAITING_BYTES", 3_000)
+        self.accept()
+        self.desk.hold["slow"] = Deferred()
+        long = NewProxy(proxy_name="b", metas={"a": "x" * 1_000})
+        self.say(NewProxy(proxy_name="slow", metas=long.metas), long, long)
+        self.assertEqual(self.ends, [])
+        self.desk.hold["slow"].callback(None)
+        self.assertEqual(self.core.waiting_bytes, 0)
+        self.desk.hold["slow"] = Deferred()
+        self.say(NewProxy(proxy_name="slow"), *[long] * 5)
+        self.assertEqual(self.ends, ["more requests at once than anybody needs"])
+        self.desk.hold["slow"].callback(None)
+        self.assertEqual(self.core.waiting_bytes, 0)
+
     def test_a_failing_request_costs_only_itself(self) -> None:
         self.accept()
         self.say(CloseProxy(proxy_name="broken"), CloseProxy(proxy_name="b"))

@@ -3,9 +3,11 @@
 
 import json
 from ipaddress import ip_network
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -31,6 +33,7 @@ from tunnelsvc.server.accept import (
 )
 from tunnelsvc.server.visitors import WRONG_SECONDS
 from tunnelsvc.wire.auth import login_key
+from tunnelsvc.wire.dialect import V1, Dialect
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.framing2 import V2, FrameType, Hello
 from tunnelsvc.wire.framing2 import encode as encode2
@@ -48,6 +51,7 @@ from tunnelsvc.wire.messages import (
     Pong,
     StartWorkConn,
 )
+from tunnelsvc.wire.websocket import Encoder
 from tunnelsvc.wire.wsupgrade import new_key, request
 
 
@@ -651,6 +655,57 @@ class Version2Tests(AcceptCase):
         self.assertEqual((self.registry.clients, self.registry.context.proxies), ({}, {}))
         self.assertIn("a sealed record doesn't open", self.lines[-1])
         self.assertIn(response.run_id, self.lines[-1])
+
+
+class HandOverTests(AcceptCase):
+    """Bytes pass from reader to reader, and none gets lost on the way."""
+
+    def visit(self, client: FakeClient, dialect: Dialect, users: bytes) -> bytes:
+        """Return all that a visitor sends who doesn't wait for any answer."""
+        visit = NewVisitorConn(
+            run_id=client.run_id,
+            proxy_name="secret",
+            sign_key=login_key("sesame", 5),
+            timestamp=5,
+        )
+        return dialect.preface + dialect.encode(visit) + users
+
+    @settings(derandomize=True, deadline=None, max_examples=60)
+    @given(
+        st.booleans(),
+        st.sampled_from([V1, V2]),
+        st.binary(min_size=1, max_size=40),
+        st.sets(st.integers(1, 600), max_size=12),
+    )
+    def test_in_any_pieces(
+        self, websocket: bool, dialect: Dialect, users: bytes, cuts: set[int]
+    ) -> None:
+        """HTTP head, frames, magic, first message: what is behind each comes in any pieces."""
+        self.build()
+        client = FakeClient(self.registry)
+        service = Recorder()
+
+        def started(work: MessageProtocol, _: StartWorkConn) -> None:
+            stream, unread = work.detach()
+            service.received += unread
+            attach(stream, service)
+            stream.resumeProducing()
+
+        client.on_start = started
+        client.say(NewProxy(proxy_name="secret", proxy_type="stcp", sk="sesame"))
+        client.work()
+        data = self.visit(client, dialect, users)
+        if websocket:
+            half = len(data) // 2
+            frames = Encoder(masked=True)
+            data = request("vps", new_key()) + frames.data(data[:half]) + frames.data(data[half:])
+        stream = self.connection()
+        recorded(stream)
+        places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
+        for start, end in pairwise(places):
+            stream.write(data[start:end])
+            self.settle(stream, *client.streams)
+        self.assertEqual(bytes(service.received), users)
 
 
 class _Reader(Recorder):

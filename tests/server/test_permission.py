@@ -11,6 +11,7 @@ from tests.loglines import LogLines
 from tests.server.fakes import FakeClient, make_registry
 from tests.streams import recorded
 from tunnelsvc.config.values import HOOK_OPS
+from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.errors import HookRefused
 from tunnelsvc.server.hooks.contents import UserInfo
 from tunnelsvc.wire.messages import (
@@ -117,6 +118,19 @@ class PermissionTests(SynchronousTestCase):
             hooks.answer(hooks.asked[0][1] if answer == "login" else answer)
             self.assertFalse(self.is_in(client))
             self.assertEqual((list(self.lines), self.registry.clients), ([], {}))
+
+    def test_login_by_a_token_that_is_old_by_now(self) -> None:
+        """The server was reloaded meanwhile: what is said next would be under the new one."""
+        hooks = self.use("Login")
+        client = FakeClient(self.registry)
+        auth = self.registry.auth
+        self.registry.reconfigure(TokenAuth(token="new", now=auth.now))
+        hooks.answer(hooks.asked[0][1])
+        client.pump()
+        [response] = client.heard
+        assert isinstance(response, LoginResp)
+        self.assertIn("token in login doesn't match", response.error)
+        self.assertEqual((self.is_in(client), self.registry.clients), (False, {}))
 
     def ssh(self, name: str = "ssh", port: int = 6000) -> NewProxy:
         return NewProxy(proxy_name=name, proxy_type="tcp", remote_port=port)

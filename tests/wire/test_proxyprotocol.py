@@ -105,6 +105,14 @@ class HeaderTests(SynchronousTestCase):
             self.assertEqual(header("v1", source, destination), b"PROXY UNKNOWN\r\n")
             self.assertEqual(header("v2", source, destination)[12:].hex(), "20000000")
 
+    def test_no_port(self) -> None:
+        """Messages of datagrams have numbers of any size there."""
+        for port in (-1, 65536, 2**62):
+            source = USER[0], port
+            self.assertEqual(header("v1", source, ENTRANCE), b"PROXY UNKNOWN\r\n")
+            made = header("v2", source, ENTRANCE, Transport.DATAGRAM)
+            self.assertEqual(made[12:].hex(), "20000000")
+
     @given(
         st.sampled_from(VERSIONS),
         st.sampled_from(Transport),

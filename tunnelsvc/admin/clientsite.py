@@ -51,7 +51,9 @@ def admin_site(
     root.putChild(b"static", static)
     root.putChild(b"api", ClientAPI(client, hides=not secured))
     guard = BasicAuth(root, config.user, config.password, reactor) if secured else None
-    checked = SameOrigin(guard or root, None if secured else {config.addr.lower()})
+    checked = SameOrigin(
+        guard or root, None if secured else {config.addr.lower()}, "admin_user, admin_pwd"
+    )
     return AdminSite(Entrance(checked), reactor), guard
 
 

@@ -18,7 +18,8 @@ from tunnelsvc.errors import ConfigError
 
 MARK_BYTES: Final = 8
 """Of the hash in a mark: none of a file's secrets has another's."""
-_MARK: Final = re.compile(r"\*\*\*[0-9a-f]{16}\*\*\*")
+_MARK: Final = re.compile(r"\*\*\*[0-9a-f]{8,32}\*\*\*")
+"""Also one that an editor has changed, which must not become the secret."""
 _KEY: Final = re.compile(r"([A-Za-z_][\w.-]*)[\"']?\s*[=:]\s*(?=\S)|([A-Za-z_][\w.-]*)[\"']?\s*:$")
 """A key whose value is behind it on the line; of YAML, a key whose value is below it."""
 _TABLE: Final = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*$")

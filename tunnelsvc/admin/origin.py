@@ -5,9 +5,10 @@ Any page can have the browser send requests to 127.0.0.1. What it can't is to re
 that only as long as the host that it asked for isn't its own: whose name leads to 127.0.0.1 a
 moment later (DNS rebinding) is of one origin with the API, as far as the browser knows. So
 
-* no request is taken of which the browser says that another site's page made it: by ``Origin``
-  (RFC 6454) or ``Sec-Fetch-Site`` (W3C Fetch Metadata). This holds with a password, too, as
-  browsers send those along;
+* no request is taken of which the browser says that another site's page made it: by
+  ``Sec-Fetch-Site`` (W3C Fetch Metadata) or, if it is too old for that, by ``Origin`` (RFC 6454),
+  which means less where a proxy before us has changed ``Host``. This holds with a password, too,
+  as browsers send those along;
 * without a password, no request is taken for a host by name, but ``localhost`` and the one that the
   file has: an address can't be made to lead elsewhere. Browsers keep passwords for each name.
 """
@@ -26,24 +27,26 @@ from tunnelsvc.admin.routing import APIError
 from tunnelsvc.admin.web import answer_json
 
 _SCHEMES: Final = ("http", "https")
-_OWN_PAGES: Final = (None, b"same-origin", b"none")
-"""Of Sec-Fetch-Site: programs and old browsers don't send it; ``none`` is a person's doing."""
+_OWN_PAGES: Final = (b"same-origin", b"none")
+"""Of Sec-Fetch-Site; ``none`` is a person's doing."""
 
 
 @implementer(IResource)
 class SameOrigin(Resource):
     """Lets requests pass to another resource that no other site's page made."""
 
-    def __init__(self, inner: IResource, names: Collection[str] | None) -> None:
+    def __init__(self, inner: IResource, names: Collection[str] | None, keys: str) -> None:
         """Guard `inner`.
 
         Args:
             inner: what is behind.
             names: hosts by name that may be asked for besides ``localhost``; None: all.
+            keys: of the password, for who needs one to ask for others.
         """
         super().__init__()
         self._inner = inner
         self._names = names
+        self._keys = keys
 
     def getChildWithDefault(  # noqa: N802 - twisted.web's name
         self, path: bytes, request: Request
@@ -60,15 +63,11 @@ class SameOrigin(Resource):
         if self._names is not None and host and not self._is_known(host):
             return (
                 "not asked for by an address or as localhost; other names are for whoever has set "
-                "a password (admin_user, admin_pwd)"
+                f"a password ({self._keys})"
             )
         if path != b"api":
             return ""
-        origin = request.getHeader(b"origin")
-        foreign = origin is not None and _host_of(origin) != host
-        if foreign or request.getHeader(b"sec-fetch-site") not in _OWN_PAGES:
-            return "a page of another site must not ask"
-        return ""
+        return "a page of another site must not ask" if _is_foreign(request, host) else ""
 
     def _is_known(self, host: str) -> bool:
         try:
@@ -77,6 +76,15 @@ class SameOrigin(Resource):
             return False
         named = name == LOCALHOST or name in (self._names or ())
         return named or is_address(name.partition("%")[0])
+
+
+def _is_foreign(request: Request, host: str) -> bool:
+    """Tell whether another site's page asks; programs say nothing of it."""
+    site = request.getHeader(b"sec-fetch-site")
+    if site is not None:
+        return site not in _OWN_PAGES
+    origin = request.getHeader(b"origin")
+    return origin is not None and _host_of(origin) != host
 
 
 def _host_of(origin: bytes) -> str:

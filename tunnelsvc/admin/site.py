@@ -11,6 +11,7 @@ from twisted.web.server import Request
 from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.admin.auth import BasicAuth
 from tunnelsvc.admin.listening import Entrance, Root, SiteService
+from tunnelsvc.admin.origin import SameOrigin
 from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.tls import RenewedOptions, tls_options
@@ -65,12 +66,14 @@ def _put_together(
     root.putChild(b"static", StaticFiles())
     root.putChild(b"api", ServerAPI(server))
     guard = BasicAuth(root, *_credentials(config), reactor)
-    entrance = Entrance(guard)
+    secured = config.credentials_configured
+    inner = Entrance(guard)
     if exporter is not None:
         # Scrapers of an frps without credentials send none; without, only this machine gets here.
-        place = root if config.credentials_configured else entrance
+        place = root if secured else inner
         place.putChild(b"metrics", Metrics(exporter))
-    return entrance, guard
+    names = None if secured else {config.addr.lower()}
+    return Entrance(SameOrigin(inner, names, "dashboard_user, dashboard_pwd")), guard
 
 
 def _credentials(config: DashboardConfig) -> tuple[str, str]:

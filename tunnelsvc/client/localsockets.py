@@ -7,6 +7,7 @@ A service that isn't there costs datagrams, and nothing else: the next may find 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from resource import RLIMIT_NOFILE, getrlimit
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import UnknownHostError
@@ -26,6 +27,9 @@ IDLE_SECONDS = 30.0
 """How long a socket stays without a datagram in either direction (protocol notes 6.5)."""
 MOST_SOCKETS = 4096
 """Of one proxy; for one more, the one that was silent for longest is closed."""
+MOST_OF_DESCRIPTORS = 3 / 4
+"""Of those that the process may have: the rest is left for users of proxies that aren't udp. The
+lowest one is always given, so a high one tells that there are many, whoever has them."""
 LOOK_UP_SECONDS = 10.0
 """Between two times that the name of the service is looked up: it may have moved."""
 
@@ -56,6 +60,7 @@ class LocalSockets:
         self._address = self._host if is_address(self._host) else ""
         self._named = not self._address
         self._looked_up_at = float("-inf")
+        self._first_too_high = int(getrlimit(RLIMIT_NOFILE)[0] * MOST_OF_DESCRIPTORS)
         self._sockets: Users[UDPSocket] = Users(
             reactor, most=MOST_SOCKETS, idle_seconds=IDLE_SECONDS, on_gone=lambda gone: gone.close()
         )
@@ -99,6 +104,9 @@ class LocalSockets:
         if self._named and self._reactor.seconds() - self._looked_up_at >= LOOK_UP_SECONDS:
             ensureDeferred(self.look_up())
         made = self._connect(user) if self._address else None
+        if made is not None and 0 < self._first_too_high <= made.fileno():
+            made.close()
+            made = self._connect(user) if self._sockets.forget_oldest() else None
         if made is None:
             self._refused()
             return None

@@ -7,6 +7,7 @@ format's module is imported when a file has that format.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -127,8 +128,8 @@ def _json(text: str) -> object:
     def table(pairs: list[tuple[str, object]]) -> Tree:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            counts = Counter(name for name, _ in pairs)
+            twice = next(name for name in counts if counts[name] > 1)
             raise SyntaxProblem(f"the key {shorten(twice)} is there twice in one table")
         return found
 

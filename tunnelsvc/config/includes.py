@@ -38,8 +38,13 @@ def files(pattern: str) -> Iterator[str]:
         reason = getattr(why, "strerror", None) or "can't be the name of one"
         raise IncludeError(f"include: directory of {pattern} can't be read: {reason}") from None
     for entry in entries:
-        if match.fullmatch(entry.name) and not entry.is_dir():
+        if match.fullmatch(entry.name) and _is_meant(entry):
             yield str(Path(directory, entry.name))
+
+
+def _is_meant(entry: "os.DirEntry[str]") -> bool:
+    """Tell whether a pattern means it: no directory, and no pipe or socket, which may never end."""
+    return entry.is_file() or not Path(entry.path).exists()  # a link to nothing is an error
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:

@@ -11,13 +11,13 @@ No line's text is shown in a message here: it may be a password whose key was fo
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from attrs import define, field
 
 from tunnelsvc.config.dialect import MAX_LINE_BYTES, interpolated, joined
 from tunnelsvc.config.keys import FLAGS
+from tunnelsvc.config.reading import read_bytes
 from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.template import expand
 from tunnelsvc.config.values import BadValueError
@@ -47,8 +47,7 @@ def read(path: str) -> bytes:
         ConfigError: it can't be read or is too large.
     """
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = read_bytes(path, MAX_FILE_BYTES + 1)
     except OSError as why:
         raise ConfigError([f"{path}: can't be read: {why.strerror or why}"]) from None
     except ValueError:

@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.config.test_tokensource -*-
 """``auth.tokenSource``: the token is in a file of its own."""
 
-from pathlib import Path
 from typing import Any, Final
 
+from tunnelsvc.config.reading import read_bytes
 from tunnelsvc.config.values import BadValueError
 from tunnelsvc.units import KiB
 
@@ -40,8 +40,7 @@ def read_token(source: dict[str, Any]) -> str:
 
 def _read(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_TOKEN_BYTES + 1)
+        content = read_bytes(path, MAX_TOKEN_BYTES + 1)
         token = content.decode().strip()
     except OSError as why:
         raise BadValueError(f"{path} can't be read: {why.strerror or why}") from None

@@ -24,6 +24,8 @@ from tunnelsvc.control.cipher import protect
 from tunnelsvc.control.heartbeat import Watchdog
 from tunnelsvc.errors import LocalProtocolError
 from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.units import MiB
+from tunnelsvc.wire.framing import to_json
 from tunnelsvc.wire.messages import (
     WIRE_VERSION,
     CloseProxy,
@@ -40,6 +42,9 @@ NO_DETAILS = "register control error"
 """What a client reads of a refused login where ``detailed_errors_to_client`` is off."""
 MOST_WAITING = 10_000
 """Requests of one client that wait for their turn: more than it may have proxies."""
+MOST_WAITING_BYTES = 8 * MiB
+"""Likewise, as they were on the wire: those of v2 may have 64 KiB each. A server plugin may keep
+all of them waiting."""
 
 
 class ClientDesk(Protocol):
@@ -106,11 +111,21 @@ class ControlCore:
     """Whether somebody is being asked about a ping."""
     turn: DeferredLock = field(factory=DeferredLock)
     """Requests are answered one after the other, in order (protocol notes 5.1)."""
+    waiting_bytes: int = 0
+    """Of those that wait for it."""
     log: ClassVar[Logger] = Logger()
 
-    def in_turn(self, answer: Callable[[], Coroutine[Any, Any, None]]) -> Deferred[None]:
-        """Run `answer` after those before it; its errors are logged."""
-        done: Deferred[None] = self.turn.run(lambda: ensureDeferred(answer()))
+    def in_turn(
+        self, answer: Callable[[], Coroutine[Any, Any, None]], length: int = 0
+    ) -> Deferred[None]:
+        """Run `answer`, to a request of that length, after those before it; errors are logged."""
+
+        def run() -> Deferred[None]:
+            self.waiting_bytes -= length
+            return ensureDeferred(answer())
+
+        self.waiting_bytes += length
+        done: Deferred[None] = self.turn.run(run)
         return done.addErrback(
             lambda failure: self.log.failure("serving a request failed", failure)
         )
@@ -155,14 +170,16 @@ def _accept(
 
 @pep614(_serving.upon(ServerControl.received).loop())
 def _received(control: ServerControl, core: ControlCore, message: Message) -> None:
-    if len(core.turn.waiting) > MOST_WAITING:
+    if len(core.turn.waiting) > MOST_WAITING or core.waiting_bytes > MOST_WAITING_BYTES:
         control.drop("more requests at once than anybody needs")
         return
+    # One that doesn't wait isn't measured.
+    length = len(to_json(message)) if core.turn.locked else 0
     match message:
         case NewProxy():
-            core.in_turn(lambda: _open(control, core, message))
+            core.in_turn(lambda: _open(control, core, message), length)
         case CloseProxy():
-            core.in_turn(lambda: core.desk.close_proxy(message.proxy_name))
+            core.in_turn(lambda: core.desk.close_proxy(message.proxy_name), length)
         case Ping():
             _ping(control, core, message)
 

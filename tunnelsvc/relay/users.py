@@ -55,10 +55,17 @@ class Users(Generic[V]):
     def add(self, user: UDPAddress, value: V) -> None:
         """Hold something for a user whom `find` doesn't know."""
         if len(self._held) >= self._most:
-            self._forget(next(iter(self._held)))
+            self.forget_oldest()
         self._held[user] = value, self._clock.seconds()
         if self._timer is None:
             self._timer = self._clock.callLater(self._idle_seconds, self._look)
+
+    def forget_oldest(self) -> bool:
+        """Let go who has been silent for longest; False: there is nobody."""
+        if not self._held:
+            return False
+        self._forget(next(iter(self._held)))
+        return True
 
     def clear(self) -> None:
         """All go."""

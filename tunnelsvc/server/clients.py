@@ -71,7 +71,12 @@ class ClientRegistry:
             permitted = await permitted_login(hooks, messages, login)
         except HookRefused as why:
             return self._refuse_login(messages, str(why))
-        return permitted is not None and self._admit(messages, permitted, session)
+        if permitted is None:
+            return False
+        error = self.auth.login_error(permitted)  # which may be another by now
+        if error:
+            return self._refuse_login(messages, error)
+        return self._admit(messages, permitted, session)
 
     def _refuse_login(self, messages: MessageProtocol, error: str) -> bool:
         peer = host_of(messages.stream)

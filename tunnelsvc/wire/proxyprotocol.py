@@ -22,6 +22,7 @@ _SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _LOCAL: Final = 0x20
 _PROXY: Final = 0x21
 _UNKNOWN: Final = b"PROXY UNKNOWN\r\n"
+_PORTS: Final = range(1 << 16)
 
 Address = tuple[str, int]
 """An IP address and a port."""
@@ -48,8 +49,9 @@ def header(
         destination: where the user came in.
         transport: how; version 1 knows only streams, and says of others that they are unknown.
     """
-    ends = _alike(source[0], destination[0])
     ports = (source[1], destination[1])
+    known = all(port in _PORTS for port in ports)  # a datagram's says what its sender likes
+    ends = _alike(source[0], destination[0]) if known else None
     if version == "v1":
         return _text(ends, ports) if transport is Transport.STREAM else _UNKNOWN
     return _block(ends, ports, transport)

@@ -64,6 +64,14 @@ class AskingTests(SynchronousTestCase):
         self.patch(Service, "made", {})
         self.lines = LogLines(self)
         self.clock = Clock()
+        self.addCleanup(self.answer_all)
+
+    def answer_all(self) -> None:
+        """Leave nobody waiting: see `tests.server.hooks.test_turns`."""
+        while waiting := [each for each in Service.made.values() if each.waiting]:
+            answer = waiting[0].waiting.pop(0)
+            if not answer.called:
+                answer.callback(json.dumps(UNCHANGED).encode())
 
     def hooks(self, **ops: tuple[str, ...]) -> Hooks:
         """Make plugins by name and what they hear; none: one that hears everything."""
@@ -260,6 +268,20 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(
             [content["proxy_name"] for _, content, _ in self.a.asked], ["p0", "p1", "again"]
         )
+
+    def test_too_many_ends_of_one_client(self) -> None:
+        """They are in nobody else's way."""
+        self.patch(asking, "MOST_NOTICES_OF_ONE", 2)
+        hooks = self.hooks()
+        for n in range(4):
+            hooks.proxy_closed(USER, f"p{n}")
+        hooks.proxy_closed(UserInfo(run_id="other"), "q")
+        self.assertEqual(len(self.lines), 1)
+        self.answer_all()
+        self.assertEqual(
+            [content["proxy_name"] for _, content, _ in self.a.asked], ["p0", "q", "p1"]
+        )
+        self.assertEqual((hooks._notices, hooks._notices_of), (set(), {}))
 
     def test_close(self) -> None:
         """Ends of proxies are told for a short time; whoever still asks is sent away."""

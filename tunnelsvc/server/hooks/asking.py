@@ -6,6 +6,7 @@ whom it is about. What a client asks for about its proxies is told in order; so 
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -44,6 +45,9 @@ MOST_WAITING: Final = 256
 """Questions about one client's connections that wait; one more is refused at once."""
 MOST_NOTICES: Final = 10_000
 """Ends of proxies that are still to be told, over all clients; about 1 KiB each."""
+MOST_NOTICES_OF_ONE: Final = 5_000
+"""Likewise, of one client: as many as it may have proxies, all of which may end at once. One that
+opens and closes some without a pause leaves room for what others have to tell."""
 LAST_NOTICES_SECONDS: Final = 2.0
 """How long a server that stops goes on to tell them."""
 
@@ -91,6 +95,8 @@ class Hooks:
         self._plugins: dict[str, list[Webhook]] = {}
         self._turns: dict[Webhook, Turns] = {}
         self._notices: set[Deferred[None]] = set()
+        self._notices_of: Counter[str] = Counter()
+        """How many of them, by run id."""
         self._open: set[Deferred[bytes]] = set()
         self._dropped = 0
         self._closed = False
@@ -146,16 +152,26 @@ class Hooks:
         """Tell that a proxy is closed; nobody waits for it."""
         if not self.hears(CLOSE_PROXY):
             return
-        if len(self._notices) >= MOST_NOTICES:
+        run_id = user.run_id
+        if len(self._notices) >= MOST_NOTICES or self._notices_of[run_id] >= MOST_NOTICES_OF_ONE:
             self._dropped += 1
             if self._dropped == 1:
-                self.log.error("more than {most} closed proxies to tell plugins of: the others "
-                               "are not told", most=MOST_NOTICES)  # fmt: skip
+                self.log.error("more than {most} closed proxies to tell plugins of, or {of_one} of"
+                               " one client: the others are not told",
+                               most=MOST_NOTICES, of_one=MOST_NOTICES_OF_ONE)  # fmt: skip
             return
         self._dropped = 0
         telling = ensureDeferred(self._tell(user, CloseProxy(proxy_name=name)))
         self._notices.add(telling)
-        telling.addBoth(lambda _: self._notices.discard(telling))
+        self._notices_of[run_id] += 1
+
+        def told(_: object) -> None:
+            self._notices.discard(telling)
+            self._notices_of[run_id] -= 1
+            if not self._notices_of[run_id]:
+                del self._notices_of[run_id]
+
+        telling.addBoth(told)
 
     async def _tell(self, user: UserInfo, message: CloseProxy) -> None:
         number, body = secrets.token_hex(8), question(CLOSE_PROXY, about(user), message)
