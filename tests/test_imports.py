@@ -51,9 +51,21 @@ NOBODY: Final = {
 }
 """Module to the reason why neither program imports it."""
 
+NOT_FOR_PAGES: Final = (
+    "_hashlib",
+    "h2",
+    "prometheus_client",
+    "service_identity",
+    "twisted.internet._sslverify",
+)
+"""Those of them that don't come with the pages of a program either."""
+
 NOT_THE_SERVER: Final = {
     "tunnelsvc.admin": "no dashboard",
     "tunnelsvc.client": "of the other program",
+    "tunnelsvc.config.changes": "its file hasn't changed",
+    "tunnelsvc.config.proxies": "0.8 MiB, and proxies are in the client's file",
+    "tunnelsvc.config.sections": "likewise",
     "tunnelsvc.gateway.accesslog": "no access log",
     "tunnelsvc.linefile": "likewise",
     "tunnelsvc.link.hello": "no vhost_https_port",
@@ -141,6 +153,18 @@ class ImportTests(SynchronousTestCase):
         self.check(
             self.modules("server", SERVER_FILE.format(port=free_port())), NOBODY | NOT_THE_SERVER
         )
+
+    def test_pages(self) -> None:
+        """A site of a program has no HTTP/2, and without certificate not Twisted's TLS."""
+        unwanted = {name: NOBODY[name] for name in NOT_FOR_PAGES}
+        for role, content, key in (
+            ("server", SERVER_FILE.format(port=free_port()), "dashboard"),
+            ("client", CLIENT_FILE.format(tls="true"), "admin"),
+        ):
+            site = f"[common]\n{key}_port = {free_port()}\n{key}_user = u\n{key}_pwd = p\n"
+            names = self.modules(role, content.replace("[common]\n", site))
+            self.assertIn("twisted.web.server", names)
+            self.check(names, unwanted)
 
     def test_plugin(self) -> None:
         """One that needs neither HTTP nor TLS brings neither."""

@@ -2,6 +2,8 @@
 """Tests of `tunnelsvc.lean`. What it is for, `tests.test_imports` looks at."""
 
 import http
+import linecache
+import subprocess
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -9,7 +11,7 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc import lean
-from tunnelsvc.lean import lean_imports
+from tunnelsvc.lean import forget_sources, lean_imports
 
 ABSENT = "tests.data_of_nobody"
 
@@ -71,3 +73,25 @@ class LeanImportsTests(SynchronousTestCase):
         cookiejar = import_module(lean.POSTPONED)
         with lean_imports():
             self.assertIs(sys.modules[lean.POSTPONED], cookiejar)
+
+
+class WebTests(SynchronousTestCase):
+    """twisted.web, as users of the programs have it."""
+
+    def test_without_http2(self) -> None:
+        """It works without; and our own is there for who wants it."""
+        script = (
+            "from tunnelsvc.lean import import_web; import_web()\n"
+            "from twisted.web.http import H2_ENABLED; assert not H2_ENABLED\n"
+            "import h2.connection\n"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+class SourcesTests(SynchronousTestCase):
+    def test_forgotten(self) -> None:
+        """What attrs made is gone; what is in files is found again."""
+        linecache.cache["<attrs generated x>"] = (1, None, ["x"], "<attrs generated x>")
+        forget_sources()
+        self.assertNotIn("<attrs generated x>", linecache.cache)
+        self.assertIn("test_lean", linecache.getline(__file__, 1))

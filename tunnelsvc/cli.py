@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
-from tunnelsvc.lean import lean_imports
+from tunnelsvc.lean import forget_sources, lean_imports
 
 with lean_imports():
     import twisted.internet.default  # noqa: F401 - the core, but no reactor yet
@@ -22,6 +22,7 @@ with lean_imports():
     from tunnelsvc.config import Loaded, load_client, load_server
     from tunnelsvc.flags import FILE, STRICT, FlagOptions, no_unsafe
     from tunnelsvc.runner import ProgramOptions, config_errors_exit, run
+forget_sources()
 
 USAGE_STATUS: Final = 2
 """Exit status of a command line that makes no sense, as shells and argparse have it."""
@@ -206,12 +207,14 @@ class CommandOptions(ProgramOptions):
 def _run_server(options: Any) -> int:
     from tunnelsvc.server_tap import makeService
 
+    forget_sources()
     return run(makeService(options))
 
 
 def _run_client(options: Any) -> int:
     from tunnelsvc.client_tap import makeService
 
+    forget_sources()
     return run(makeService(options))
 
 

@@ -29,6 +29,7 @@ from tunnelsvc.flags import (
     FlagOptions,
     no_unsafe,
 )
+from tunnelsvc.lean import import_web
 from tunnelsvc.runner import Program, config_errors_exit
 
 DEFAULT_FILE: Final = "frpc.ini"
@@ -157,6 +158,7 @@ def _run_with_reloads(program: Program, client: TunnelClient, *, strict: bool) -
     reloader = Reloader(client, path, _load, program.reactor, program.set_log_level, strict=strict)
     if client.config.admin.port:
         # twisted.web is half as much again as all the rest of a client.
+        import_web()
         from tunnelsvc.admin.clientsite import AdminService  # noqa: PLC0415
 
         # Before the client: it answers, and refuses to start, before the first login.

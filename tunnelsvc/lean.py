@@ -10,6 +10,7 @@ ImportError``; while the core is imported they are told that it isn't installed.
 be imported as ever. Where Twisted is loaded already, under twistd for instance, nothing changes.
 """
 
+import linecache
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ POSTPONED: Final = "http.cookiejar"
 """``twisted.python.compat`` passes it on to whoever asks; ``urllib``, ``http`` and ``email`` come
 with it."""
 
+WEB_DISPENSABLE: Final = "h2"
+"""HTTP/2 of twisted.web, 2 MiB; users' sites have their own (`tunnelsvc.gateway.http2`)."""
+
 _OPENSSL_HASHES: Final = "_hashlib"
 _OWN_HASHES: Final = ("_md5", "_sha1", "_sha3", "_blake2")
 
@@ -34,16 +38,38 @@ _OWN_HASHES: Final = ("_md5", "_sha1", "_sha3", "_blake2")
 @contextmanager
 def lean_imports() -> Iterator[None]:
     """Imports in this block, as far as they are the first, do without `DISPENSABLE`."""
-    hidden = [name for name in _dispensable() if name not in sys.modules]
+    with _hidden(*_dispensable()):
+        _postpone(POSTPONED)
+        import_module("hmac")  # and hashlib with it
+        yield
+
+
+@contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """In this block these modules are missing, but those that are imported already."""
+    hidden = [name for name in names if name not in sys.modules]
     # What the import system takes for "not found" (docs.python.org, "The module cache").
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
-        _postpone(POSTPONED)
-        import_module("hmac")  # and hashlib with it
         yield
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
+
+
+def import_web() -> None:
+    """Import twisted.web for the pages of a program of ours, without `WEB_DISPENSABLE`."""
+    with _hidden(WEB_DISPENSABLE):
+        import_module("twisted.web.server")
+
+
+def forget_sources() -> None:
+    """Let go of source text that tracebacks would show.
+
+    That of files is read again if it is wanted; that of the methods which attrs has generated,
+    0.4 MiB in either program, is gone.
+    """
+    linecache.clearcache()
 
 
 def _dispensable() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from tunnelsvc.config import Loaded, load_server
 from tunnelsvc.config.commandline import server_of
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.flags import FILE, SERVER, STRICT, FlagOptions, no_unsafe
+from tunnelsvc.lean import import_web
 from tunnelsvc.runner import Program, config_errors_exit
 from tunnelsvc.server.reload import Prepare, Reload
 from tunnelsvc.server.service import TunnelServer
@@ -78,6 +79,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
         parts: list[Prepare] = [lambda new: partial(program.set_log_level, new.log.level)]
         if config.dashboard.port:
             # Half of the start-up time of a server that has no dashboard.
+            import_web()
             from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415
 
             dashboard = DashboardService(config.dashboard, server, reactor)

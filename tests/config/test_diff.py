@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tunnelsvc.config import proxies
 from tunnelsvc.config.diff import AT_LOGIN, LIVE, RESTART, compare, compare_lists
 from tunnelsvc.config.fields import leaves
 from tunnelsvc.config.plugins import Socks5Config
@@ -51,7 +52,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
 
 def anything(kind: type, but: tuple[str, ...] = ()) -> st.SearchStrategy[Any]:
     """Give instances of a class of the schema, whose every field may be anything."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, localns=vars(proxies))
     fields = [each.name for each in attrs.fields(kind) if each.name not in but]
     return st.builds(kind, **{name: values_of(hints[name]) for name in fields})
 

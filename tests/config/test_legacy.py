@@ -185,8 +185,21 @@ class SyntaxTests(SynchronousTestCase):
     def test_duplicate_key(self) -> None:
         """So does a key, whose value isn't shown: it may be a misspelt key of a secret."""
         self.assertRefused(
-            "[a]\ntokne = s3cret\n\ntokne = s3cret\n",
+            "[a]\ntokne = s3cret\n\ntokne = s3cre\n",
             "f:4: [a] tokne: the key was already in line 2",
+        )
+
+    def test_repeated_entry(self) -> None:
+        """The same key with the same value says nothing new; whoever wrote it should know."""
+        report = Report("f")
+        sections = parse(b'[a]\ntokne = s3cret\ntokne = "s3cret"\nx = 1\n', {}, report)
+        self.assertEqual(
+            {key: entry.value for key, entry in sections["a"].entries.items()},
+            {"tokne": "s3cret", "x": "1"},
+        )
+        self.assertEqual(
+            report.finish(),
+            ("f:3: [a] tokne: the key was already in line 2, with the same value",),
         )
 
     def test_control_characters(self) -> None:

@@ -705,7 +705,7 @@ class PropertyTests(ConfigTestCase):
         path = self.write(f"{common}meta_a = {secret}\n{proxy}htp_pwd = {secret}\n")
         self.assertNotIn(secret, repr(load_client(path, NO_VARIABLES)))
         wrong = (
-            f"{secret}\nsk = {secret}\nplugin_passwd = {secret}\nhttp_pwd = {secret}\n"
+            f"{secret}\nsk = {secret}\nplugin_passwd = {secret}\nhttp_pwd = {secret}2\n"
             f"local_ip = a b\ngroup_key = {secret}\n"
             f"header_? = {secret}\nlocal_port = 0\n{{{{ end }}}} = {secret}\n"
         )

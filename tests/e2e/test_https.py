@@ -136,12 +136,13 @@ class PassedThroughTests(HTTPSTestCase):
         files = self.trust.issue("site", "a.example")
         site = self.local_site("secret", server_context(files))
         port = free_port()
-        self.start_with({}, {"dashboard_port": port})
+        login = {"dashboard_user": "admin", "dashboard_pwd": "secret"}
+        self.start_with({}, {"dashboard_port": port, **login})
         self.start_client({"secret": self.https_proxy(site, "a.example")})
         self.trust.request(self.https_port, "a.example", f"/bytes/{MiB}")
 
         def facts(path: str) -> dict[str, object]:
-            return request(port, path, user="admin:admin").json()
+            return request(port, path, user="admin:secret").json()
 
         info = facts("/api/serverinfo")
         self.assertEqual(info["vhostHTTPSPort"], self.https_port)
@@ -151,7 +152,7 @@ class PassedThroughTests(HTTPSTestCase):
         moved = facts(proxy)["todayTrafficOut"]
         assert isinstance(moved, int)
         self.assertGreater(moved, MiB)
-        page = self.browse(f"http://admin:admin@dashboard.example:{port}/")
+        page = self.browse(f"http://admin:secret@dashboard.example:{port}/")
         self.assertIn(f"https://a.example:{self.https_port}<", page)
 
 

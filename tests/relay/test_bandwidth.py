@@ -130,6 +130,17 @@ class ReadingTests(LimitCase):
         self.assertFalse(self.bare.paused)
         self.assert_idle()
 
+    def test_unread_bytes_after_a_pause(self) -> None:
+        """Time that was before them isn't theirs: a second's rate is all that was saved."""
+        self.advance(10)
+        _, bare = pair("other")
+        self.limit.put_on(bare, bytes(5 * RATE))
+        self.far.write(b"hello")
+        self.pump(3.9)
+        self.assertEqual(bytes(self.reader.received), b"")
+        self.pump(0.2)
+        self.assertEqual(bytes(self.reader.received), b"hello")
+
     def test_unread_bytes_count(self) -> None:
         """They pass, and those that come behind wait for them."""
         _, bare = pair("other")

@@ -1,8 +1,10 @@
 # -*- test-case-name: tests.admin.test_site -*-
 """The server's dashboard: what is where, and the service that listens."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -19,7 +21,9 @@ from tunnelsvc.admin.upkeep import Upkeep
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import DashboardSite, ReadOnly, answer
 from tunnelsvc.config.schema import DashboardConfig, ServerConfig
-from tunnelsvc.metrics.prometheus import CONTENT_TYPE, Exporter
+
+if TYPE_CHECKING:
+    from tunnelsvc.metrics.prometheus import Exporter
 
 DEFAULT_CREDENTIALS: Final = ("admin", "admin")
 """What a dashboard answers to whose file sets none, as frp up to 0.36; on loopback only."""
@@ -34,7 +38,7 @@ class Metrics(ReadOnly):
 
     def read(self, request: Request) -> bytes:
         """Answer."""
-        return answer(request, self._exporter.text(), CONTENT_TYPE)
+        return answer(request, self._exporter.text(), self._exporter.content_type)
 
 
 def dashboard_site(
@@ -102,10 +106,16 @@ class DashboardService(SiteService):
         self._server = server
         options = tls_options(config, server.config.path)
         self._renewed = RenewedOptions(options) if options is not None else None
-        self._exporter = exporter = Exporter(server.stats) if config.enable_prometheus else None
+        self._exporter = exporter = self._make_exporter() if config.enable_prometheus else None
         site, self._guard = dashboard_site(config, server, reactor, exporter)
         super().__init__("dashboard", site, self._renewed, reactor)
         self._upkeep = Upkeep(server.stats, reactor, exporter.observe_lag if exporter else None)
+
+    def _make_exporter(self) -> Exporter:
+        # Memory that servers without it don't spend.
+        from tunnelsvc.metrics.prometheus import Exporter  # noqa: PLC0415
+
+        return Exporter(self._server.stats)
 
     def privilegedStartService(self) -> None:
         """Listen.

@@ -1,17 +1,24 @@
 # -*- test-case-name: tests.admin.test_tls -*-
-"""Certificates of the dashboard and the client's site (``dashboard_tls_cert_file`` and so on)."""
+"""Certificates of the dashboard and the client's site (``dashboard_tls_cert_file`` and so on).
+
+Few have one: Twisted's TLS, 2 MiB, is imported where a file is loaded.
+"""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLContextFactory
-from twisted.internet.ssl import Certificate, CertificateOptions
 from zope.interface import implementer
 
 from tunnelsvc.config.schema import AdminConfig, DashboardConfig
 from tunnelsvc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from twisted.internet.ssl import CertificateOptions
 
 CERTIFICATE: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL
@@ -36,6 +43,8 @@ def tls_options(
     """
     if not (config.tls_cert_file or config.tls_key_file):
         return None
+    from twisted.internet.ssl import CertificateOptions  # noqa: PLC0415 - see above
+
     at = f"{path}: [common]"
     chain = _load_chain(config.tls_cert_file, f"{at} {prefix}_cert_file")
     key = _load_key(config.tls_key_file, f"{at} {prefix}_key_file")
@@ -62,6 +71,8 @@ class RenewedOptions:
 
 
 def _load_chain(name: str, key: str) -> list[crypto.X509]:
+    from twisted.internet.ssl import Certificate  # noqa: PLC0415 - see above
+
     try:
         blocks = CERTIFICATE.findall(_read(name, key))
         chain = [Certificate.loadPEM(block).original for block in blocks]

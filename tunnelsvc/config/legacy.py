@@ -162,8 +162,12 @@ class _Parser:
         text = unquote(value.strip())
         entry = Entry(self._name, key, text, number, source=self._report.source)
         first = self._entries.setdefault(key, entry)
-        if first is not entry:
-            what = f"{entry.place}: the key was already in line {first.line}"
+        if first is entry:
+            return
+        what = f"{entry.place}: the key was already in line {first.line}"
+        if first.value == text:  # no riddle which of them holds
+            self._report.warn(f"{what}, with the same value", number)
+        else:
             self._report.problem(what, number)
 
 

@@ -1,25 +1,13 @@
 # -*- test-case-name: tests.config.test_load -*-
 """From a file's name to values, or to everything that is wrong with the file."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Generic, TypeVar
 
 from attrs import evolve, frozen
 
 from tunnelsvc.addresses import LOOPBACK, is_loopback
-from tunnelsvc.config import files, keys, notyet, validate, values
-from tunnelsvc.config.proxies import (
-    HealthCheckConfig,
-    HTTPProxyConfig,
-    HTTPSProxyConfig,
-    ProxyConfig,
-    STCPProxyConfig,
-    SUDPProxyConfig,
-    TCPMuxProxyConfig,
-    TCPProxyConfig,
-    UDPProxyConfig,
-    VisitorConfig,
-)
+from tunnelsvc.config import files, keys, validate
 from tunnelsvc.config.report import Entry, Report, Section, nearest
 from tunnelsvc.config.schema import (
     AdminConfig,
@@ -41,16 +29,6 @@ CERTIFICATE_SECTIONS: Final = "certificate."
 
 HOOK_SECTIONS: Final = "plugin."
 """How the names of sections begin that have a server plugin."""
-
-_PROXY_CLASSES: Final[Mapping[str, type[ProxyConfig]]] = {
-    "tcp": TCPProxyConfig,
-    "http": HTTPProxyConfig,
-    "https": HTTPSProxyConfig,
-    "tcpmux": TCPMuxProxyConfig,
-    "udp": UDPProxyConfig,
-    "stcp": STCPProxyConfig,
-    "sudp": SUDPProxyConfig,
-}
 
 
 @frozen
@@ -130,19 +108,21 @@ def make_client(
     Raises:
         ConfigError: with everything that is wrong.
     """
+    from tunnelsvc.config import sections  # noqa: PLC0415 - 0.8 MiB, and a server has no proxies
+
     fields = keys.CLIENT.read(file.common, report)
     included = files.load_included(fields.get("includes", ()), file, settings, report)
     others = _unique([*file.others, *included], report)
     wanted = _started(fields.get("start", ()), others, file.common, report)
-    found = list(_proxies_and_visitors(wanted, report))
+    proxies, visitors = sections.proxies_and_visitors(wanted, report)
     _first_server(fields)
     config = ClientConfig(
         path=path,
         tls=TLSConfig(**keys.group(fields, "tls")),
         log=LogConfig(**keys.group(fields, "log")),
         admin=AdminConfig(**keys.group(fields, "admin")),
-        proxies=tuple(each for each in found if isinstance(each, ProxyConfig) and each.enabled),
-        visitors=tuple(each for each in found if isinstance(each, VisitorConfig) and each.enabled),
+        proxies=proxies,
+        visitors=visitors,
         tcp_mux_chosen="tcp_mux" in fields,
         **fields,
     )
@@ -154,7 +134,7 @@ def _unique(sections: list[Section], report: Report) -> list[Section]:
     """Refuse names that are there twice, be it in several files."""
     taken: dict[tuple[bool, str], Section] = {}
     for section in sections:
-        visitor = _is_visitor(section)
+        visitor = section.is_visitor
         first = taken.setdefault((visitor, section.name), section)
         if first is not section:
             where = first.source.path if first.source else report.path
@@ -193,23 +173,15 @@ def _others(sections: list[Section], report: Report) -> Iterator[CertificateConf
 def _hook(section: Section, report: Report) -> WebhookConfig | None:
     """Make a server plugin of a section; None if there is a problem that prevents it."""
     fields = keys.HOOK.read(section, report)
-    if not _has(("addr", "ops"), fields, section, report):
+    if not validate.has(("addr", "ops"), fields, section, report):
         return None
     return WebhookConfig(name=section.name.removeprefix(HOOK_SECTIONS), **fields)
-
-
-def _has(names: tuple[str, ...], fields: keys.Fields, section: Section, report: Report) -> bool:
-    """Check that a section has what it can't do without."""
-    missing = [key for key in names if not fields.get(key)]
-    for key in missing:
-        report.problem(f"{key} is missing", section.find(key))
-    return not missing
 
 
 def _certificate(section: Section, report: Report) -> CertificateConfig | None:
     """Make a certificate of a section; None if there is a problem that prevents it."""
     fields = keys.CERTIFICATE.read(section, report)
-    if not _has(("cert_file", "key_file"), fields, section, report):
+    if not validate.has(("cert_file", "key_file"), fields, section, report):
         return None
     return CertificateConfig(name=section.name.removeprefix(CERTIFICATE_SECTIONS), **fields)
 
@@ -292,92 +264,3 @@ def _started(
         for section in sections
         if not names or section.name in names or section.origin in names
     ]
-
-
-def _proxies_and_visitors(
-    sections: list[Section], report: Report
-) -> Iterator[ProxyConfig | VisitorConfig]:
-    for section in sections:
-        try:
-            values.name(section.name)
-        except values.BadValueError as why:
-            report.problem(str(why), section)
-        config = _visitor(section, report) if _is_visitor(section) else _proxy(section, report)
-        if isinstance(config, ProxyConfig):
-            validate.proxy(config, section, report)
-        if config is not None:
-            yield config
-
-
-def _is_visitor(section: Section) -> bool:
-    role = section.entries.get("role")
-    return role is not None and role.value.lower() == "visitor"
-
-
-def _visitor(section: Section, report: Report) -> VisitorConfig | None:
-    """Make a visitor of a section; None if there is a problem that prevents it."""
-    kind = _kind(section, keys.VISITOR_TYPES, "type of visitor", report)
-    if kind is None:
-        return None
-    fields = keys.VISITOR.read(section, report)
-    fields.pop("role", None)
-    if not _has(("server_name", "bind_port"), fields, section, report):
-        return None
-    return VisitorConfig(name=section.name, **{**fields, "type": kind})
-
-
-def _proxy(section: Section, report: Report) -> ProxyConfig | None:
-    """Make a proxy of a section; None if there is a problem that prevents it."""
-    kind = _kind(section, keys.PROXIES, "type of proxy", report)
-    if kind is None:
-        return None
-    fields = keys.PROXIES[kind].read(_without_plugin_parameters(section), report)
-    fields.pop("role", None)
-    if not _served(section, kind, fields, report):
-        return None
-    check = keys.group(fields, "health_check")
-    if check.get("type"):
-        fields["health_check"] = HealthCheckConfig(**check)
-    return _PROXY_CLASSES[kind](name=section.name, **{**fields, "type": kind})
-
-
-def _kind(section: Section, known: Collection[str], what: str, report: Report) -> str | None:
-    """Return the type that a section has; None after the report of a problem."""
-    entry = section.entries.get("type")
-    said = entry.value if entry else ""
-    kind = said or "tcp"
-    if kind in known:
-        return kind
-    why = "is not supported yet" if kind in notyet.PROXY_TYPES else f"not a {what}"
-    if not said:
-        why = f"the {what} is missing"
-    report.problem(f"{why} (one of {', '.join(known)})", section.find("type"))
-    return None
-
-
-def _without_plugin_parameters(section: Section) -> Section:
-    own = {
-        key: entry
-        for key, entry in section.entries.items()
-        if not key.startswith(keys.PLUGIN_PARAMETERS)
-    }
-    return section.with_entries(own)
-
-
-def _served(section: Section, kind: str, fields: keys.Fields, report: Report) -> bool:
-    """Complete the fields by who serves the users; False if there is nobody."""
-    if fields.pop("plugin", ""):
-        from tunnelsvc.config import plugins  # noqa: PLC0415 - who has no plugin needs none of it
-
-        for key in ("local_ip", "local_port"):
-            if fields.pop(key, None) is not None:
-                report.warn("ignored: the plugin serves the users", section.find(key))
-        fields["plugin"] = plugins.read(section, kind, report)
-        return fields["plugin"] is not None
-    for key, entry in section.entries.items():
-        if key.startswith(keys.PLUGIN_PARAMETERS):
-            report.warn("ignored without plugin = NAME", entry)
-    if "local_port" not in section.entries:
-        what = "local_port is missing: where the local service listens"
-        report.problem(what, section)
-    return "local_port" in fields

@@ -129,6 +129,12 @@ class Section:
         shown = self.name if self.shown is None else self.shown
         return f"[{shorten(shown)}]" if shown else ""
 
+    @property
+    def is_visitor(self) -> bool:
+        """Whether it is a visitor's, and not a proxy's."""
+        role = self.entries.get("role")
+        return role is not None and role.value.lower() == "visitor"
+
     def with_entries(self, entries: Mapping[str, Entry]) -> "Section":
         """Return this section with other entries."""
         return evolve(self, entries=entries)

@@ -3,12 +3,15 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.config.masked import secret, secrets
-from tunnelsvc.config.proxies import ProxyConfig, VisitorConfig
+
+if TYPE_CHECKING:
+    from tunnelsvc.config.proxies import ProxyConfig, VisitorConfig
 
 Ports = tuple[range, ...]
 """Port numbers allowed, as ranges; empty: all."""
@@ -217,5 +220,5 @@ class ClientConfig:
     """Patterns of the names of files with more proxies and visitors."""
     watch_config: bool = False
     """Load the files again whenever they change."""
-    proxies: tuple[ProxyConfig, ...] = ()
-    visitors: tuple[VisitorConfig, ...] = ()
+    proxies: tuple["ProxyConfig", ...] = ()
+    visitors: tuple["VisitorConfig", ...] = ()

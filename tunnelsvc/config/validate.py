@@ -1,18 +1,18 @@
 # -*- test-case-name: tests.config.test_validate -*-
 """Values that are right by themselves and must also fit one another."""
 
-from itertools import combinations
-from typing import Final
+from __future__ import annotations
 
-from tunnelsvc.config.proxies import (
-    HTTPSProxyConfig,
-    ProxyConfig,
-    SecretProxyConfig,
-    VhostProxyConfig,
-)
+from collections.abc import Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING, Final
+
 from tunnelsvc.config.report import Entry, Report, Section
 from tunnelsvc.config.schema import CertificateConfig, ClientConfig, ServerConfig
 from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
+
+if TYPE_CHECKING:
+    from tunnelsvc.config.proxies import ProxyConfig
 
 _SET_HEADERS: Final = ("header_", "response_header_", "plugin_header_")
 """How keys begin that set headers."""
@@ -57,6 +57,11 @@ def client(config: ClientConfig, common: Section, report: Report) -> None:
 
 def proxy(config: ProxyConfig, section: Section, report: Report) -> None:
     """Check one proxy."""
+    from tunnelsvc.config.proxies import (  # noqa: PLC0415 - a server has none
+        SecretProxyConfig,
+        VhostProxyConfig,
+    )
+
     if isinstance(config, VhostProxyConfig) and not (config.custom_domains or config.subdomain):
         report.problem(
             "custom_domains or subdomain must say under which name it is reached",
@@ -117,7 +122,7 @@ def _health_check(config: ProxyConfig, section: Section, report: Report) -> None
             "needs health_check_url, the path to ask for",
             section.find("health_check_url", "health_check_type"),
         )
-    elif check.type == "http" and isinstance(config, HTTPSProxyConfig):
+    elif check.type == "http" and config.type == "https":
         report.warn(
             "asks without TLS, which a service with TLS doesn't answer well; tcp will do",
             section.find("health_check_type"),
@@ -127,6 +132,16 @@ def _health_check(config: ProxyConfig, section: Section, report: Report) -> None
             "ignored: health_check_type = tcp only connects",
             section.find("health_check_url" if check.url else "health_check_type"),
         )
+
+
+def has(
+    names: tuple[str, ...], fields: Mapping[str, object], section: Section, report: Report
+) -> bool:
+    """Check that a section has what it can't do without."""
+    missing = [key for key in names if not fields.get(key)]
+    for key in missing:
+        report.problem(f"{key} is missing", section.find(key))
+    return not missing
 
 
 def certificate(

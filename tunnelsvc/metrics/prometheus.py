@@ -7,7 +7,7 @@ and the reactor by the library.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -33,7 +33,13 @@ Sample = tuple[dict[str, str], int]
 
 
 class Exporter:
-    """Answers a scrape."""
+    """Answers a scrape.
+
+    Attributes:
+        content_type: of the answer.
+    """
+
+    content_type: ClassVar[str] = CONTENT_TYPE
 
     def __init__(self, stats: ServerStats) -> None:
         self._stats = stats
@@ -53,7 +59,7 @@ class Exporter:
         self._lag.observe(seconds)
 
     def text(self) -> bytes:
-        """Write everything, in `CONTENT_TYPE`."""
+        """Write everything, in `content_type`."""
         own = "".join([*server_families(self._stats), *own_families(self._stats)])
         return own.encode("utf-8", "replace") + generate_latest(self._registry)
 

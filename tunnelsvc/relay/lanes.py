@@ -142,7 +142,11 @@ class Lanes:
             self._seen += 1
 
     def charge(self, length: int) -> None:
-        """Take note of bytes that have passed: the next ones wait the longer."""
+        """Take note of bytes that have passed: the next ones wait the longer.
+
+        Only the last second's tokens are there for them, not those of all the time before.
+        """
+        self._bucket.available(self.clock.seconds())
         self._bucket.spend(length)
 
     def wait(self, lane: "Lane") -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from twisted.logger import Logger
 
 from tunnelsvc.config import Loaded
-from tunnelsvc.config.changes import merge
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ConfigError
 
@@ -44,6 +43,8 @@ class Reload:
 
     def __call__(self) -> None:
         """Do it; what comes of it is in the log."""
+        from tunnelsvc.config.changes import merge  # noqa: PLC0415 - most never do it
+
         try:
             loaded = self._load()
             change = merge(self._current(), loaded.config)
