@@ -29,7 +29,7 @@ POSTPONED: Final = "http.cookiejar"
 with it."""
 
 WEB_DISPENSABLE: Final = "h2"
-"""HTTP/2 of twisted.web, 2 MiB; users' sites have their own (`tunnelsvc.gateway.http2`)."""
+"""HTTP/2 of twisted.web; users' sites have their own (`tunnelsvc.gateway.http2`)."""
 
 _OPENSSL_HASHES: Final = "_hashlib"
 _OWN_HASHES: Final = ("_md5", "_sha1", "_sha3", "_blake2")

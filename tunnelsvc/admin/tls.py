@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.admin.test_tls -*-
 """Certificates of the dashboard and the client's site (``dashboard_tls_cert_file`` and so on).
 
-Few have one: Twisted's TLS, 2 MiB, is imported where a file is loaded.
+Few sites have one: Twisted's TLS is imported where it is loaded.
 """
 
 from __future__ import annotations
