@@ -2,6 +2,7 @@
 """Tests of `tunnelsvc.admin.tls`."""
 
 import datetime
+import os
 from pathlib import Path
 
 from attrs import evolve
@@ -14,8 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.support import DASHBOARD
 from tunnelsvc.admin.tls import tls_options
+from tunnelsvc.config import reading
 from tunnelsvc.config.schema import DashboardConfig
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.link.certificates import MAX_FILE_BYTES
 
 
 def make_files(folder: str, certificates: int = 1, passphrase: bytes | None = None) -> list[str]:
@@ -64,6 +67,20 @@ class TLSOptionsTests(SynchronousTestCase):
 
     def test_no_files_no_tls(self) -> None:
         self.assertIsNone(tls_options(DASHBOARD, "frps.ini"))
+
+    def test_pipe_of_nobody(self) -> None:
+        """A server that reads its files again doesn't stand still for ever."""
+        self.patch(reading, "PIPE_SECONDS", 0.01)
+        pipe = self.mktemp()
+        os.mkfifo(pipe)
+        for cert, key in (pipe, self.key), (self.cert, pipe):
+            self.assertIn("doesn't come to an end within", self.problem(cert, key))
+
+    def test_endless(self) -> None:
+        self.assertIn(f"longer than {MAX_FILE_BYTES} bytes", self.problem("/dev/zero", self.key))
+
+    def test_no_name(self) -> None:
+        self.assertIn("embedded null byte", self.problem("nul\0l", self.key))
 
     def test_good_files(self) -> None:
         options = tls_options(self.config(self.cert, self.key), "frps.ini")

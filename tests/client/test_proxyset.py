@@ -10,17 +10,22 @@ from twisted.internet import error
 from twisted.internet.defer import fail
 
 from tests.client.test_service import CHECKED, SSH, ClientCase
+from tests.control.fakes import FakeServer
 from tests.streams import recorded
 from tunnelsvc.client.proxyset import LATE_SECONDS
+from tunnelsvc.client.registration import announcement
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.plugins import TLSToRawConfig
 from tunnelsvc.config.proxies import HTTPProxyConfig, HTTPSProxyConfig, ProxyConfig
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.errors import ConfigError, ProxyRefused, ProxyRemoved
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.wire.messages import CloseProxy, LoginResp, NewProxy, NewProxyResp, StartWorkConn
 
 WEB = HTTPProxyConfig(name="web", local_port=80, subdomain="w")
 SSH_ELSEWHERE = evolve(SSH, local_port=2222)
+SSH_MOVED = evolve(SSH, remote_port=6022)
+CHECKED_MOVED = evolve(CHECKED, remote_port=6080)
 
 
 class ReloadCase(ClientCase):
@@ -155,6 +160,115 @@ class ReloadTests(ReloadCase):
             self.assertEqual(at_server.keys(), unique.keys())
             self.assertEqual([each.config for each in client.proxy_statuses()], [*unique.values()])
         client.stopService()
+
+
+class AgreementTests(ReloadCase):
+    """Reloads, services that come and go, lost sessions and refusals, in any order."""
+
+    steps = st.one_of(
+        st.lists(st.sampled_from([SSH, SSH_MOVED, WEB, CHECKED, CHECKED_MOVED]), max_size=3),
+        st.sampled_from(["serve", "refuse", "tell"]),
+        st.sampled_from(["well", "ill", "lose", "wait", "wait long"]),
+    )
+
+    @settings(derandomize=True, deadline=None, max_examples=600)
+    @given(st.lists(steps, max_size=40))
+    def test_in_the_end(self, steps: list[list[ProxyConfig] | str]) -> None:
+        """The server has what the last file has and whose service is well, and says the client."""
+        self.server = FakeServer(self.clock)
+        at_server = SlowServer(self.server)
+        self.ill = False
+        client = self.start(heartbeat_interval_seconds=0.0)
+        for step in steps:
+            if isinstance(step, list):
+                unique = {each.name: each for each in step}
+                client.reload(evolve(client.config, proxies=tuple(unique.values())))
+            else:
+                self.take(step, at_server)
+            at_server.take()
+        for _ in range(12):
+            self.clock.advance(10)
+            at_server.catch_up()
+        wanted = {
+            each.name: announcement(each, each.name)
+            for each in client.config.proxies
+            if each.health_check is None or not self.ill
+        }
+        self.assertEqual(at_server.open, wanted)
+        self.assertEqual(client.proxy_addresses.keys(), wanted.keys())
+        client.stopService()
+
+    async def dial(self, *args: Any, **options: Any) -> Stream:
+        if self.ill:
+            raise error.ConnectionRefusedError("111")
+        return await super().dial(*args, **options)
+
+    def take(self, step: str, at_server: "SlowServer") -> None:
+        match step:
+            case "well" | "ill":
+                self.ill = step == "ill"
+            case "serve" | "refuse":
+                at_server.serve(refuse=step == "refuse")
+            case "tell":
+                at_server.tell()
+            case "lose":
+                at_server.lose()
+            case "wait" | "wait long":
+                self.clock.advance(2 if step == "wait" else 20)
+
+
+class SlowServer:
+    """Serves one request of a client, or tells one answer, when told to.
+
+    Attributes:
+        open: what it has for the session, as it was announced.
+    """
+
+    def __init__(self, link: FakeServer) -> None:
+        self.open: dict[str, NewProxy] = {}
+        self._link = link
+        self._asked: list[NewProxy | CloseProxy] = []
+        self._answers: list[NewProxyResp] = []
+
+    def take(self) -> None:
+        """Hear what there is."""
+        self._link.pump()
+        heard, self._link.heard[:] = list(self._link.heard), []
+        self._asked += [each for each in heard if isinstance(each, NewProxy | CloseProxy)]
+
+    def serve(self, *, refuse: bool = False) -> None:
+        if not self._asked:
+            return
+        asked = self._asked.pop(0)
+        name = asked.proxy_name
+        if isinstance(asked, CloseProxy):
+            self.open.pop(name, None)
+            return
+        why = f"proxy [{name}] already exists" if name in self.open else "no" if refuse else ""
+        if not why:
+            self.open[name] = asked
+        self._answers.append(NewProxyResp(proxy_name=name, remote_addr=":1", error=why))
+
+    def tell(self) -> None:
+        if self._answers:
+            self._link.say(self._answers.pop(0))
+
+    def lose(self) -> None:
+        """Drop the session, and all that was of it."""
+        self.take()
+        self._link.control.abort()
+        self._link.pump()
+        self.open.clear()
+        self._asked.clear()
+        self._answers.clear()
+
+    def catch_up(self) -> None:
+        """Serve and tell all."""
+        self.take()
+        while self._asked or self._answers:
+            self.serve()
+            self.tell()
+            self.take()
 
 
 class UserTests(ReloadCase):

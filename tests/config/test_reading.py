@@ -52,6 +52,14 @@ class ReadBytesTests(SynchronousTestCase):
             (f"{path}: can't be read: it doesn't come to an end within 0.01 s",),
         )
 
+    def test_without_waiting(self) -> None:
+        path = self.mktemp()
+        Path(path).write_bytes(b"abc")
+        self.assertEqual(read_bytes(path, 9, waits=False), b"abc")
+        for other in self.fifo(), "/dev/zero":
+            why = self.assertRaises(OSError, read_bytes, other, 9, waits=False)
+            self.assertEqual(why.strerror, "not a regular file")
+
     def test_pipe_without_an_end(self) -> None:
         self.patch(reading, "PIPE_SECONDS", 0.01)
         path = self.fifo()

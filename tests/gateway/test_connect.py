@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.gateway.test_connect -*-
 """Tests of `tunnelsvc.gateway.connect`."""
 
-from tests.gateway.support import OK, RESPONSE_TIMEOUT_SECONDS, VhostCase
+from tests.gateway.support import RESPONSE_TIMEOUT_SECONDS, VhostCase
 from tunnelsvc.gateway import make_rules
 
 CONNECT = b"CONNECT a.example:443 HTTP/1.1\r\n"
@@ -51,14 +51,30 @@ class ConnectTests(VhostCase):
         self.ask(CONNECT + LINES + b"\r\n")
         self.assertEqual(len(self.service.ends), 2)
         self.answer(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
+        self.assertTrue(self.shown().endswith(b"no"))
+        self.connect()
         self.get()
-        self.answer()
         self.assertEqual(len(self.service.ends), 2)
-        self.assertTrue(self.shown().endswith(b"no" + OK))
+
+    def test_what_comes_behind_a_refusal(self) -> None:
+        """No request: who took the yes for granted means the other end."""
+        refused = (
+            (CONNECT.replace(b"a.ex", b"b.ex"), b""),
+            (CONNECT, b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"),
+        )
+        for connect, answer in refused:
+            self.connect()
+            self.ask(connect + LINES + b"\r\nGET /evil HTTP/1.1\r\nHost: a.example\r\n\r\n")
+            if answer:
+                self.answer(answer)
+            self.assertIn(b"\r\nConnection: close\r\n", self.shown())
+            self.ask(b"GET /evil HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        self.assertEqual(len(self.service.ends), 1)
+        self.assertNotIn(b"evil", self.service.received())
 
     def test_host_of_the_target_counts(self) -> None:
         self.ask(CONNECT.replace(b"a.ex", b"b.ex") + LINES + b"\r\n")
-        self.assert_page(404)
+        self.assert_refused(404)
 
     def test_claims_are_not_passed_on(self) -> None:
         """Of another host than that of the target, or another user."""
@@ -70,6 +86,7 @@ class ConnectTests(VhostCase):
         self.ask(CONNECT + LINES + b"\r\n")
         self.answer(b"HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
         self.assertIn(b"\r\nProxy-Authenticate: Basic\r\n\r\n", self.shown())
+        self.connect()
         self.ask(CONNECT + LINES + AUTHORIZATION + b"\r\n")
         self.assertIn(AUTHORIZATION, self.service.received())
 
@@ -79,8 +96,9 @@ class ConnectTests(VhostCase):
         connect = CONNECT.replace(b"a.ex", b"p.ex") + LINES
         self.ask(connect + b"\r\n")
         self.assertIn(b'\r\nProxy-Authenticate: Basic realm="Restricted"\r\n', self.shown())
-        self.assert_page(407)
+        self.assert_refused(407)
         self.assertEqual(self.service.ends, [])
+        self.connect()
         self.ask(connect + AUTHORIZATION + b"\r\n")
         self.assertNotIn(b"Authorization", self.service.received())
         self.answer(b"HTTP/1.1 407 x\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
@@ -90,20 +108,24 @@ class ConnectTests(VhostCase):
         self.ask(CONNECT + LINES + b"\r\n")
         self.service.ends[-1].abortConnection()
         self.pump()
-        self.assert_page(502)
+        self.assert_refused(502)
+        self.connect()
         self.ask(CONNECT + LINES + b"\r\n")
         self.answer(b"SSH-2.0\r\n\r\n")
-        self.assert_page(502)
+        self.assert_refused(502)
+        self.connect()
         self.ask(CONNECT + LINES + b"\r\n")
         self.answer(b"HTTP/1.1 101 x\r\nUpgrade: y\r\n\r\n")
-        self.assert_page(502)
+        self.assert_refused(502)
+        self.connect()
         self.ask(CONNECT + LINES + b"\r\n")
         self.clock.advance(RESPONSE_TIMEOUT_SECONDS)
         self.pump()
-        self.assert_page(504)
+        self.assert_refused(504)
         self.service.available = False
+        self.connect()
         self.ask(CONNECT + LINES + b"\r\n")
-        self.assert_page(503)
+        self.assert_refused(503)
 
     def test_a_body(self) -> None:
         for line in (b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.link.authority import write_key
 from tests.link.handshakes import AUTHORITY, STEADY, FilesTestCase, connect
+from tunnelsvc.config import reading
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.link.certificates import (
     MAX_FILE_BYTES,
@@ -45,6 +46,20 @@ class BadFilesTests(FilesTestCase):
                 "tls_cert_file = no.crt: No such file or directory",
                 "tls_key_file = no.key: No such file or directory",
                 "tls_trusted_ca_file = no-ca.crt: No such file or directory",
+            ),
+        )
+
+    def test_pipe_of_nobody(self) -> None:
+        """A server that reads its files again doesn't stand still for ever."""
+        self.patch(reading, "PIPE_SECONDS", 0.01)
+        os.mkfifo(self.path("pipe"))
+        config = evolve(self.good, cert_file=self.path("pipe"), trusted_ca_file=self.path("pipe"))
+        late = "it doesn't come to an end within 0.01 s"
+        self.assertEqual(
+            self.problems(config),
+            (
+                f"tls_cert_file = {self.path('pipe')}: {late}",
+                f"tls_trusted_ca_file = {self.path('pipe')}: {late}",
             ),
         )
 

@@ -131,8 +131,8 @@ class ConnectTests(ThroughCase):
 class SecureProxyTests(ThroughCase):
     """HTTP proxies that are reached by TLS."""
 
-    def serve(self, authority: Authority) -> Any:
-        context = site_context(authority.issue("proxy"), ())
+    def serve(self, authority: Authority, name: str = "proxy") -> Any:
+        context = site_context(authority.issue(name), ())
         self.at_proxy.makeConnection = lambda _: None  # type: ignore[attr-defined]
         self.proxy.protocol = Parked()
         return start_tls_server(self.proxy, context, self.at_proxy, self.clock)  # type: ignore[arg-type]
@@ -142,7 +142,8 @@ class SecureProxyTests(ThroughCase):
             pump(self.ours)
             self.clock.advance(0)
 
-    def test_verified_by_what_the_system_trusts(self) -> None:
+    def trusted(self) -> Authority:
+        """Make an authority that the system trusts."""
         authority = Authority()
         trusted = write_certificates(self.mktemp(), authority.certificate)
         trust = SSL.Context.load_verify_locations
@@ -151,6 +152,10 @@ class SecureProxyTests(ThroughCase):
             "set_default_verify_paths",
             lambda context: trust(context, trusted),
         )
+        return authority
+
+    def test_verified_by_what_the_system_trusts(self) -> None:
+        authority = self.trusted()
         tls = self.serve(authority)
         asked = self.ask("https://proxy")
         self.settle()
@@ -164,6 +169,13 @@ class SecureProxyTests(ThroughCase):
         asked = self.ask("https://proxy")
         self.settle()
         self.assertIn("certificate verify failed", self.why(asked))
+        self.assertEqual(bytes(self.at_proxy.received), b"")
+
+    def test_another_name(self) -> None:
+        self.serve(self.trusted(), "other")
+        asked = self.ask("https://proxy")
+        self.settle()
+        self.assertIn("host name mismatch", self.why(asked))
         self.assertEqual(bytes(self.at_proxy.received), b"")
 
 

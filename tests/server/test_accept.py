@@ -193,6 +193,21 @@ class RecogniseTests(AcceptCase):
         self.assertTrue(stream.lost or stream.peer.closing)
         self.assertLessEqual(sum("token in login" in line for line in self.lines), 1)
 
+    def test_a_refused_login_on_a_session_that_is_valid(self) -> None:
+        """Also not by those who have shown that they may do something else."""
+        stream, session = self.multiplexed()
+        messages, _ = self.talk(session.open_stream())
+        messages.send(self.login())
+        self.settle(stream)
+        for _ in range(10):
+            if stream.lost:
+                break
+            messages, _ = self.talk(session.open_stream())
+            messages.send(Login(privilege_key="wrong"))
+            self.settle(stream)
+        self.assertTrue(stream.lost)
+        self.assertEqual(sum("token in login" in line for line in self.lines), 1)
+
     def test_many_streams_before_a_login(self) -> None:
         stream, session = self.multiplexed()
         for _ in range(MOST_STREAMS_BEFORE_LOGIN + 1):

@@ -7,15 +7,16 @@ Few sites have one: Twisted's TLS is imported where it is loaded.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from zope.interface import implementer
 
+from tunnelsvc.config.reading import read_bytes
 from tunnelsvc.config.schema import AdminConfig, DashboardConfig
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.link.certificates import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from twisted.internet.ssl import CertificateOptions
@@ -97,6 +98,10 @@ def _read(name: str, key: str) -> bytes:
     if not name:
         raise ConfigError([f"{key} is missing: TLS takes a certificate and its key"])
     try:
-        return Path(name).read_bytes()
-    except OSError as why:
-        raise ConfigError([f"{key} = {name}: {why.strerror}"]) from None
+        data = read_bytes(name, MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as why:
+        said = getattr(why, "strerror", None) or why
+        raise ConfigError([f"{key} = {name}: {said}"]) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError([f"{key} = {name}: longer than {MAX_FILE_BYTES} bytes"])
+    return data

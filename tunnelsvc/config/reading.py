@@ -5,6 +5,7 @@ Such a thing is read when a program starts (``-c <(make-config)``), but also whe
 reads its file again, and all its users would wait.
 """
 
+import errno
 import os
 import stat
 import time
@@ -16,12 +17,13 @@ LOOK_SECONDS: Final = 0.01
 """Between two looks whether there is more."""
 
 
-def read_bytes(path: str, most: int) -> bytes:
+def read_bytes(path: str, most: int, *, waits: bool = True) -> bytes:
     """Read a file.
 
     Args:
         path: the file.
         most: how many bytes to read at most.
+        waits: whether it may be something that has to be waited for.
 
     Raises:
         OSError: it can't be read; ``TimeoutError``: not in time.
@@ -34,6 +36,8 @@ def read_bytes(path: str, most: int) -> bytes:
         if stat.S_ISREG(mode):
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 return file.read(most)
+        if not waits:
+            raise OSError(errno.EINVAL, "not a regular file")
         return _read_slow(descriptor, most, is_pipe=stat.S_ISFIFO(mode))
     finally:
         os.close(descriptor)

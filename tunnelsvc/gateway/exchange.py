@@ -32,6 +32,7 @@ from tunnelsvc.gateway.rewrite import (
     agrees_to_upgrade,
     connection_header,
     keeps_alive,
+    may_ask_more,
     response_for_user,
 )
 from tunnelsvc.gateway.route import Route, Site, UserSide
@@ -141,7 +142,7 @@ class Exchange(Sending):
         framed = bool(self.head.minor) or head.length is not Length.CHUNKED
         self._response_body = body_of(body_length, decode=not framed, mend=True)
         self._keep_user = (
-            keeps_alive(self.head)
+            may_ask_more(self.head)
             and self._request_body.done
             and body_length is not Length.UNTIL_CLOSE
             and (framed or body_length == 0)

@@ -9,12 +9,12 @@ import json
 from email.utils import formatdate
 from html import escape
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 from twisted.logger import Logger
 
+from tunnelsvc.config.reading import read_bytes
 from tunnelsvc.units import MiB
 
 MAX_PAGE_BYTES: Final = 1 * MiB
@@ -178,9 +178,8 @@ class Pages:
     def _read_custom(self) -> bytes | None:
         """Read the file anew, so that it can be edited while we run."""
         try:
-            with Path(self._custom_404_page).open("rb") as file:
-                return file.read(MAX_PAGE_BYTES)
-        except OSError as error:
+            return read_bytes(self._custom_404_page, MAX_PAGE_BYTES, waits=False)
+        except (OSError, ValueError) as error:
             self.log.warn("custom_404_page can't be read: {error}", error=error)
             return None
 

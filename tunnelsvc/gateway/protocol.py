@@ -20,7 +20,7 @@ from tunnelsvc.gateway.deadline import Deadline
 from tunnelsvc.gateway.exchange import Exchange
 from tunnelsvc.gateway.forwarded import Origin, origin_of
 from tunnelsvc.gateway.negotiation import prefers_json
-from tunnelsvc.gateway.rewrite import connection_header, keeps_alive
+from tunnelsvc.gateway.rewrite import connection_header, may_ask_more
 from tunnelsvc.gateway.route import Route, Site
 from tunnelsvc.gateway.taking import Taking
 from tunnelsvc.handover import attach, untaken_bytes
@@ -302,7 +302,7 @@ class VhostProtocol(Protocol):
         self, head: RequestHead, status: int, *, complete: bool, location: bytes = b""
     ) -> None:
         """Answer a request ourselves; if all of it was read, the next one may come."""
-        keep = complete and keeps_alive(head)
+        keep = complete and may_ask_more(head)
         connection = connection_header(head, keep=keep)
         body, as_json = head.method != b"HEAD", prefers_json(head.values(b"accept"))
         self._respond(status, body=body, connection=connection, as_json=as_json, location=location)

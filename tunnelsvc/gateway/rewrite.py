@@ -57,6 +57,15 @@ def keeps_alive(head: Head) -> bool:
     return b"close" not in head.options and (head.minor > 0 or b"keep-alive" in head.options)
 
 
+def may_ask_more(head: RequestHead) -> bool:
+    """Tell whether a user's connection takes another request once `head` is answered.
+
+    Not behind a CONNECT that came to nothing: who took the connection for granted has sent what
+    was meant for its other end, perhaps by order of somebody else, and that is no request.
+    """
+    return head.method != b"CONNECT" and keeps_alive(head)
+
+
 def connection_header(head: RequestHead, *, keep: bool) -> bytes:
     """Give the Connection header of a response to `head`; empty: none is needed."""
     if not keep:

@@ -8,7 +8,6 @@ import datetime
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 from attrs import field, frozen
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
+from tunnelsvc.config.reading import read_bytes
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.errors import ConfigError, TLSError
 from tunnelsvc.link.peername import PeerName
@@ -215,8 +215,7 @@ def _raise_any(problems: Sequence[str]) -> None:
 def _read(key: str, path: str, problems: list[str]) -> bytes:
     """Read a file; empty, with a problem noted, if that fails."""
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        data = read_bytes(path, MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         problems.append(f"{key} = {path}: {getattr(error, 'strerror', None) or error}")
         return b""

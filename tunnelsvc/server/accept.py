@@ -55,10 +55,12 @@ class _Place:
     Attributes:
         session: the multiplexed session that it is a stream of; None: none.
         judge: told whether its first message was accepted.
+        judge_login: likewise if that was a login.
     """
 
     session: MuxSession | None
     judge: Callable[[bool], None]
+    judge_login: Callable[[bool], None]
 
 
 class Acceptor:
@@ -88,7 +90,7 @@ class Acceptor:
         self._tls = tls
         plain: dict[Kind, Route] = {
             Kind.YAMUX: self._multiplexed,
-            **self._logical(_Place(None, lambda _: None)),
+            **self._logical(_Place(None, _nobody, _nobody)),
         }
         # TLS, a websocket and TLS again is all that there can be: each layer costs memory.
         in_websocket = self._tls_routes(plain)
@@ -210,7 +212,7 @@ class Acceptor:
             keepalive_seconds=self._config.tcp_mux_keepalive_interval_seconds,
             first_bytes=seen,
         )
-        inside = self._logical(_Place(session, probation.judge))
+        inside = self._logical(_Place(session, probation.judge, probation.judge_login))
         probation.on_refused = session.close
         session.on_lost = probation.end
         session.makeConnection(stream)
@@ -254,6 +256,7 @@ class Acceptor:
         valid: bool | Deferred[bool]
         match message:
             case Login():
+                judge = place.judge_login
                 valid = self._registry.login(messages, message, session)
             case NewWorkConn():
                 direct = session is None
@@ -282,11 +285,16 @@ class Acceptor:
         )
 
 
+def _nobody(_: bool) -> None:
+    """Judge a connection that is nobody else's: it ends by itself."""
+
+
 class _Probation:
     """What a multiplexed connection may do before it has shown a valid client.
 
     One refused login ends it, so that nobody guesses tokens at the speed of streams: soon for a
-    client, which has opened one stream, and at once for whoever has opened more.
+    client, which has opened one stream, and at once for whoever has opened more, or has come in by
+    the secret of a proxy.
     """
 
     def __init__(self, stream: Stream, clock: IReactorTime, seconds: float) -> None:
@@ -313,6 +321,13 @@ class _Probation:
             self.end()
         elif self._deadline.active():
             self._refused()
+
+    def judge_login(self, valid: bool) -> None:
+        """Likewise of a login, of which a client has one."""
+        if self._valid and not valid:
+            self.on_refused()
+        else:
+            self.judge(valid)
 
     def _refused(self) -> None:
         self._deadline.cancel()

@@ -75,7 +75,7 @@ class Plugin(Resource):
         site: Any = Site(self)
         site.protocol = Channel
         if authority is not None:
-            identity = authority.issue(LOOPBACK, "localhost")
+            identity = authority.issue(LOOPBACK)
             options = CertificateOptions(
                 privateKey=crypto.PKey.from_cryptography_key(identity.key),  # type: ignore[arg-type]
                 certificate=crypto.X509.from_cryptography(identity.certificate),

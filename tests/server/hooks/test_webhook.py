@@ -115,6 +115,8 @@ class WebhookTests(TunnelCase):
         os.environ["SSL_CERT_FILE"] = trusted
         self.addCleanup(os.environ.pop, "SSL_CERT_FILE")
         await self.make(plugin.config(tls_verify=True)).post("Login", BODY, "n")
+        config = plugin.config(addr=f"https://localhost:{plugin.port}", tls_verify=True)
+        self.assertIn("localhost", await self.refused(self.make(config)))
 
     async def test_no_tls_there(self) -> None:
         made = await self.raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", closes=True, scheme="https")
