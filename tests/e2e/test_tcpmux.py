@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tests.e2e.browser import browse
 from tests.e2e.commands import curl, run_curl
 from tests.e2e.secure import Trust, server_context
 from tests.e2e.services import (
@@ -197,6 +198,17 @@ class MuxCase(TunnelTestCase):
 
 class TCPMuxTests(MuxCase):
     """Our server and our client."""
+
+    def test_dashboard(self) -> None:
+        """In a browser the dashboard says by which port a name is reached, with no scheme."""
+        port, http_port = free_port(), free_port()
+        login = {"dashboard_port": port, "dashboard_user": "admin", "dashboard_pwd": "secret"}
+        self.start_mux({"vhost_http_port": http_port, **login})
+        service = self.local_service(echo).port
+        self.start_client({"mux": self.mux(service, "a.test")})
+        url = f"http://admin:secret@127.0.0.1:{port}/"
+        page = browse(self.directory / "profile", url, "--virtual-time-budget=20000")
+        self.assertIn(f">a.test:{self.mux_port}<", page)
 
     def test_basics(self) -> None:
         self.check_basics()

@@ -158,6 +158,10 @@ function reach(proxy, info) {
   if (conf.remotePort) return `${location.hostname}:${conf.remotePort}`;
   const names = [...(conf.customDomains || [])];
   if (conf.subdomain) names.push(`${conf.subdomain}.${info.subdomainHost}`);
+  // By CONNECT, whatever it carries: there is no scheme.
+  if (proxy.type === "tcpmux") {
+    return names.map((name) => `${name}:${info.tcpmuxHTTPConnectPort}`).join(" ");
+  }
   // A server may have none but the port for https, and end TLS there.
   const secure = proxy.type === "https" || (!info.vhostHTTPPort && info.vhostHTTPSPort);
   const [scheme, port, usual] = secure
