@@ -40,10 +40,12 @@ class FakeSockets(list[FakeSocket]):
 
     error: OSError | None = None
     descriptor = 3
+    works = True
 
     def __call__(self, _reactor: Any, *args: Any) -> FakeSocket:
         if self.error is not None:
             raise self.error
         self.append(FakeSocket(*args))
         self[-1].descriptor = self.descriptor
+        self[-1].works = self.works
         return self[-1]

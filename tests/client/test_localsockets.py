@@ -113,6 +113,18 @@ class UserTests(LocalSocketsCase):
             sent = [each.sent for each in self.made]
             self.assertEqual(sent, [[first + b"1", b"2"], [second + b"1"]])
 
+    def test_introduction_not_taken(self) -> None:
+        """With it, a datagram may be too long; the next one tells who the user is."""
+        sockets = self.make(proxy_protocol_version="v2")
+        self.made.works = False
+        sockets.deliver([(ALICE, b"long")])
+        self.assertEqual(self.drops.counts, {Drop.UNSENT: 1})
+        self.assertTrue(self.made[0].closed)
+        self.made.works = True
+        sockets.deliver([(ALICE, b"1"), (ALICE, b"2")])
+        who = header("v2", (ALICE.ip, ALICE.port), ("127.0.0.1", 53), Transport.DATAGRAM)
+        self.assertEqual([each.sent for each in self.made[1:]], [[who + b"1", b"2"]])
+
 
 class AbsenceTests(LocalSocketsCase):
     """A service that isn't there, or can't be found."""

@@ -91,7 +91,7 @@ class LocalSockets:
                 made = self._open(user)
                 if made is None:
                     continue
-                sent = made.send(self._introduction(user) + content)
+                sent = self._begin(user, made, content)
             if not sent:
                 self._outbox.drops.add(Drop.UNSENT)
 
@@ -110,8 +110,20 @@ class LocalSockets:
         if made is None:
             self._refused()
             return None
-        self._sockets.add(user, made)
         return made
+
+    def _begin(self, user: UDPAddress, made: UDPSocket, content: bytes) -> bool:
+        """Send what tells who the user is, and the first datagram; False: it wasn't taken.
+
+        Then the socket isn't kept, so that the next datagram tells it. The two may be longer
+        together than a datagram can be.
+        """
+        sent = made.send(self._introduction(user) + content)
+        if sent:
+            self._sockets.add(user, made)
+        else:
+            made.close()
+        return sent
 
     def _connect(self, user: UDPAddress) -> UDPSocket | None:
         port = self._config.local_port
