@@ -2,11 +2,12 @@
 """Our two programs, of which one isn't there any more, and nobody says so."""
 
 import signal
+import socket
 from typing import Final
 
-from tests.e2e.services import echo, serves_echo
+from tests.e2e.services import echo, is_closed, serves_echo
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, tcp_proxy
-from tests.programs import Program, eventually, free_port
+from tests.programs import PATIENCE, Program, eventually, free_port
 
 BEAT: Final = {"heartbeat_interval": 1, "heartbeat_timeout": 3}
 """Of a client, in seconds; short, so that a test needn't wait."""
@@ -51,6 +52,33 @@ class StoppedTests(TunnelTestCase):
         self.hold(self.client)
         self.server.wait_for(why)
         self.check_back(self.client)
+
+    def check_cut(self, server: Options, client: Options, stopped: str) -> None:
+        """Users don't wait for ever for who is gone, whatever connection they have."""
+        self.start(server, client)
+        program = {"server": self.server, "client": self.client}[stopped]
+        users = [socket.create_connection(("127.0.0.1", self.port), PATIENCE) for _ in range(3)]
+        for user in users:
+            self.addCleanup(user.close)
+            user.sendall(b"hello")
+            self.assertEqual(user.recv(100), b"hello")
+        self.hold(program)
+        if stopped == "client":
+            for user in users:
+                self.assertTrue(is_closed(user), self.show_outputs())
+        self.check_back(program)
+        # With the stopped server's users their connections to the service have gone as well.
+        for user in users:
+            self.assertTrue(is_closed(user), self.show_outputs())
+
+    def test_users_of_a_client(self) -> None:
+        self.check_cut(PINGS, NO_OPTIONS, "client")
+
+    def test_users_of_a_client_by_heartbeat(self) -> None:
+        self.check_cut(STRICT, BEAT, "client")
+
+    def test_users_of_a_server(self) -> None:
+        self.check_cut(NO_OPTIONS, BEAT, "server")
 
     def test_server(self) -> None:
         self.check_server({**PINGS, "heartbeat_interval": -1}, "trying again")

@@ -125,6 +125,17 @@ class OursTests(WorkCase):
         self.assertEqual(self.offer()[1], False)
         self.failureResultOf(ensureDeferred(self.work.open(START)), WorkConnectionUnavailable)
 
+    def test_given_to_users(self) -> None:
+        """What users have lives on when a client leaves, not when it doesn't answer any more."""
+        for cut in (False, True):
+            self.make()
+            client, _ = self.offer()
+            user = self.successResultOf(ensureDeferred(self.work.open(START)))
+            self.work.close(cut=cut)
+            pump(client)
+            self.assertEqual(client.lost, cut)
+            user.abortConnection()
+
     def test_session_about_to_end(self) -> None:
         assert self.session is not None
         self.session.over = True

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol
 
 from attrs import define, evolve, field
 from automat import TypeMachineBuilder, pep614
+from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
@@ -298,8 +299,9 @@ def _given_up(
 
 @pep614(_running.upon(ClientControl.lost).to(_waiting))
 def _lost(_control: ClientControl, core: ClientCore, running: Running, reason: Failure) -> None:
-    del reason  # told in _wait
     _stop_looking(core)
+    if reason.check(error.TimeoutError):
+        running.session.cut()
     running.session.abort()
     core.events.session_lost()
 

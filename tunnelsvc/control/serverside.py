@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 from attrs import define, field
 from automat import TypeMachineBuilder, pep614
+from twisted.internet import error
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -111,6 +112,8 @@ class ControlCore:
     """Whether somebody is being asked about a ping."""
     turn: DeferredLock = field(factory=DeferredLock)
     """Requests are answered one after the other, in order (protocol notes 5.1)."""
+    timed_out: bool = False
+    """Whether the end is that the client doesn't answer."""
     waiting_bytes: int = 0
     """Of those that wait for it."""
     log: ClassVar[Logger] = Logger()
@@ -161,9 +164,12 @@ def _accept(
 ) -> None:
     core.messages.send(response)
     protect(core.messages, core.auth.token, server=True)
-    core.watchdog = Watchdog(
-        core.clock, core.heartbeat_timeout_seconds, lambda: control.drop("heartbeat timeout")
-    )
+
+    def silent() -> None:
+        core.timed_out = True
+        control.drop("heartbeat timeout")
+
+    core.watchdog = Watchdog(core.clock, core.heartbeat_timeout_seconds, silent)
     for _ in range(work_connections):
         core.messages.send(ReqWorkConn())
 
@@ -215,6 +221,7 @@ def _drop(control: ServerControl, core: ControlCore, reason: str) -> None:
 @pep614(_greeting.upon(ServerControl.lost).to(_closing))
 @pep614(_serving.upon(ServerControl.lost).to(_closing))
 def _lost(control: ServerControl, core: ControlCore, reason: Failure) -> None:
+    core.timed_out = reason.check(error.TimeoutError) is not None
     _begin_closing(control, core, reason.getErrorMessage())
 
 

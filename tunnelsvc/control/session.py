@@ -5,6 +5,7 @@ import platform
 from collections.abc import Callable
 from random import Random
 from typing import Protocol
+from weakref import WeakSet
 
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
@@ -80,6 +81,8 @@ class Session:
     users: int = field(default=0, init=False)
     _pinger: Pinger | None = field(default=None, init=False)
     _watchdog: Watchdog | None = field(default=None, init=False)
+    _direct: WeakSet[Stream] = field(factory=WeakSet, init=False)
+    """Connections of their own beside the link's."""
 
     @property
     def dialect(self) -> Dialect:
@@ -94,9 +97,7 @@ class Session:
     def run(self) -> None:
         """Start the heartbeat."""
         config, clock = self.terms.config, self.terms.clock
-        self._watchdog = Watchdog(
-            clock, self._heartbeat_timeout(), lambda: self._fail("the server's heartbeat stopped")
-        )
+        self._watchdog = Watchdog(clock, self._heartbeat_timeout(), self._silent)
         self._pinger = Pinger(
             clock,
             config.heartbeat_interval_seconds,
@@ -126,6 +127,18 @@ class Session:
             self._fail(f"the server refused our heartbeat: {pong.error}")
         elif self._watchdog is not None:
             self._watchdog.feed()
+
+    def _silent(self) -> None:
+        self.cut()
+        self._fail("the server's heartbeat stopped")
+
+    def cut(self) -> None:
+        """End what the link doesn't take along: the server doesn't answer any more.
+
+        Nothing else would tell the users' services for hours.
+        """
+        for stream in list(self._direct):
+            stream.abortConnection()
 
     def _fail(self, why: str) -> None:
         on_lost = self.messages.on_lost
@@ -183,7 +196,9 @@ class Session:
         Raises:
             ConnectError: the server can't be reached.
         """
-        return self._work(await self.link.open_direct())
+        stream = await self.link.open_direct()
+        self._direct.add(stream)
+        return self._work(stream)
 
     async def open_visitor(self, first: NewVisitorConn) -> MessageProtocol:
         """Open a visitor connection and say whom it visits.

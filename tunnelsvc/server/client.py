@@ -215,7 +215,7 @@ class Client:
 
     def _ended(self, reason: str) -> None:
         self.permission.end()
-        self.work.close()
+        self.work.close(cut=self._core.timed_out)
         self._registry.forget(self)
         self.log.info("[{run_id}] client exit success: {reason}", run_id=self.label, reason=reason)
 

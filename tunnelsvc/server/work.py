@@ -15,6 +15,7 @@ What makes a client one of ours is `tunnelsvc.wire.messages.Login.tunnelsvc`.
 """
 
 from typing import Protocol
+from weakref import WeakSet
 
 from twisted.internet.error import ConnectionLost
 
@@ -55,6 +56,8 @@ class WorkConnections:
         self._pool = pool
         self._session = session
         self._direct: list[MessageProtocol] = []
+        self._given: WeakSet[Stream] = WeakSet()
+        """Direct ones that users have."""
         self._closed = False
 
     def offer(self, work: MessageProtocol, *, direct: bool) -> bool:
@@ -88,6 +91,7 @@ class WorkConnections:
         while self._direct:
             # The latest: it is the least likely to have died unnoticed.
             if (stream := _started(self._direct.pop(), start)) is not None:
+                self._given.add(stream)
                 return stream
         if self._session is not None:
             return self._open_stream(self._session, start)
@@ -105,9 +109,16 @@ class WorkConnections:
         stream.write(self._dialect.encode(start))
         return stream
 
-    def close(self) -> None:
-        """Close what is ready, and send away who waits."""
+    def close(self, *, cut: bool = False) -> None:
+        """Close what is ready, and send away who waits.
+
+        Args:
+            cut: the client doesn't answer any more: end what users have, too. Streams of its
+                session end with that; nothing would tell of the others for hours.
+        """
         self._closed = True
+        for stream in list(self._given) if cut else ():
+            stream.abortConnection()
         self._pool.close()
         ready, self._direct = self._direct, []
         for work in ready:
