@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.control.test_failover -*-
 """Tests of `tunnelsvc.control.clientside` where there are several servers."""
 
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -12,12 +13,15 @@ from tests.loglines import LogLines
 from tunnelsvc.control.backoff import QUICK_SECONDS, STABLE_SECONDS, Backoff
 from tunnelsvc.control.clientside import ClientControl, ClientCore, make_client_control
 from tunnelsvc.control.failback import (
+    LASTING_SECONDS,
     LEAVE_SECONDS,
     LOOK_SECONDS,
+    MOST_STEADY_SECONDS,
     PROBE_SECONDS,
     STEADY_SECONDS,
 )
 from tunnelsvc.control.session import Session
+from tunnelsvc.units import HOUR
 from tunnelsvc.wire.messages import LoginResp, Message, NewProxyResp, ReqWorkConn
 
 LONG_SECONDS = STEADY_SECONDS + 3 * PROBE_SECONDS
@@ -200,6 +204,39 @@ class FailbackTests(FailoverCase):
         most = 1 + 10 * LONG_SECONDS / STEADY_SECONDS
         self.assertLess(len(self.servers[0].logins), most, "one in a steady time")
         self.assertIn("not back to server a:7000: not you", self.lines)
+
+    def test_one_that_drops_its_clients(self) -> None:
+        """It answers, takes the login, and is gone: fewer and fewer go back to it."""
+        self.start(0)
+        better = self.servers[0]
+        better.up = True
+        times: list[float] = []
+        while self.clock.seconds() < 3 * HOUR:
+            self.advance(PROBE_SECONDS, step=PROBE_SECONDS)
+            if len(better.logins) > len(times):
+                times.append(self.clock.seconds())
+                better.control.abort()
+        waits = [after - before for before, after in pairwise(times)]
+        self.assertGreater(waits[1], 1.5 * waits[0])
+        self.assertLess(len(times), 15)
+        self.assertLess(max(waits), MOST_STEADY_SECONDS + LONG_SECONDS)
+
+    def test_one_that_lasts_is_trusted_again(self) -> None:
+        self.start(0)
+        self.servers[0].up = True
+        self.advance(LONG_SECONDS)
+        self.servers[0].control.abort()
+        self.advance(5)
+        self.assertEqual(self.core.steady_seconds, 2 * STEADY_SECONDS)
+        self.servers[0].up = False
+        self.servers[0].control.abort()
+        self.advance(5)
+        self.assertEqual(self.core.current, 1)
+        self.servers[0].up = True
+        self.advance(2 * LONG_SECONDS + LASTING_SECONDS, step=5)
+        self.servers[0].control.abort()
+        self.advance(5)
+        self.assertEqual(self.core.steady_seconds, STEADY_SECONDS)
 
     def test_the_old_one_is_kept_for_its_users(self) -> None:
         self.start(0)

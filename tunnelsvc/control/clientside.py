@@ -26,7 +26,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelsvc.control.backoff import STABLE_SECONDS, Backoff
-from tunnelsvc.control.failback import Failback, Farewell
+from tunnelsvc.control.failback import (
+    LASTING_SECONDS,
+    MOST_STEADY_SECONDS,
+    STEADY_SECONDS,
+    Failback,
+    Farewell,
+)
 from tunnelsvc.control.session import LoginTerms, Session, log_in
 from tunnelsvc.errors import LoginFailed
 from tunnelsvc.link.links import Server
@@ -97,6 +103,10 @@ class ClientCore:
     run_ids: dict[int, str] = field(factory=dict, init=False)
     """What each server knows us by."""
     failback: Failback | None = field(default=None, init=False)
+    steady_seconds: float = field(default=STEADY_SECONDS, init=False)
+    """How long better servers must have answered before one is gone back to."""
+    went_back: bool = field(default=False, init=False)
+    """Whether the session is at one that was."""
     farewells: set[Farewell] = field(factory=set, init=False)
     """Of sessions that were left for a better server."""
     log: ClassVar[Logger] = Logger()
@@ -137,6 +147,13 @@ class ClientCore:
             self.current = (self.current + 1) % len(self.servers)
             self.log.warn("{why}; trying server {server}",
                           why=complaints[-1], server=self.server.address)  # fmt: skip
+
+    def judge_better(self, lived_seconds: float) -> None:
+        """Take note of the end of a session; one that it was gone back for should have lasted."""
+        if self.went_back:
+            self.went_back = False
+            longer = min(2 * self.steady_seconds, MOST_STEADY_SECONDS)
+            self.steady_seconds = longer if lived_seconds < LASTING_SECONDS else STEADY_SECONDS
 
     def gives_up(self) -> bool:
         """Whether a failed attempt is the end: only the first login's (``login_fail_exit``)."""
@@ -199,6 +216,7 @@ def _wait(control: ClientControl, core: ClientCore, reason: Failure) -> IDelayed
     if core.session_since is not None:
         lived = now - core.session_since
         core.backoff.succeeded(lived)
+        core.judge_better(lived)
         core.session_since = None
         if lived < STABLE_SECONDS:  # whatever is wrong there, the next one may be better
             core.current = (used + 1) % len(core.servers)
@@ -268,6 +286,7 @@ def _begin(control: ClientControl, core: ClientCore, session: Session) -> None:
             partial(_move, control, core),
             terms.clock,
             terms.random,
+            core.steady_seconds,
         )
         core.failback.start()
 
@@ -276,6 +295,7 @@ def _move(control: ClientControl, core: ClientCore, index: int, session: Session
     # Who came back by that name would end the old session, and its users.
     core.run_ids.pop(core.current, None)
     core.current = index
+    core.went_back = True
     control.moved(session)
 
 

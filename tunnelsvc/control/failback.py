@@ -31,6 +31,11 @@ PROBE_LIMIT_SECONDS = 20.0
 """How long one server may take; those that drop packets take the dialling's limit."""
 STEADY_SECONDS = 30.0
 """How long a server must have answered: one that is being restarted comes and goes."""
+LASTING_SECONDS = 10 * MINUTE
+"""A server that was gone back to and is lost sooner has to answer twice as long the next time: what
+answers and then drops its clients would take users their service every minute."""
+MOST_STEADY_SECONDS = 30 * MINUTE
+"""Where that ends."""
 LOOK_SECONDS = 1.0
 """Between two looks whether the users of a server that is left have gone."""
 LEAVE_SECONDS = 10 * MINUTE
@@ -49,6 +54,7 @@ class Failback:
         found: is called once with that index and the new session.
         clock: for the times.
         random: of the times, so that not all clients look at one instant.
+        steady_seconds: how long a server must have answered.
     """
 
     servers: Sequence[Server]
@@ -56,6 +62,7 @@ class Failback:
     found: Callable[[int, Session], None]
     clock: IReactorTime
     random: Random
+    steady_seconds: float = STEADY_SECONDS
     log: ClassVar[Logger] = Logger()
     _since: dict[int, float] = field(factory=dict, init=False)
     """Since when each has answered whenever it was asked."""
@@ -112,9 +119,9 @@ class Failback:
             self.log.info(
                 "server {server} answers again; if it still does in {wait:.0f} s, we go back",
                 server=server.address,
-                wait=STEADY_SECONDS,
+                wait=self.steady_seconds,
             )
-        return now - self._since[index] >= STEADY_SECONDS
+        return now - self._since[index] >= self.steady_seconds
 
     async def _try(self, index: int, server: Server) -> Session | None:
         """Log in; what can't be logged in to has to show again that it is there."""

@@ -268,12 +268,13 @@ class ConnectTests(HTTPProxyCase):
         self.pump()
 
     def test_unreachable(self) -> None:
-        """Who is refused may ask for something else."""
+        """What is behind it is no request: who is refused comes again."""
         self.failure = error.ConnectionRefusedError(osError=errno.ECONNREFUSED, string="no")
         user = self.user(CONNECT)
         self.assertTrue(self.told(user).startswith(b"HTTP/1.1 502 "))
         self.failure = None
-        self.assertEqual(self.told(user, CONNECT), ESTABLISHED)
+        self.assertEqual(self.told(user, CONNECT), b"")
+        self.assertEqual(self.told(self.user(), CONNECT), ESTABLISHED)
 
     def test_a_target_that_doesn_t_answer(self) -> None:
         self.dial_result = Deferred()
@@ -314,7 +315,7 @@ class CredentialsTests(HTTPProxyCase):
         self.assertEqual(len(self.reached), 2)
 
     def test_wrong(self) -> None:
-        """Who is refused may try again on the same connection."""
+        """Who is refused may try again: on the same connection, but for CONNECT."""
         user = self.user()
         for request in GET, CONNECT, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n":
             for line in (
@@ -324,11 +325,14 @@ class CredentialsTests(HTTPProxyCase):
                 b"Proxy-Authorization: Bearer x\r\n",
                 b"Proxy-Authorization: Basic !\r\n",
             ):
+                if request is CONNECT:
+                    user = self.user()
                 answer = self.told(user, request.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n"))
                 self.assertTrue(answer.startswith(b"HTTP/1.1 407 "), answer)
                 self.assertIn(b'\r\nProxy-Authenticate: Basic realm="', answer)
+                self.assertEqual(user.seen.finished, request is CONNECT)
+            user = self.user()
         self.assertEqual(self.reached, [])
-        self.assertFalse(user.seen.finished)
 
 
 class AuthorityTests(ProxyCase):
