@@ -63,7 +63,9 @@ class StoppedTests(TunnelTestCase):
             user.sendall(b"hello")
             self.assertEqual(user.recv(100), b"hello")
         self.hold(program)
-        if stopped == "client":
+        if stopped == "server":
+            self.client.wait_for("trying again")
+        else:
             for user in users:
                 self.assertTrue(is_closed(user), self.show_outputs())
         self.check_back(program)

@@ -33,6 +33,9 @@ class Session:
         self.opened.append(theirs)
         return ours
 
+    def abort(self) -> None:
+        self.over = True
+
 
 class WorkCase(SynchronousTestCase):
     """A client of ours, with a multiplexed session."""
@@ -134,6 +137,8 @@ class OursTests(WorkCase):
             self.work.close(cut=cut)
             pump(client)
             self.assertEqual(client.lost, cut)
+            assert self.session is not None
+            self.assertEqual(self.session.over, cut)
             user.abortConnection()
 
     def test_session_about_to_end(self) -> None:

@@ -40,6 +40,9 @@ class Opener(Protocol):
             ConnectionLost: the session is over or about to end.
         """
 
+    def abort(self) -> None:
+        """End the session and all its streams at once."""
+
 
 class WorkConnections:
     """The work connections of one client."""
@@ -113,16 +116,22 @@ class WorkConnections:
         """Close what is ready, and send away who waits.
 
         Args:
-            cut: the client doesn't answer any more: end what users have, too. Streams of its
-                session end with that; nothing would tell of the others for hours.
+            cut: the client doesn't answer any more: end what users have, too. Of connections
+                beside the session nothing else would tell for hours.
         """
         self._closed = True
-        for stream in list(self._given) if cut else ():
-            stream.abortConnection()
+        if cut:
+            self._cut()
         self._pool.close()
         ready, self._direct = self._direct, []
         for work in ready:
             work.abort()
+
+    def _cut(self) -> None:
+        if self._session is not None:
+            self._session.abort()
+        for stream in list(self._given):
+            stream.abortConnection()
 
     def _drop(self, work: MessageProtocol) -> None:
         if work in self._direct:
