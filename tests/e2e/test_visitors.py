@@ -28,7 +28,7 @@ from tests.programs import eventually, free_port
 from tunnelsvc.relay.sockets import SPARE_PIPES
 from tunnelsvc.units import KiB, MiB
 
-USERS: Final = 100
+USERS: Final = 50
 """Who come at once."""
 
 SECURED: Final = {"use_encryption": True, "use_compression": True}
