@@ -2,6 +2,7 @@
 """The two ends that a tunnel stands between: local services in threads, and their users."""
 
 import base64
+import errno
 import hashlib
 import http.client
 import json
@@ -144,6 +145,20 @@ def connected(port: int) -> Iterator[socket.socket]:
     """Connect as a user does."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as user:
         yield user
+
+
+def send_pieces(user: socket.socket, *pieces: bytes, finish: bool) -> None:
+    """Send these, each in a packet, and perhaps the end, unless the other side cuts us off."""
+    user.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with suppress(ConnectionError):
+        for piece in pieces:
+            user.sendall(piece)
+        if finish:
+            try:
+                user.shutdown(socket.SHUT_WR)
+            except OSError as why:
+                if why.errno != errno.ENOTCONN:  # which is how it is after a reset
+                    raise
 
 
 def receive(user: socket.socket, size: int) -> bytes:

@@ -5,7 +5,7 @@ import contextlib
 import socket
 from typing import Final
 
-from tests.e2e.services import connected
+from tests.e2e.services import connected, send_pieces
 from tests.e2e.tunnel import TunnelTestCase, http_proxy
 from tests.gateway.smuggling import BEHIND, BODIES, GET, HEADS, MARK, with_body
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
@@ -71,13 +71,7 @@ class SharedPortTests(TunnelTestCase):
     def statuses(self, *pieces: bytes, finish: bool = True) -> list[bytes]:
         """Send these, each in a packet; give the statuses of all answers until the end."""
         with connected(self.bind_port) as user:
-            user.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Cut off at once, it isn't even connected any more, which is no ConnectionError.
-            with contextlib.suppress(OSError):
-                for piece in pieces:
-                    user.sendall(piece)
-                if finish:
-                    user.shutdown(socket.SHUT_WR)
+            send_pieces(user, *pieces, finish=finish)
             answered = b""
             with contextlib.suppress(ConnectionError):
                 while data := user.recv(65536):

@@ -1,11 +1,10 @@
 # -*- test-case-name: tests.e2e.test_smuggling -*-
 """Requests that two readers could understand differently, on sockets, through both programs."""
 
-import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 
-from tests.e2e.services import connected, receive
+from tests.e2e.services import connected, receive, send_pieces
 from tests.e2e.tunnel import TunnelTestCase, http_proxy
 from tests.gateway.smuggling import BEHIND, BODIES, GET, HEADS, MARK, OTHER_VERSIONS, with_body
 
@@ -38,12 +37,7 @@ class SmugglingTests(TunnelTestCase):
     def answers(self, *pieces: bytes, finish: bool = False) -> list[bytes]:
         """Send these, each in a packet; give the statuses of all answers until the end."""
         with connected(self.vhost_port) as user:
-            user.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with contextlib.suppress(ConnectionError):
-                for piece in pieces:
-                    user.sendall(piece)
-                if finish:
-                    user.shutdown(socket.SHUT_WR)
+            send_pieces(user, *pieces, finish=finish)
             answered = receive(user, 1_000_000)
         return [answer[:3] for answer in answered.split(STATUS)[1:]]
 
