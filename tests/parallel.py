@@ -3,8 +3,9 @@
 
 ``python -m tests.parallel [--jobs N] [OPTIONS OF TRIAL] NAME...``, where a name is what trial
 takes: a package, a module, a class, a method. Each process has a temporary directory of its own and
-runs a part: a module of those that wait for programs, the modules of a package of all others. A
-part that failed is shown as a whole, at its end; of one that passed there is a line.
+runs a part: a module of those that wait for programs, the modules of a package of all others. When
+a part has ended there is a line for it, below what failed in it; all that it printed stays in a
+file of the temporary directory.
 
 Trial's own ``--jobs`` won't do: its workers start each test by its name alone, have the checkout
 on the PYTHONPATH of every program that a test starts, and are measured only where all those
@@ -30,6 +31,9 @@ SLOW_PACKAGES: Final = ("e2e", "interop")
 # Processes at once, if nobody says how many: the tests wait more than they compute, so there is one
 # more than the machine has processors.
 JOBS: Final = min(8, len(os.sched_getaffinity(0)) + 1)
+
+# The line of trial's that comes before the first test that failed.
+COMPLAINTS: Final = "=" * 79
 
 # What the shell says of a program that was ended by SIGINT.
 INTERRUPTED: Final = 128 + signal.SIGINT
@@ -60,6 +64,12 @@ class Outcome:
         """How many there were."""
         ran = re.findall(r"^Ran (\d+) tests? in", self.output, re.MULTILINE)
         return sum(map(int, ran))
+
+    @property
+    def complaints(self) -> str:
+        """What trial says below its list of tests; all there is, if it hasn't got so far."""
+        _, line, rest = self.output.partition(f"\n{COMPLAINTS}\n")
+        return f"{COMPLAINTS}\n{rest}" if line else self.output
 
     @property
     def summary(self) -> str:
@@ -153,7 +163,7 @@ class Runner:
 def show(outcome: Outcome) -> None:
     """Print what there is to say of a part."""
     if outcome.status:
-        print(f"{'=' * 79}\n{outcome.output}", flush=True)
+        print(f"\n{outcome.complaints}", flush=True)
     label = outcome.part.label
     print(f"{label:<40} {outcome.seconds:6.1f} s  {outcome.summary}", flush=True)
 

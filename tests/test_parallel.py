@@ -18,6 +18,10 @@ class Tests(SynchronousTestCase):
     def test_it(self):
         self.assertTrue(True)
 """
+GOOD: Final = """
+    def test_good(self):
+        pass
+"""
 FAILS: Final = PASSES.replace("assertTrue", "assertFalse")
 WAITS: Final = """
 import os, pathlib, time
@@ -118,11 +122,12 @@ class ParallelTests(ProgramTestCase):
         self.assertEqual(len(list((self.directory / "coverage").glob("data.*"))), 2)
 
     def test_failed(self) -> None:
-        """All are run, and the one that failed is shown."""
-        self.write(test_a=PASSES, sub__test_b=FAILS, other__test_c=PASSES)
+        """All are run, and what failed is shown."""
+        self.write(test_a=PASSES, sub__test_b=FAILS + GOOD, other__test_c=PASSES)
         said = self.check(1, "sample")
-        self.assertIn("Ran 3 tests in 3 processes", said)
+        self.assertIn("Ran 4 tests in 3 processes", said)
         self.assertIn("self.assertFalse(True)", said)
+        self.assertNotIn("[OK]", said)
         self.assertEqual(said.splitlines()[-1], "FAILED: sample.sub, exit status 1")
 
     def test_one(self) -> None:
