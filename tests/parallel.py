@@ -128,7 +128,8 @@ class Runner:
         """Run a part; its output goes to a file, or to where ours goes.
 
         Raises:
-            CancelledError: so was this; the process was interrupted, and has cleaned up.
+            CancelledError: so was this; the process was interrupted, and has cleaned up, unless
+                this was cancelled once more.
         """
         begun = time.monotonic()
         command = self.command(part, number)
