@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from tests.admin.support import DASHBOARD, RIGHT, Dashboard, FakeServer
 from tests.admin.test_tls import make_files
+from tests.programs import free_port
 from tunnelsvc.admin.site import DashboardService
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.config.schema import DashboardConfig
@@ -198,7 +199,7 @@ class ServiceTests(TestCase):
 
     @in_coroutine
     async def test_the_port_is_free_again_afterwards(self) -> None:
-        service = self.start()
+        service = self.start(port=free_port())
         port = service.port
         await service.stopService()  # type: ignore[misc]
         self.assertIsNone(service.stopService())

@@ -20,6 +20,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.link.tcploopback import Half, LoopbackTestCase, reactor, turn, turns, until
+from tests.programs import free_port
 from tunnelsvc.handover import Parked, ParkingFactory, attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.poller import watcher
@@ -78,10 +79,7 @@ class SocketsTestCase(LoopbackTestCase):
 
     def unused(self) -> tuple[str, int]:
         """Give an address where nobody listens."""
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            address: tuple[str, int] = sock.getsockname()
-            return address
+        return "127.0.0.1", free_port()
 
     def full(self) -> tuple[str, int]:
         """Give an address that doesn't answer: more wait to be accepted than may."""
