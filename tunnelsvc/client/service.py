@@ -48,6 +48,7 @@ class TunnelClient(Service):
 
     Attributes:
         on_login: called with the run id after each login that succeeded.
+        on_lost: called when such a session has ended, unless the client is stopped.
     """
 
     log = Logger()
@@ -74,6 +75,7 @@ class TunnelClient(Service):
         """
         self.config = config
         self.on_login: Callable[[str], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
         self._on_fatal = on_fatal
         self._reactor = reactor
         self._connections = Connections()
@@ -236,6 +238,8 @@ class TunnelClient(Service):
             self._spares.stop()
             self._spares = None
         self._proxies.session_lost()
+        if self.on_lost is not None and self.running:
+            self.on_lost()
 
     def gave_up(self, message: str) -> None:
         """Tell the program to end."""
