@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.error import ConnectError, ProcessExitedAlready
-from twisted.internet.error import TimeoutError as ReactorTimeout
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
@@ -125,7 +125,7 @@ async def is_safe(port: int, token: str, reactor: Any) -> bool:
         asked.addTimeout(ANSWER_SECONDS, reactor)
         try:
             response = await asked
-        except (ConnectError, ReactorTimeout, ResponseNeverReceived):
+        except (ConnectError, DeferredTimeout, ResponseNeverReceived):
             return False
         await readBody(response)
         codes.append(response.code)

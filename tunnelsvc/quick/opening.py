@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.error import TimeoutError as ReactorTimeout
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
 from tunnelsvc.client.service import TunnelClient
@@ -84,7 +84,7 @@ class Opening(Service):
             address = await self._address()
         except ProxyRefused as why:
             self._fail(f"the server refuses {self.plan.name}: {why}")
-        except ReactorTimeout:
+        except DeferredTimeout:
             self._fail(f"the server doesn't answer within {READY_SECONDS:g} s")
         except (CancelledError, LoginFailed):
             return  # stopped; or told to `fail` by the client

@@ -59,7 +59,17 @@ class QuickOptions(ProgramOptions):
             pairs, rest = gnu_getopt(given, self.shortOpt, self.longOpt)
         except GetoptError as why:
             raise UsageError(str(why)) from None
-        super().parseOptions([*_joined(pairs), "--", *rest])
+        super().parseOptions([*self._joined(pairs), "--", *rest])
+
+    def _joined(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        """Write options as Twisted parses them: with values that may be empty or begin with "-"."""
+        args: list[str] = []
+        for name, value in pairs:
+            if name.startswith("--"):
+                args.append(f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name)
+            else:
+                args += [name, value] if f"{name[1:]}:" in self.shortOpt else [name]
+        return args
 
     def parseArgs(self, *args: str) -> None:  # noqa: N802 - Twisted's name
         """Take the service.
@@ -221,17 +231,6 @@ class JupyterOptions(WebOptions):
     def plan(self) -> Plan:
         """See `QuickOptions`. The name doesn't depend on the port."""
         return evolve(super().plan(), service="jupyter")
-
-
-def _joined(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Write options as Twisted parses them: with values that may be empty or begin with "-"."""
-    args: list[str] = []
-    for name, value in pairs:
-        if name.startswith("--"):
-            args.append(f"{name}={value}" if value else name)
-        else:
-            args += [name, value] if value else [name]
-    return args
 
 
 def _address(text: str) -> tuple[str, int]:

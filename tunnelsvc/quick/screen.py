@@ -2,7 +2,6 @@
 """What the user of ``tunnelsvc http`` and the like sees, and where scripts find the URL."""
 
 import os
-import re
 import sys
 import tempfile
 import time
@@ -18,8 +17,6 @@ from tunnelsvc.units import KiB
 
 MOST_TARGET_CHARACTERS: Final = 200
 """Of a request's path in its line."""
-_UNSHOWN: Final = re.compile(r"[^\x20-\x7e\xa0-\uffff]")
-"""What a terminal might obey."""
 _COLOURS: Final = {"2": "32", "3": "36", "4": "33", "5": "31"}
 """By a status' first digit: codes of ECMA-48 8.3.117, green to red."""
 
@@ -68,8 +65,8 @@ class Screen:
         if self.quiet:
             self._print(url)
             return
-        text = f"{url}\n    -> {target}\n"
-        self._print(box(f"{text}\n{more}\nCtrl-C ends it." if more else f"{text}\nCtrl-C ends it."))
+        parts = (f"{url}\n    -> {target}", more, "Ctrl-C ends it.")
+        self._print(box("\n\n".join(filter(None, parts))))
 
     def note(self, text: str) -> None:
         """Say something that isn't wrong."""
@@ -103,7 +100,8 @@ class Screen:
 
 
 def _shown(text: str) -> str:
-    return _UNSHOWN.sub("?", text)
+    """Replace what a terminal might obey, or show in another order."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _size(count: float) -> str:
