@@ -25,7 +25,8 @@ class OpeningTests(TestCase):
     def start_server(self, **settings: Any) -> int:
         """Start a server; return where clients come in."""
         port: int = settings.pop("bind_port", None) or free_port()
-        settings = {"subdomain_host": "example.com", "vhost_http_port": port} | settings
+        settings.setdefault("subdomain_host", "example.com")
+        settings.setdefault("vhost_http_port", port)
         config = ServerConfig(
             bind_addr="127.0.0.1", proxy_bind_addr="127.0.0.1", bind_port=port, **settings
         )
@@ -85,7 +86,8 @@ class OpeningTests(TestCase):
         """A server that can't tell web sites by name gives a port."""
 
         async def check() -> None:
-            for settings in ({"subdomain_host": ""}, {"vhost_http_port": 0}):
+            lacking: tuple[dict[str, Any], ...] = ({"subdomain_host": ""}, {"vhost_http_port": 0})
+            for settings in lacking:
                 port = self.start_server(**settings)
                 plan, url = await self.open(port)
                 self.assertEqual(plan.kind, "tcp")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, succeed
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.error import ConnectError, ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport
@@ -194,6 +194,7 @@ class Jupyter(Service):
         self._on_end = on_end
         self._output = Output()
         self._process: IProcessTransport | None = None
+        self._pause: Deferred[None] = succeed(None)
 
     def startService(self) -> None:
         """Start it."""
@@ -209,12 +210,14 @@ class Jupyter(Service):
     async def _wait(self) -> None:
         until = self._reactor.seconds() + READY_SECONDS
         try:
-            while not await self._is_ready():
-                if self._reactor.seconds() > until:
+            while self._runs and not await self._is_ready():
+                if self._reactor.seconds() >= until:
                     self._end(self._told(f"Jupyter doesn't answer within {READY_SECONDS:g} s"))
-                await deferLater(self._reactor, LOOK_SECONDS)
-                if not self._runs:
                     return
+                self._pause = deferLater(self._reactor, LOOK_SECONDS)
+                await self._pause
+        except CancelledError:
+            return
         except Unsafe as why:
             self._end(str(why))
             return
@@ -227,6 +230,7 @@ class Jupyter(Service):
 
     def _ended(self, status: int | None) -> None:
         self._process = None
+        self._pause.cancel()
         how = "died" if status is None else f"ended with status {status}"
         self._end(self._told(f"Jupyter {how}") if status != 0 else "")
 
@@ -240,6 +244,7 @@ class Jupyter(Service):
     def stopService(self) -> Deferred[None] | None:
         """End it, and its kernels; fires when it is gone."""
         super().stopService()
+        self._pause.cancel()
         if self._process is None:
             return None
         self._signal("TERM")
