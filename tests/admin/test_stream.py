@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.admin.test_stream -*-
 """Tests of `tunnelsvc.admin.stream`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -29,11 +30,15 @@ class Page(Resource):
     def __init__(self, hub: Hub) -> None:
         super().__init__()
         self.hub = hub
-        self.holds = True
+        self.watchers: list[Callable[[], None]] = []
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.watchers.append(callback)
+        return lambda: self.watchers.remove(callback)
 
     def render(self, request: Request) -> int:
         names = [name.decode() for name in request.args.get(b"topic", [])]
-        return self.hub.open(request, names, lambda: self.holds)
+        return self.hub.open(request, names, self.watch)
 
 
 class StreamTests(SynchronousTestCase):
@@ -157,15 +162,20 @@ class StreamTests(SynchronousTestCase):
         reader, idle = self.listen("value"), self.listen("rows")
         slow = self.listen("value")
         slow.pause()
-        self.page.holds = False
-        self.advance(1)
+        for end in list(self.page.watchers):
+            end()
         reader.take()
         self.assertTrue(reader.ended)
         self.assertTrue(slow.transport.disconnected)
-        self.advance(1)
         idle.take()
         self.assertTrue(idle.ended)
-        self.assertEqual(self.hub.streams, set())
+        self.assertEqual((self.hub.streams, self.page.watchers), (set(), []))
+
+    def test_nobody_waits_for_the_end_of_a_session_in_vain(self) -> None:
+        reader = self.listen("value")
+        self.assertEqual(len(self.page.watchers), 1)
+        reader.leave()
+        self.assertEqual(self.page.watchers, [])
 
     def test_no_more_than_so_many(self) -> None:
         for _ in range(MOST_STREAMS - 1):

@@ -45,9 +45,13 @@ def sse(event: str, message: Message) -> bytes:
     return f"event: {event}\ndata: {data}\n\n".encode("ascii")
 
 
-def always() -> bool:
-    """Tell of who may listen without a session that it may go on."""
-    return True
+Watch = Callable[[Callable[[], None]], Callable[[], None]]
+"""Given what to call when somebody may listen no more, return what takes that back."""
+
+
+def for_ever(callback: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG001 - never called
+    """See `Watch`: of a reader who needs no session."""
+    return lambda: None
 
 
 class Hub:
@@ -77,15 +81,13 @@ class Hub:
         """Whether no more streams are taken."""
         return len(self.streams) >= MOST_STREAMS
 
-    def open(
-        self, request: Request, names: Sequence[str], holds: Callable[[], bool] = always
-    ) -> int:
+    def open(self, request: Request, names: Sequence[str], on_end: Watch = for_ever) -> int:
         """Answer a request with a stream.
 
         Args:
             request: nothing of its answer is written yet, and `is_full` is false.
             names: of topics, each one that there is.
-            holds: asked again and again whether this reader may still listen.
+            on_end: tells when this reader may listen no more; then the stream ends.
 
         Returns:
             What `Resource.render` has to return.
@@ -97,14 +99,14 @@ class Hub:
             request.write(b"")
             request.finish()
             return NOT_DONE_YET
-        stream = Stream(request, self, holds)
+        stream = Stream(request, self)
         self.streams.add(stream)
         if self._comment_call is None:
             self._comment_call = self.clock.callLater(COMMENT_SECONDS, self._comment)
         channels = [self._channels[name] for name in dict.fromkeys(names)]
         for channel in channels:
             channel.join(stream)
-        stream.begin(channels)
+        stream.begin(channels, on_end)
         return NOT_DONE_YET
 
     def forget(self, stream: Stream) -> None:
@@ -175,10 +177,10 @@ class _Channel:
         except Exception:  # noqa: BLE001 - the next look may go well
             self.log.failure("looking for news of {topic} failed", topic=self._topic.name)
             return
-        news = None
-        if message is not None:
-            self._snapshot = None
-            news = sse("delta", message)
+        if message is None:
+            return
+        self._snapshot = None
+        news = sse("delta", message)
         for stream in list(self._streams):
             stream.tell(self, news)
 
@@ -187,42 +189,37 @@ class _Channel:
 class Stream:
     """One reader."""
 
-    def __init__(self, request: Request, hub: Hub, holds: Callable[[], bool]) -> None:
+    def __init__(self, request: Request, hub: Hub) -> None:
         self._request = request
         self._hub = hub
-        self._holds = holds
+        self._unwatch: Callable[[], None] | None = None
         self._missed: dict[_Channel, None] = {}
         """Of which there is a snapshot to send, in this order."""
         self._paused = False
         self._over = False
         self._slow: Limit | None = None
 
-    def begin(self, channels: Iterable[_Channel]) -> None:
+    def begin(self, channels: Iterable[_Channel], on_end: Watch) -> None:
         """Send the first snapshots."""
+        self._unwatch = on_end(self.end)
         self._request.notifyFinish().addBoth(self._finished)
         self._request.registerProducer(self, True)
         self._missed = dict.fromkeys(channels)
         self._request.write(b"retry: %d\n\n" % RETRY_MILLISECONDS)
         self._catch_up()
 
-    def tell(self, channel: _Channel, news: bytes | None) -> None:
-        """Send a delta, or note that it was missed; None: there was none, look whether we may."""
+    def tell(self, channel: _Channel, news: bytes) -> None:
+        """Send a delta, or note that it was missed."""
         if self._over:
             return
-        if not self._holds():
-            self.end()
-        elif news is None:
-            return
-        elif self._paused or channel in self._missed:
+        if self._paused or channel in self._missed:
             self._missed[channel] = None
         else:
             self._request.write(news)
 
     def comment(self) -> None:
         """Show that we are there."""
-        if not self._holds():
-            self.end()
-        elif not self._paused:
+        if not (self._paused or self._over):
             self._request.write(COMMENT)
 
     def end(self) -> None:
@@ -252,6 +249,9 @@ class Stream:
         """Take note that there is nobody any more, or won't be."""
         self._over = True
         self._missed.clear()
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
         if self._slow is not None:
             self._slow.cancel()
             self._slow = None
