@@ -11,6 +11,7 @@ from typing import Any
 
 from tunnelsvc.metrics.clients import ClientStats, ClientTable
 from tunnelsvc.metrics.connections import LiveConnection, User
+from tunnelsvc.metrics.curve import Curves
 from tunnelsvc.metrics.events import EventLog
 from tunnelsvc.metrics.retention import Attic
 from tunnelsvc.metrics.traffic import Account, Ledger, Meter, Traffic
@@ -90,12 +91,20 @@ class ProxyStats:
         self._account.add(in_bytes, out_bytes)
 
     def last_days(self) -> list[Traffic]:
-        """Traffic of the last seven days, today first, running transfers included."""
+        """Traffic of the last `DAYS` days, today first, running transfers included."""
         return self._account.days()
 
     def total(self) -> Traffic:
         """Traffic since the proxy is known, running transfers included."""
         return self._account.total()
+
+    def counted(self) -> Traffic:
+        """The same without what was restored.
+
+        For counters that only grow: what a crash has lost would make the total fall, which
+        Prometheus takes for a start at zero.
+        """
+        return self._account.counted()
 
 
 class ServerStats:
@@ -104,6 +113,7 @@ class ServerStats:
     Attributes:
         now: the time, in Unix seconds.
         events: what happened lately.
+        curves: how fast bytes move; all zeros unless somebody takes samples.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -116,6 +126,7 @@ class ServerStats:
         self.events = EventLog(now)
         self._ledger = Ledger(now)
         self._next_number = 1
+        self.curves = Curves(self._ledger)
         self._clients = ClientTable(now)
         self._proxies: dict[str, ProxyStats] = {}
         self._attic = Attic()
@@ -174,8 +185,7 @@ class ServerStats:
         """Note a registration, and find the proxy's counters: the old ones if it is known."""
         proxy = self._proxies.get(name)
         if proxy is None or proxy.type != type:
-            account = self._ledger.open_account(name, type)
-            proxy = self._proxies[name] = ProxyStats(name, type, account)
+            proxy = self._proxies[name] = self._open(name, type)
         client = self._clients.by_run_id(run_id)
         proxy.conf = conf
         proxy.run_id = run_id
@@ -186,6 +196,9 @@ class ServerStats:
         proxy.started_at = self.now()
         self._attic.take(name)
         return proxy
+
+    def _open(self, name: str, type: str) -> ProxyStats:  # noqa: A002
+        return ProxyStats(name, type, self._ledger.open_account(name, type))
 
     def proxy_offline(self, name: str, reason: str = "") -> None:
         """Note that users can't reach a proxy any more; what they have open still counts.
@@ -281,8 +294,12 @@ class ServerStats:
         return False
 
     def last_days(self) -> list[Traffic]:
-        """Traffic of all proxies in the last seven days, today first; forgotten ones included."""
+        """Traffic of all proxies in the last `DAYS` days, today first; forgotten ones included."""
         return self._ledger.days()
+
+    def total(self) -> Traffic:
+        """Traffic of all proxies since they are known, forgotten ones included."""
+        return self._ledger.total()
 
     def roll(self) -> float:
         """Attribute what moves to the right day: call it when the day ends, or more often.
