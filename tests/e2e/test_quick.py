@@ -119,6 +119,25 @@ class HTTPTests(QuickTestCase):
         whole = self.quick("http", site, "--host", "site.example.org")
         whole.wait_for(f"http://site.example.org:{self.vhost_port}")
 
+    def test_requests(self) -> None:
+        """Each has a line, whatever is in it, unless that isn't wanted."""
+        self.quick_server()
+        site = str(self.local_site("mine"))
+        program = self.quick("http", site, "--host", "demo")
+        program.wait_for("http://demo.example.com")
+        for path in ("/one?two", "/%1b[31m"):
+            request(self.vhost_port, path, host="demo.example.com")
+        program.wait_for(" /one?two")
+        program.wait_for(" /%1b[31m")
+        self.assertRegex(
+            program.lines("/one")[0], r"^\d\d:\d\d:\d\d 200 GET +\d+ ms +\S+ K?i?B /one"
+        )
+        silent = self.quick("http", site, "--no-inspect", "--host", "silent")
+        silent.wait_for("http://silent.example.com")
+        request(self.vhost_port, "/three", host="silent.example.com")
+        self.interrupt(silent)
+        self.assertEqual(silent.lines("/three"), [])
+
     def test_password(self) -> None:
         self.quick_server()
         program = self.quick("http", str(self.local_site("x")), "--auth=me:pw", "--url-file", "url")

@@ -157,7 +157,7 @@ class HTTPOptions(WebOptions):
             if not (user and colon and password):
                 raise UsageError("--auth: not USER:PASSWORD")
             own = {"http_user": Setting(user, "--auth"), "http_pwd": Setting(password, "--auth")}
-        return evolve(super().plan(), own=own)
+        return evolve(super().plan(), own=own, inspect=not self["no-inspect"])
 
 
 class TCPOptions(QuickOptions):

@@ -52,6 +52,7 @@ class Plan:
         identity: see `tunnelsvc.quick.names`.
         service: which one of all that have the identity.
         is_web: whether it is a web site, by a name or by a port.
+        inspect: whether its requests are kept to be looked at, if it has a name.
         host: the name that was asked for: of any domain if it has a dot, else below the server's
             ``subdomain_host``. Empty: a readable one.
         number: how many names were taken.
@@ -65,6 +66,7 @@ class Plan:
     identity: bytes = field(repr=False)
     service: str
     is_web: bool = False
+    inspect: bool = False
     host: str = ""
     number: int = 0
 
@@ -99,10 +101,11 @@ class Plan:
     def _place(self) -> Mapping[str, Setting]:
         if self.kind != "http":
             return {}
+        inspect = {"inspect": Setting(str(self.inspect).lower(), "http")}
         if "." in self.host:
-            return {"custom_domains": Setting(self.host, "--host")}
+            return {**inspect, "custom_domains": Setting(self.host, "--host")}
         words = readable_name(self.identity, self.service, self.number)
-        return {"subdomain": Setting(self.host or words, "--host")}
+        return {**inspect, "subdomain": Setting(self.host or words, "--host")}
 
     def instead(self, refusal: str) -> "Plan | None":
         """Return what to ask for after the server said no; None: nothing, it is the user's turn.

@@ -15,8 +15,9 @@ from tunnelsvc.logs import make_observer
 from tunnelsvc.quick.opening import Opening
 from tunnelsvc.quick.options import QuickOptions
 from tunnelsvc.quick.plan import Plan
-from tunnelsvc.quick.screen import Screen, write_url
+from tunnelsvc.quick.screen import Answered, Screen, write_url
 from tunnelsvc.runner import Program, config_errors_exit
+from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange
 
 SSH_PORT: Final = 22
 
@@ -68,7 +69,13 @@ class QuickProgram(Program):
                 plan, self.reactor, self._opened, fail=self.fail_with, login_failed=self.fail
             )
         opening.client.on_lost = lambda: self.screen.note("The server is gone. Trying again...")
+        if opening.client.inspector is not None:
+            opening.client.inspector.subscribe(self._requested)
         return opening
+
+    def _requested(self, exchange: Exchange) -> None:
+        if exchange.done:
+            self.screen.request(answered(exchange))
 
     def add(self, opening: Opening) -> None:
         """Open it, at once if we run."""
@@ -111,6 +118,24 @@ def make_program(options: QuickOptions, reactor: Any) -> QuickProgram:
     program = QuickProgram(options.screen(), options["url-file"] or "", reactor)
     program.add(program.prepare(options.plan()))
     return program
+
+
+def answered(exchange: Exchange) -> Answered:
+    """Say of a request what its line shows."""
+    notes = [exchange.error]
+    if exchange.kind == WEBSOCKET:
+        notes.append(f"websocket: {exchange.sent} messages sent, {exchange.received} received")
+    if exchange.replay_of:
+        notes.append("replayed")
+    ended = exchange.ended_at
+    return Answered(
+        method=exchange.method.decode("latin-1"),
+        path=exchange.target.decode("latin-1"),
+        status=exchange.status or None,
+        ms=None if ended is None else (ended - exchange.began_at) * 1000,
+        size=exchange.response.body_bytes,
+        note=", ".join(filter(None, notes)),
+    )
 
 
 def advice(got: Plan, url: str) -> str:
