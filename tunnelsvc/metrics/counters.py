@@ -94,6 +94,10 @@ class ProxyStats:
         """Traffic of the last `DAYS` days, today first, running transfers included."""
         return self._account.days()
 
+    def today(self) -> Traffic:
+        """Traffic of today: the first of the `last_days`, and cheaper."""
+        return self._account.today()
+
     def total(self) -> Traffic:
         """Traffic since the proxy is known, running transfers included."""
         return self._account.total()
@@ -296,6 +300,10 @@ class ServerStats:
     def last_days(self) -> list[Traffic]:
         """Traffic of all proxies in the last `DAYS` days, today first; forgotten ones included."""
         return self._ledger.days()
+
+    def today(self) -> Traffic:
+        """Traffic of all proxies today: the first of the `last_days`, and cheaper."""
+        return self._ledger.latest()
 
     def total(self) -> Traffic:
         """Traffic of all proxies since they are known, forgotten ones included."""
