@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IAddress
 
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.gateway.pool import BackendPool, UserPool
-from tunnelsvc.gateway.route import LoneRoute
+from tunnelsvc.gateway.route import LoneRoute, Underway
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
@@ -92,9 +92,9 @@ class HTTPProxy(LoneRoute, Proxy):
         remove_routes(self._places, self._routes, user=self.request.route_by_http_user)
         self.backend.close()
 
-    def exchange_started(self, meter: Meter) -> None:
+    def exchange_started(self, meter: Meter, request: Underway) -> None:
         """Count a request; see `Route`."""
-        self.stats.track(meter)
+        self.stats.track(meter, request)
 
     def exchange_finished(self, meter: Meter) -> None:
         """Hop 9: settle its bytes; see `Route`. Its line is for the access log, if there is one."""
