@@ -13,6 +13,7 @@ from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server
 from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
 from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.link.roundtrip import round_trip_seconds
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.names import check_name, label
 from tunnelsvc.server.permission import Permission, hooks_for
@@ -143,6 +144,10 @@ class Client:
         )
         self.control.accept(response, self._pool_size)
         self._pool.asked(self._pool_size)
+
+    def round_trip_seconds(self) -> float | None:
+        """See `tunnelsvc.link.roundtrip`."""
+        return round_trip_seconds(self._core.messages.stream)
 
     @property
     def key(self) -> str:

@@ -234,6 +234,15 @@ class TunnelServer(MultiService):
         if self._connects is not None:
             self._connects.reconfigure(config.custom_404_page)
 
+    def round_trip_seconds(self, run_id: str) -> float | None:
+        """Tell how long a byte takes to a client and back; None: it isn't here, or nobody knows.
+
+        Args:
+            run_id: of its login.
+        """
+        client = self._registry.clients.get(run_id)
+        return client.round_trip_seconds() if client is not None else None
+
     def http_entrance(self) -> VhostFactory:
         """Give what serves users of http proxies, to bring them there otherwise than by a port.
 
