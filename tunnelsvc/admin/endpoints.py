@@ -77,16 +77,18 @@ class Text:
 
     name: str
     text: str
-    most: int = MOST_TEXT
+    most: int | None = MOST_TEXT
+    """Characters; None: as many as a request has."""
     default: str = ""
 
     def schema(self) -> Schema:
         """See `Parameter`."""
-        return {"type": "string", "maxLength": self.most}
+        most = {} if self.most is None else {"maxLength": self.most}
+        return {"type": "string", **most}
 
     def parse(self, given: str) -> str:
         """See `Parameter`."""
-        if len(given) > self.most:
+        if self.most is not None and len(given) > self.most:
             raise _wrong(f"{self.name} can't be longer than {self.most} characters")
         return given
 

@@ -94,6 +94,10 @@ class ProxyStats:
         """Traffic of the last `DAYS` days, today first, running transfers included."""
         return self._account.days()
 
+    def today(self) -> Traffic:
+        """Traffic of today: the first of the `last_days`, and cheaper."""
+        return self._account.today()
+
     def total(self) -> Traffic:
         """Traffic since the proxy is known, running transfers included."""
         return self._account.total()
@@ -183,9 +187,7 @@ class ServerStats:
         remote_addr: str = "",
     ) -> ProxyStats:
         """Note a registration, and find the proxy's counters: the old ones if it is known."""
-        proxy = self._proxies.get(name)
-        if proxy is None or proxy.type != type:
-            proxy = self._proxies[name] = self._open(name, type)
+        proxy = self._find_or_open(name, type)
         client = self._clients.by_run_id(run_id)
         proxy.conf = conf
         proxy.run_id = run_id
@@ -200,6 +202,26 @@ class ServerStats:
     def _open(self, name: str, type: str) -> ProxyStats:  # noqa: A002
         return ProxyStats(name, type, self._ledger.open_account(name, type))
 
+    def _find_or_open(self, name: str, type: str) -> ProxyStats:  # noqa: A002
+        proxy = self._proxies.get(name)
+        if proxy is None or proxy.type != type:
+            proxy = self._proxies[name] = self._open(name, type)
+        return proxy
+
+    def proxy_disabled(self, name: str, type: str) -> None:  # noqa: A002
+        """Note that nobody may reach a proxy. It is remembered until that changes."""
+        self._find_or_open(name, type).disabled = True
+        self._attic.take(name)
+
+    def proxy_enabled(self, name: str) -> None:
+        """Note that a proxy may be reached again."""
+        proxy = self._proxies.get(name)
+        if proxy is None:
+            return
+        proxy.disabled = False
+        if not proxy.online:
+            self._attic.put(name, self.now())
+
     def proxy_offline(self, name: str, reason: str = "") -> None:
         """Note that users can't reach a proxy any more; what they have open still counts.
 
@@ -213,7 +235,8 @@ class ServerStats:
         proxy.online = False
         proxy.closed_at = self.now()
         proxy.closed_reason = reason
-        self._attic.put(name, proxy.closed_at)
+        if not proxy.disabled:
+            self._attic.put(name, proxy.closed_at)
         self._clear()
 
     def clear_offline_proxies(self) -> int:
@@ -296,6 +319,10 @@ class ServerStats:
     def last_days(self) -> list[Traffic]:
         """Traffic of all proxies in the last `DAYS` days, today first; forgotten ones included."""
         return self._ledger.days()
+
+    def today(self) -> Traffic:
+        """Traffic of all proxies today: the first of the `last_days`, and cheaper."""
+        return self._ledger.latest()
 
     def total(self) -> Traffic:
         """Traffic of all proxies since they are known, forgotten ones included."""

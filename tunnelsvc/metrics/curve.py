@@ -115,6 +115,11 @@ class Curves:
                 return
             del self._rings[name]
 
+    @property
+    def number(self) -> int:
+        """That of the newest point; grows by one with each."""
+        return self._number
+
     def total(self) -> list[Rate]:
         """Give the curve of all proxies: `POINTS` points, the oldest first."""
         return self._points(self._total)

@@ -105,6 +105,11 @@ class DailyTraffic:
         self._enter(day)
         return [Traffic(*pair) for pair in zip(self._in, self._out, strict=True)]
 
+    def today(self, day: int) -> Traffic:
+        """Answer with the first of the `days` alone."""
+        self._enter(day)
+        return Traffic(self._in[0], self._out[0])
+
     @property
     def total(self) -> Traffic:
         """All that was ever counted."""
@@ -187,6 +192,12 @@ class Account:
         day = self._ledger.today()
         self.settle(day)
         return self._daily.days(day)
+
+    def today(self) -> Traffic:
+        """Traffic of today, up to this moment: the first of the `days`, and cheaper."""
+        day = self._ledger.today()
+        self.settle(day)
+        return self._daily.today(day)
 
     def total(self) -> Traffic:
         """Traffic since the proxy is known, up to this moment."""
@@ -274,6 +285,12 @@ class Ledger:
         day = self.today()
         self.settle()
         return self.daily.days(day)
+
+    def latest(self) -> Traffic:
+        """Traffic of everything today, up to this moment: the first of the `days`, and cheaper."""
+        day = self.today()
+        self.settle()
+        return self.daily.today(day)
 
     def total(self) -> Traffic:
         """Traffic of everything, up to this moment."""

@@ -4,21 +4,26 @@
 It is innermost: what it sees is what the local service, or the plugin, reads and writes.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
-from attrs import define
+from attrs import define, field
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.client.inspection import Inspector
+from tunnelsvc.client.inspection.replay import MOST_REPLAYS, REPLAY_SECONDS, AbsentUser
+from tunnelsvc.client.inspection.request import CannotReplayError
 from tunnelsvc.client.local import dial_local, introduce
 from tunnelsvc.client.plugins import Place, Plugin
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Closed, Reason, dress, join
+from tunnelsvc.timing import limit
 from tunnelsvc.wire.httpexchange import Exchange
 from tunnelsvc.wire.httprecord import Conversation
 from tunnelsvc.wire.messages import StartWorkConn
@@ -57,7 +62,7 @@ class _OfProxy:
     inspector: Inspector
     proxy: str
     replay_of: int = 0
-    first: Exchange | None = None
+    first: Exchange | None = field(default=None, init=False)
 
     def began(self, exchange: Exchange) -> None:
         exchange.proxy, exchange.replay_of = self.proxy, self.replay_of
@@ -71,8 +76,21 @@ class _OfProxy:
         self.inspector.ended(exchange)
 
 
+@define(eq=False)
+class _OfReplay(_OfProxy):
+    """Likewise, of one that ends with its only exchange."""
+
+    user: AbsentUser = field(kw_only=True)
+
+    def ended(self, exchange: Exchange) -> None:
+        super().ended(exchange)
+        self.user.hang_up()
+
+
 class Inspected:
     """A `Plugin` around the one that serves the users, or around the local service."""
+
+    log: ClassVar[Logger] = Logger()
 
     def __init__(self, place: Place, inner: Plugin | None, inspector: Inspector) -> None:
         """Begin.
@@ -86,23 +104,13 @@ class Inspected:
         self._proxy = place.proxy.name
         self._inspector = inspector
         self._reactor = place.reactor
+        self._replays = 0
 
     async def serve(
         self, stream: Stream, unread: bytes, start: StartWorkConn, *, far_half_closes: bool
     ) -> Closed | None:
         """See `Plugin`."""
         ledger = _OfProxy(self._inspector, self._proxy)
-        return await self._serve(stream, unread, start, ledger, far_half_closes=far_half_closes)
-
-    async def _serve(
-        self,
-        stream: Stream,
-        unread: bytes,
-        start: StartWorkConn,
-        ledger: _OfProxy,
-        *,
-        far_half_closes: bool,
-    ) -> Closed | None:
         watched = Conversation(start, ledger, self._reactor.seconds)
         stream, unread = dress(stream, unread, ([watched.requests], [watched.responses]))
         why = "the connection broke"
@@ -111,11 +119,58 @@ class Inspected:
             why = _why_cut(closed)
         except LocalServiceUnavailable as error:
             why = str(error)
-            await self._hear_out(stream, ledger)
+            if ledger.first is None:
+                await self._hear_out(stream, ledger)
             raise
         finally:
             watched.close(why)
         return closed
+
+    def replay(self, request: bytes, original: Exchange) -> Exchange:
+        """Send a request to the service, by the way of the users' ones.
+
+        Args:
+            request: all of it; asks for the end of the connection.
+            original: whose request it is; the service is told that it comes from the same user.
+
+        Returns:
+            The new exchange, which has only begun. Whatever goes wrong is its ``error``.
+
+        Raises:
+            CannotReplayError: there are too many under way.
+        """
+        if self._replays >= MOST_REPLAYS:
+            raise CannotReplayError("too many requests are being sent again; wait a moment")
+        user = AbsentUser(original.start.src_addr, original.start.src_port, self._reactor)
+        ledger = _OfReplay(self._inspector, self._proxy, original.id, user=user)
+        watched = Conversation(original.start, ledger, self._reactor.seconds)
+        stream, unread = dress(user, request, ([watched.requests], [watched.responses]))
+        assert ledger.first is not None
+        self._replays += 1
+        ensureDeferred(self._replay(stream, unread, original.start, watched)).addErrback(
+            lambda failure: self.log.failure("sending a request again failed", failure)
+        )
+        return ledger.first
+
+    async def _replay(
+        self, stream: Stream, request: bytes, start: StartWorkConn, watched: Conversation
+    ) -> None:
+        def too_late() -> None:
+            watched.close(f"no complete answer in {REPLAY_SECONDS:.0f} seconds")
+            stream.abortConnection()
+
+        deadline = limit(self._reactor, REPLAY_SECONDS, too_late)
+        why = "the connection broke"
+        try:
+            closed = await self._inner.serve(stream, request, start, far_half_closes=True)
+            why = _why_cut(closed)
+        except LocalServiceUnavailable as error:
+            why = str(error)
+        finally:
+            deadline.cancel()
+            watched.close(why)
+            stream.abortConnection()
+            self._replays -= 1
 
     async def _hear_out(self, stream: Stream, ledger: _OfProxy) -> None:
         """Read a request that nobody answers, so that it is seen."""
