@@ -3,6 +3,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -132,6 +133,12 @@ class HTTPTests(QuickTestCase):
         self.assertRegex(
             program.lines("/one")[0], r"^\d\d:\d\d:\d\d 200 GET +\d+ ms +\S+ K?i?B /one"
         )
+        shown = re.search(r"Requests: (\S+)", program.output())
+        assert shown is not None
+        port = urlsplit(shown[1]).port
+        assert port is not None
+        rows: Any = request(port, "/api/admin/requests").json()["rows"]
+        self.assertEqual([row["path"] for row in rows], ["/%1b[31m", "/one?two"])
         silent = self.quick("http", site, "--no-inspect", "--host", "silent")
         silent.wait_for("http://silent.example.com")
         request(self.vhost_port, "/three", host="silent.example.com")

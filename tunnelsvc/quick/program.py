@@ -1,16 +1,20 @@
 # -*- test-case-name: tests.quick.test_program -*-
 """``tunnelsvc http`` and ``tcp`` as programs."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from attrs import asdict
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver
 
+from tunnelsvc.addresses import LOOPBACK, host_and_port
 from tunnelsvc.config.schema import LogConfig
+from tunnelsvc.lean import import_web
 from tunnelsvc.logs import make_observer
 from tunnelsvc.quick.opening import Opening
 from tunnelsvc.quick.options import QuickOptions
@@ -19,7 +23,12 @@ from tunnelsvc.quick.screen import Answered, Screen, write_url
 from tunnelsvc.runner import Program, config_errors_exit
 from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange
 
+if TYPE_CHECKING:
+    from tunnelsvc.admin.listening import SiteService
+
 SSH_PORT: Final = 22
+INSPECTOR_PORTS: Final = (*range(4040, 4060), 0)
+"""Where the page with the requests is: the first one that is free, the last is any; as ngrok's."""
 
 
 class QuickProgram(Program):
@@ -44,6 +53,7 @@ class QuickProgram(Program):
         self.screen = screen
         self._url_file = url_file
         self._url = ""
+        self._site: SiteService | None = None
         self._remove_url: Callable[[], None] = lambda: None
 
     def open_log(self, log_config: LogConfig) -> ILogObserver:
@@ -71,7 +81,15 @@ class QuickProgram(Program):
         opening.client.on_lost = lambda: self.screen.note("The server is gone. Trying again...")
         if opening.client.inspector is not None:
             opening.client.inspector.subscribe(self._requested)
+            self._site = self._make_site(opening)
         return opening
+
+    def _make_site(self, opening: Opening) -> SiteService:
+        # twisted.web is half as much again as all the rest of a client.
+        import_web()
+        from tunnelsvc.admin.clientsite import AdminService  # noqa: PLC0415
+
+        return AdminService(opening.client, None, self.end, self.reactor, INSPECTOR_PORTS)
 
     def _requested(self, exchange: Exchange) -> None:
         if exchange.done:
@@ -79,7 +97,7 @@ class QuickProgram(Program):
 
     def add(self, opening: Opening) -> None:
         """Open it, at once if we run."""
-        for service in (opening.client, opening):
+        for service in filter(None, (self._site, opening.client, opening)):
             service.setServiceParent(self)
 
     def fail_with(self, message: str) -> None:
@@ -101,8 +119,17 @@ class QuickProgram(Program):
             reason = why.strerror or why
             self.fail_with(f"--url-file={self._url_file}: can't be written: {reason}")
             return
-        self.screen.opened(whole, got.target, advice(got, url))
+        self.screen.opened(whole, got.target, self._advice(got, url))
         self.ready(url)
+
+    def _advice(self, got: Plan, url: str) -> str:
+        """Say what else there is, or how to use what isn't a web site, as far as its port tells."""
+        if self._site is not None and got.kind == "http":
+            return f"Requests: http://{host_and_port(LOOPBACK, self._site.port)}"
+        parts = urlsplit(url)
+        if not got.is_web and got.target_port == SSH_PORT:
+            return f"ssh -p {parts.port} USER@{parts.hostname}"
+        return ""
 
 
 def make_program(options: QuickOptions, reactor: Any) -> QuickProgram:
@@ -136,11 +163,3 @@ def answered(exchange: Exchange) -> Answered:
         size=exchange.response.body_bytes,
         note=", ".join(filter(None, notes)),
     )
-
-
-def advice(got: Plan, url: str) -> str:
-    """Say how to use what isn't a web site, as far as its port tells."""
-    parts = urlsplit(url)
-    if not got.is_web and got.target_port == SSH_PORT:
-        return f"ssh -p {parts.port} USER@{parts.hostname}"
-    return ""
