@@ -26,7 +26,6 @@ from tunnelsvc.demo import (
     Announcer,
     DemoPage,
     announcement,
-    box,
     make_demo,
 )
 
@@ -112,14 +111,8 @@ class AnnouncerTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class BoxTests(SynchronousTestCase):
+class AnnouncementTests(SynchronousTestCase):
     """What the user sees."""
-
-    def test_box(self) -> None:
-        self.assertEqual(
-            box("one\n\nthree"),
-            "+---------+\n|  one    |\n|         |\n|  three  |\n+---------+",
-        )
 
     def test_announcement(self) -> None:
         text = announcement(1, 2, 3)

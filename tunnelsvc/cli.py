@@ -166,6 +166,16 @@ def _client_options() -> Options:
     return ClientOptions()
 
 
+def _quick_options(name: str) -> Callable[[], Options]:
+    def make() -> Options:
+        from tunnelsvc.quick import options
+
+        made: Options = getattr(options, name)()
+        return made
+
+    return make
+
+
 def _remote_options() -> Options:
     from tunnelsvc.remote import RemoteOptions
 
@@ -179,6 +189,14 @@ class CommandOptions(ProgramOptions):
     subCommands: ClassVar[list[Any]] = [
         ["server", None, _server_options, "Run the public side of the tunnel (frps.ini)."],
         ["client", None, _client_options, "Run the hidden side of the tunnel (frpc.ini)."],
+        ["http", None, _quick_options("HTTPOptions"), "Make a web site of this machine reachable."],
+        ["tcp", None, _quick_options("TCPOptions"), "Make a TCP service of it reachable."],
+        [
+            "jupyter",
+            None,
+            _quick_options("JupyterOptions"),
+            "Start Jupyter, and make it reachable.",
+        ],
         ["verify", None, VerifyOptions, "Check a configuration file."],
         ["convert", None, ConvertOptions, "Turn an INI file into TOML."],
         ["reload", None, _remote_options, "Have a client that runs read its file again."],
@@ -216,6 +234,23 @@ def _run_client(options: Any) -> int:
 
     forget_sources()
     return run(makeService(options))
+
+
+def _run_quick(options: Any) -> int:
+    from twisted.internet import reactor
+
+    from tunnelsvc.quick.program import make_program
+
+    forget_sources()
+    return run(make_program(options, reactor))
+
+
+def _run_jupyter(options: Any) -> int:
+    from twisted.internet import reactor
+
+    from tunnelsvc.quick.jupyter import make_jupyter
+
+    return run(make_jupyter(options, reactor))
 
 
 def _run_demo(options: DemoOptions) -> int:
@@ -268,6 +303,9 @@ COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
     "status": partial(_remote, "status"),
     "stop": partial(_remote, "stop"),
     "demo": _run_demo,
+    "http": _run_quick,
+    "tcp": _run_quick,
+    "jupyter": _run_jupyter,
 }
 
 

@@ -23,6 +23,7 @@ from tunnelsvc.admin.site import DEFAULT_CREDENTIALS, DashboardService
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import ClientConfig, DashboardConfig, LogConfig, ServerConfig
+from tunnelsvc.console import box
 from tunnelsvc.runner import Program
 from tunnelsvc.server.service import TunnelServer
 
@@ -173,14 +174,6 @@ def free_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def box(text: str) -> str:
-    """Draw a frame around lines; plain ASCII, for any terminal."""
-    lines = text.splitlines()
-    width = max(map(len, lines))
-    edge = f"+{'-' * (width + 4)}+"
-    return "\n".join([edge, *(f"|  {line:{width}}  |" for line in lines), edge])
 
 
 def _server_config(port: int, token: str) -> ServerConfig:

@@ -6,10 +6,12 @@ and what a proxy that is removed leaves behind: users who have a connection keep
 were on their way when the server was told still arrive.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -30,6 +32,8 @@ from tunnelsvc.wire.messages import NewProxyResp
 
 if TYPE_CHECKING:
     from tunnelsvc.client.health import HealthChecks
+    from tunnelsvc.client.inspection import Inspector
+    from tunnelsvc.client.inspection.serving import Inspected
 
 LATE_SECONDS = 10.0
 """How long users still arrive of a proxy that was removed: the server gave them a connection before
@@ -52,6 +56,8 @@ class ProxySet:
 
     Attributes:
         waiting: who wants to know when they run.
+        inspector: of those with ``inspect = true``; None: there was none yet. It stays when they
+            go: what was seen can still be looked at.
     """
 
     log = Logger()
@@ -68,6 +74,7 @@ class ProxySet:
             ConfigError: a file that a plugin needs can't be used.
         """
         self.waiting = Waiting()
+        self.inspector: Inspector | None = None
         self._user = config.user
         self._key = derive_key(config.token)
         self._reactor = reactor
@@ -96,14 +103,20 @@ class ProxySet:
         for config in configs:
             try:
                 if config.enabled:
-                    made[config.name] = make_proxy(
-                        config, self._reactor, self._key, self._connections
-                    )
+                    made[config.name] = self._make(config)
             except ConfigError as why:
                 problems += why.problems
         if problems:
             raise ConfigError(problems)
         return made
+
+    def _make(self, config: ProxyConfig) -> ClientProxy:
+        if config.inspect and self.inspector is None:
+            # Most clients inspect none.
+            from tunnelsvc.client.inspection import Inspector  # noqa: PLC0415
+
+            self.inspector = Inspector()
+        return make_proxy(config, self._reactor, self._key, self._connections, self.inspector)
 
     def replace(self, changes: Changes[ProxyConfig], made: Made) -> None:
         """Become other proxies; those that are the same notice nothing.
@@ -279,11 +292,17 @@ class ProxySet:
 
     def statuses(self) -> list[ProxyStatus]:
         """Say how each is, in the order of the file."""
-        registration = self._registration
-        return [
-            ProxyStatus(config) if registration is None else registration.status(config)
-            for config in self._configs()
-        ]
+        return [self._status(proxy) for proxy in self._proxies.values()]
+
+    def _status(self, proxy: ClientProxy) -> ProxyStatus:
+        registration, config = self._registration, proxy.config
+        status = ProxyStatus(config) if registration is None else registration.status(config)
+        return evolve(status, dial_error=proxy.dial_error) if proxy.dial_error else status
+
+    def inspected(self, name: str) -> Inspected | None:
+        """Return what stands before the service of an inspected proxy; None: there is none."""
+        proxy = self._proxies.get(name)
+        return getattr(proxy, "plugin", None) if proxy and proxy.config.inspect else None
 
     def serves(self) -> bool:
         """Tell whether any user has a connection, even if the proxy is gone."""

@@ -1,0 +1,165 @@
+# -*- test-case-name: tests.quick.test_program -*-
+"""``tunnelsvc http`` and ``tcp`` as programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from attrs import asdict
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver
+
+from tunnelsvc.addresses import LOOPBACK, host_and_port
+from tunnelsvc.config.schema import LogConfig
+from tunnelsvc.lean import import_web
+from tunnelsvc.logs import make_observer
+from tunnelsvc.quick.opening import Opening
+from tunnelsvc.quick.options import QuickOptions
+from tunnelsvc.quick.plan import Plan
+from tunnelsvc.quick.screen import Answered, Screen, write_url
+from tunnelsvc.runner import Program, config_errors_exit
+from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange
+
+if TYPE_CHECKING:
+    from tunnelsvc.admin.listening import SiteService
+
+SSH_PORT: Final = 22
+INSPECTOR_PORTS: Final = (*range(4040, 4060), 0)
+"""Where the page with the requests is: the first one that is free, the last is any; as ngrok's."""
+
+
+class QuickProgram(Program):
+    """A program with a screen: what goes wrong is logged beside it, on standard error.
+
+    Attributes:
+        screen: what the user sees.
+        page: path and query of what is shown of a web site.
+    """
+
+    page = ""
+
+    def __init__(self, screen: Screen, url_file: str, reactor: Any) -> None:
+        """Begin with nothing to show.
+
+        Args:
+            screen: what the user sees.
+            url_file: where scripts look for the URL; empty: nowhere.
+            reactor: what runs us.
+        """
+        super().__init__(LogConfig(level="error"), reactor)
+        self.screen = screen
+        self._url_file = url_file
+        self._url = ""
+        self._site: SiteService | None = None
+        self._remove_url: Callable[[], None] = lambda: None
+
+    def open_log(self, log_config: LogConfig) -> ILogObserver:
+        """See `Program`."""
+        return make_observer(**asdict(log_config), stdout=sys.stderr)
+
+    def stopService(self) -> Deferred[Any]:
+        """See `Program`; the URL leads nowhere from now on."""
+        self._remove_url()
+        return super().stopService()
+
+    def prepare(self, plan: Plan) -> Opening:
+        """Make what opens a service, to be added when that is there.
+
+        Args:
+            plan: which, and how it shall be reached.
+
+        Raises:
+            SystemExit: the plan can't be carried out; the problems are on standard error.
+        """
+        with config_errors_exit():
+            opening = Opening(
+                plan, self.reactor, self._opened, fail=self.fail_with, login_failed=self.fail
+            )
+        opening.client.on_lost = lambda: self.screen.note("The server is gone. Trying again...")
+        if opening.client.inspector is not None:
+            opening.client.inspector.subscribe(self._requested)
+            self._site = self._make_site(opening)
+        return opening
+
+    def _make_site(self, opening: Opening) -> SiteService:
+        # twisted.web is half as much again as all the rest of a client.
+        import_web()
+        from tunnelsvc.admin.clientsite import AdminService  # noqa: PLC0415
+
+        return AdminService(opening.client, None, self.end, self.reactor, INSPECTOR_PORTS)
+
+    def _requested(self, exchange: Exchange) -> None:
+        if exchange.done:
+            self.screen.request(answered(exchange))
+
+    def add(self, opening: Opening) -> None:
+        """Open it, at once if we run."""
+        for service in filter(None, (self._site, opening.client, opening)):
+            service.setServiceParent(self)
+
+    def fail_with(self, message: str) -> None:
+        """Say why it is the end, and end with status 1."""
+        sys.stderr.write(f"tunnelsvc: {message}\n")
+        self.fail(message)
+
+    def _opened(self, got: Plan, url: str) -> None:
+        """Tell people and scripts. The same again: that it is back."""
+        if url == self._url:
+            self.screen.note("The server is back.")
+            return
+        self._url = url
+        whole = url + self.page
+        try:
+            if self._url_file:
+                self._remove_url = write_url(self._url_file, whole)
+        except OSError as why:
+            reason = why.strerror or why
+            self.fail_with(f"--url-file={self._url_file}: can't be written: {reason}")
+            return
+        self.screen.opened(whole, got.target, self._advice(got, url))
+        self.ready(url)
+
+    def _advice(self, got: Plan, url: str) -> str:
+        """Say what else there is, or how to use what isn't a web site, as far as its port tells."""
+        if self._site is not None and got.kind == "http":
+            return f"Requests: http://{host_and_port(LOOPBACK, self._site.port)}"
+        parts = urlsplit(url)
+        if not got.is_web and got.target_port == SSH_PORT:
+            return f"ssh -p {parts.port} USER@{parts.hostname}"
+        return ""
+
+
+def make_program(options: QuickOptions, reactor: Any) -> QuickProgram:
+    """Compose the client of one service.
+
+    Args:
+        options: the command line.
+        reactor: what everything runs on.
+
+    Raises:
+        SystemExit: the configuration can't be used; the problems are on standard error.
+    """
+    program = QuickProgram(options.screen(), options["url-file"] or "", reactor)
+    program.add(program.prepare(options.plan()))
+    return program
+
+
+def answered(exchange: Exchange) -> Answered:
+    """Say of a request what its line shows."""
+    notes = [exchange.error]
+    if exchange.kind == WEBSOCKET:
+        notes.append(f"websocket: {exchange.sent} messages sent, {exchange.received} received")
+    if exchange.replay_of:
+        notes.append("replayed")
+    ended = exchange.ended_at
+    return Answered(
+        method=exchange.method.decode("latin-1"),
+        path=exchange.target.decode("latin-1"),
+        status=exchange.status or None,
+        ms=None if ended is None else (ended - exchange.began_at) * 1000,
+        size=exchange.response.body_bytes,
+        note=", ".join(filter(None, notes)),
+    )
