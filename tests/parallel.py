@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.test_parallel -*-
 """Run the tests in several processes at once, all of them measured by coverage.
 
-``python -m tests.parallel [--jobs N] [OPTIONS OF TRIAL] NAME...``, where a name is what trial
-takes: a package, a module, a class, a method. Each process has a temporary directory of its own and
-runs a part: a module of those that wait for programs, the modules of a package of all others. When
-a part has ended there is a line for it, below what failed in it; all that it printed stays in a
-file of the temporary directory.
+``python -m tests.parallel [--jobs N] [--report] [OPTIONS OF TRIAL] NAME...``, where a name is what
+trial takes: a package, a module, a class, a method. Each process has a temporary directory of its
+own and runs a part: a module of those that wait for programs, the modules of a package of all
+others. When a part has ended there is a line for it, below what failed in it; all that it printed
+stays in a file of the temporary directory. In the end there is coverage's report, if it is wanted.
 
 Trial's own ``--jobs`` won't do: its workers start each test by its name alone, have the checkout
 on the PYTHONPATH of every program that a test starts, and are measured only where all those
@@ -17,6 +17,7 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,10 @@ JOBS: Final = min(8, len(os.sched_getaffinity(0)) + 1)
 
 # The line of trial's that comes before the first test that failed.
 COMPLAINTS: Final = "=" * 79
+
+# The package of all tests, and the percentage of the program that they must run.
+ALL: Final = "tests"
+LEAST_COVERAGE: Final = 95
 
 # What the shell says of a program that was ended by SIGINT.
 INTERRUPTED: Final = 128 + signal.SIGINT
@@ -183,6 +188,18 @@ def show_total(outcomes: Sequence[Outcome], seconds: float) -> None:
             print(f"FAILED: {outcome.part.label}, exit status {outcome.status}")
 
 
+def report(*, whole: bool) -> int:
+    """Print what coverage has measured; return the exit status, 0 if it is enough.
+
+    Args:
+        whole: whether all tests have run. Of a few of them nobody expects that.
+    """
+    coverage = (sys.executable, "-m", "coverage")
+    least = ("--fail-under", str(LEAST_COVERAGE)) if whole else ()
+    combined = subprocess.run((*coverage, "combine", "--quiet"), check=False).returncode
+    return combined or subprocess.run((*coverage, "report", *least), check=False).returncode
+
+
 async def run(parts: Sequence[Part], directory: Path, jobs: int, options: Sequence[str]) -> int:
     """Run it all; return the exit status."""
     task = asyncio.current_task()
@@ -204,13 +221,18 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parallel", allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=JOBS, metavar="N")
     parser.add_argument("--temp-directory", type=Path, default=Path("_trial_temp"))
+    parser.add_argument("--report", action="store_true")
     parsed, rest = parser.parse_known_args(arguments)
     options = [each for each in rest if each.startswith("-")]
-    parts = find_parts([each for each in rest if not each.startswith("-")] or ["tests"])
+    names = [each for each in rest if not each.startswith("-")] or [ALL]
+    parts = find_parts(names)
     try:
-        return asyncio.run(run(parts, parsed.temp_directory.absolute(), parsed.jobs, options))
+        status = asyncio.run(run(parts, parsed.temp_directory.absolute(), parsed.jobs, options))
     except asyncio.CancelledError:
         return INTERRUPTED
+    if status or not parsed.report:
+        return status
+    return report(whole=names == [ALL])
 
 
 if __name__ == "__main__":

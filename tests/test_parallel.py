@@ -121,6 +121,13 @@ class ParallelTests(ProgramTestCase):
         self.check(0, "sample")
         self.assertEqual(len(list((self.directory / "coverage").glob("data.*"))), 2)
 
+    def test_reported(self) -> None:
+        """Of some of the tests nobody expects that they run all of the program."""
+        self.write(test_a=PASSES, sub__test_b=PASSES)
+        (self.directory / ".coveragerc").write_text("[run]\nparallel = True\n", encoding="ascii")
+        (self.directory / "sample" / "unused.py").write_text("x = 1\n" * 100, encoding="ascii")
+        self.assertIn("TOTAL", self.check(0, "--report", "sample"))
+
     def test_failed(self) -> None:
         """All are run, and what failed is shown."""
         self.write(test_a=PASSES, sub__test_b=FAILS + GOOD, other__test_c=PASSES)
