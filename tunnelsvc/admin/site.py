@@ -67,7 +67,7 @@ def _put_together(
 ) -> tuple[Entrance, BasicAuth]:
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
-    root.putChild(b"static", StaticFiles())
+    root.putChild(b"static", StaticFiles("server"))
     root.putChild(b"api", ServerAPI(server))
     guard = BasicAuth(root, *_credentials(config), reactor)
     secured = config.credentials_configured
