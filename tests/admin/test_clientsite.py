@@ -116,7 +116,7 @@ class PasswordTests(SynchronousTestCase):
     def test_with_a_password(self) -> None:
         tester = AdminTester("", SECURED)
         assert tester.guard is not None
-        for path in ("/", "/api/status", "/static/client.css"):
+        for path in ("/static/", "/api/status", "/static/client/client.css"):
             self.assertEqual(tester.ask(path).status, 401)
             self.assertEqual(tester.ask(path, Authorization=RIGHT.decode()).status, 200)
         tester.guard.close()

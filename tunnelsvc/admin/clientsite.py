@@ -11,12 +11,11 @@ from twisted.logger import Logger
 from tunnelsvc.addresses import LOOPBACK, is_loopback
 from tunnelsvc.admin.auth import BasicAuth
 from tunnelsvc.admin.clientapi import ClientAPI
-from tunnelsvc.admin.clientpage import STYLE, PageFile, StatusPage
 from tunnelsvc.admin.clientview import ClientView
 from tunnelsvc.admin.clientweb import AdminSite
 from tunnelsvc.admin.listening import Entrance, Root, SiteService
 from tunnelsvc.admin.origin import SameOrigin
-from tunnelsvc.admin.pages import Redirect
+from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.tls import tls_options
 from tunnelsvc.client.reloading import Reloaded, Reloader
 from tunnelsvc.client.service import TunnelClient
@@ -43,12 +42,8 @@ def admin_site(
     """
     secured = config.has_password
     root = Root()
-    root.putChild(b"", StatusPage(client))
-    static = Root()
-    static.putChild(b"", Redirect(b".."))
-    static.putChild(STYLE.encode(), PageFile(STYLE, "text/css; charset=utf-8"))
-    static.putChild(b"icon.svg", PageFile("shared/icon.svg", "image/svg+xml"))
-    root.putChild(b"static", static)
+    root.putChild(b"", Redirect(b"static/"))
+    root.putChild(b"static", StaticFiles("client"))
     root.putChild(b"api", ClientAPI(client, hides=not secured))
     guard = BasicAuth(root, config.user, config.password, reactor) if secured else None
     checked = SameOrigin(
