@@ -33,6 +33,7 @@ TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+NO_HEADERS: Final[Mapping[str, str]] = {}
 SECRETS: Final = ("authorization", "cookie", "set-cookie")
 
 
@@ -241,8 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def detail(self, number: int, *, reveal: bool) -> None:
         row = self.mock.requests[number]
-        empty = {"request": side({}), "response": side({})}
-        detail = {**row, **self.mock.details.get(number, empty)}
+        empty = {"request": side(NO_HEADERS), "response": side(NO_HEADERS)}
+        detail: Row = row | self.mock.details.get(number, empty)
         self.json(detail if reveal else masked(detail))
 
     def stream(self) -> None:

@@ -138,7 +138,9 @@ export class RequestList {
     const to = at === undefined ? (by > 0 && by < Infinity ? 0 : by) : at + by;
     const place = Math.min(Math.max(to, 0), this.rows.length - 1);
     this.reveal(place);
-    this.actions.show(this.rows[place].id);
+    // The address changes a moment later, and the next key may come before that.
+    this.shown = this.rows[place].id;
+    this.actions.show(this.shown);
   }
 
   // Scroll a row into sight.
