@@ -104,7 +104,7 @@ export class Events {
 
 function columns() {
   return [
-    { id: "time", label: t("events.time"), width: "17%", sort: (row) => row.id, paint: (cell, row) => {
+    { id: "time", label: t("events.time"), class: "plain", width: "17%", sort: (row) => row.id, paint: (cell, row) => {
       put(cell, clock(row.at));
       cell.title = moment(row.at);
     } },
@@ -112,8 +112,8 @@ function columns() {
       if (!cell.firstChild) cell.append(h("span"));
       mark(cell.firstChild, kindClass(row), kindText(row));
     } },
-    { id: "who", label: t("events.who"), width: "26%", sort: (row) => subject(row), paint: (cell, row) => twoLines(cell, subject(row) || row.address, subject(row) ? row.address : "") },
-    { id: "detail", label: t("events.detail"), class: "span", sort: (row) => row.detail, paint: (cell, row) => {
+    { id: "who", label: t("events.who"), width: "26%", sort: (row) => subject(row)[0], paint: (cell, row) => twoLines(cell, ...subject(row)) },
+    { id: "detail", label: t("events.detail"), class: "span-end", sort: (row) => row.detail, paint: (cell, row) => {
       put(cell, row.detail);
       cell.title = row.detail;
     } },

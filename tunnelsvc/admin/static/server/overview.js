@@ -143,7 +143,7 @@ export class Overview {
     const rows = this.state.events.slice(0, LATEST);
     keyed(this.feed, rows, (row) => row.id, () => h("li", {}, h("span"), h("span", { class: "what" }), h("time")), (node, row) => {
       mark(node.children[0], kindClass(row), kindText(row));
-      put(node.children[1], subject(row) || row.address || row.detail);
+      put(node.children[1], subject(row)[0] || row.detail);
       attr(node.children[2], "title", moment(row.at));
       attr(node.children[2], "datetime", new Date(row.at * 1000).toISOString());
       put(node.children[2], ago(row.at));

@@ -163,7 +163,7 @@ add({
     "event.proxy_closed": "Proxy closed",
     "event.proxy_refused": "Proxy refused",
     "event.user_refused": "User refused",
-    "event.reloaded": "Configuration reloaded",
+    "event.reloaded": "Reloaded",
     "event.reload_failed": "Reload failed",
     "event.started": "Server started",
     "event.kicked": "Client kicked",
