@@ -68,7 +68,7 @@ def _put_together(
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
     root.putChild(b"static", StaticFiles("server"))
-    root.putChild(b"api", ServerAPI(server))
+    root.putChild(b"api", ServerAPI(server, reactor))
     guard = BasicAuth(root, *_credentials(config), reactor)
     secured = config.credentials_configured
     inner = Entrance(guard)

@@ -5,17 +5,23 @@ The byte path counts into a meter, an object with two integers, and knows nothin
 Only when somebody looks, and when a day ends, the ledger asks the meters that run what has come
 since the last look. frp counts when a connection closes, so that a download of a day shows nothing
 for a day and then belongs to the wrong one.
+
+Whoever wants to know what moves without asking all accounts (a curve, a database) has a tally: it
+is told each time that something is counted.
 """
 
 import time
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, Protocol
 
-from attrs import define, frozen
+from attrs import field, frozen
 
-DAYS: Final = 7
-"""Days remembered, today included: what frp's traffic API answers (reference 1.9)."""
+from tunnelsvc.metrics.connections import Connection, User
+
+DAYS: Final = 30
+"""Days remembered, today included: what the dashboard shows."""
 
 
 class Meter(Protocol):
@@ -35,17 +41,56 @@ class Traffic:
     out_bytes: int
 
 
-class DailyTraffic:
-    """Bytes of the last days, and of all time. Days are numbers that grow by one."""
+@frozen
+class Past:
+    """What was counted before a restart, of one proxy or of all.
 
-    __slots__ = ("_day", "_in", "_out", "_total_in", "_total_out")
+    Attributes:
+        days: by the ordinal of the day (`datetime.date.toordinal`).
+        total: of these days, and of all before.
+    """
+
+    days: Mapping[int, Traffic] = field(factory=dict)
+    total: Traffic = Traffic(0, 0)
+
+
+class Tally(Protocol):
+    """Is told what moves."""
+
+    def count(self, name: str, type: str, day: int, in_bytes: int, out_bytes: int) -> None:  # noqa: A002
+        """Note bytes of a proxy, at least one, that moved on a day."""
+
+
+class DailyTraffic:
+    """Bytes of the last days, and of all time. Days are numbers that grow by one.
+
+    A day is 16 bytes, and not two objects: a thousand proxies have thirty.
+    """
+
+    __slots__ = ("_day", "_in", "_out", "_past", "_total_in", "_total_out")
 
     def __init__(self, day: int) -> None:
         self._day = day
-        self._in = [0] * DAYS
-        self._out = [0] * DAYS
+        self._in = _no_days(DAYS)
+        self._out = _no_days(DAYS)
         self._total_in = 0
         self._total_out = 0
+        self._past = Traffic(0, 0)
+
+    def restore(self, day: int, past: Past) -> None:
+        """Add what was counted before. Days that `day`, which becomes today, can't know are left.
+
+        Those are older ones, and those to come, from before the clock was put back.
+        """
+        self._enter(day)
+        for when, traffic in past.days.items():
+            age = day - when
+            if 0 <= age < DAYS:
+                self._in[age] += traffic.in_bytes
+                self._out[age] += traffic.out_bytes
+        self._past = Traffic(
+            self._past.in_bytes + past.total.in_bytes, self._past.out_bytes + past.total.out_bytes
+        )
 
     def add(self, day: int, in_bytes: int, out_bytes: int) -> None:
         """Count bytes that moved on a day, which becomes today."""
@@ -60,53 +105,72 @@ class DailyTraffic:
         self._enter(day)
         return [Traffic(*pair) for pair in zip(self._in, self._out, strict=True)]
 
+    def today(self, day: int) -> Traffic:
+        """Answer with the first of the `days` alone."""
+        self._enter(day)
+        return Traffic(self._in[0], self._out[0])
+
     @property
     def total(self) -> Traffic:
         """All that was ever counted."""
+        past = self._past
+        return Traffic(past.in_bytes + self._total_in, past.out_bytes + self._total_out)
+
+    @property
+    def counted(self) -> Traffic:
+        """The same without what was restored."""
         return Traffic(self._total_in, self._total_out)
 
     def _enter(self, day: int) -> None:
         """Move what was counted into the past. A clock that was put back only renames today."""
         passed = min(max(day - self._day, 0), DAYS)
         if passed:
-            self._in = ([0] * passed + self._in)[:DAYS]
-            self._out = ([0] * passed + self._out)[:DAYS]
+            self._in = (_no_days(passed) + self._in)[:DAYS]
+            self._out = (_no_days(passed) + self._out)[:DAYS]
         self._day = day
 
 
-@define(eq=False)
-class _Running:
-    """A meter, and what of it is accounted for."""
-
-    meter: Meter
-    up_bytes: int = 0
-    down_bytes: int = 0
+def _no_days(count: int) -> "array[int]":
+    return array("Q", bytes(8 * count))
 
 
 class Account:
     """Connections and traffic of one proxy. Made by `Ledger.open_account`."""
 
-    __slots__ = ("_daily", "_ledger", "_running", "connections")
+    __slots__ = ("_daily", "_ledger", "connections", "name", "running", "type")
 
-    def __init__(self, ledger: "Ledger") -> None:
+    def __init__(self, ledger: "Ledger", name: str = "", type: str = "") -> None:  # noqa: A002
+        self.name = name
+        """Of the proxy."""
+        self.type = type
+        """Likewise."""
         self.connections = 0
         """Open at present."""
+        self.running: dict[int, Connection] = {}
+        """Those of them that have meters, by the meters' identity."""
         self._ledger = ledger
         self._daily = DailyTraffic(ledger.today())
-        self._running: dict[int, _Running] = {}
 
-    def track(self, meter: Meter) -> None:
-        """Count an open connection, and from now on what its meter says, from 0."""
-        self._running[id(meter)] = _Running(meter)
-        self.connection_opened()
-        self._ledger.busy[id(self)] = self
+    def track(self, meter: Meter, user: User | None = None) -> None:
+        """Count an open connection, and from now on what its meter says, from 0.
+
+        Args:
+            meter: counts its bytes.
+            user: who has it, for who wants to know, or to end it.
+        """
+        ledger = self._ledger
+        self.running[id(meter)] = Connection(meter, user, ledger.now())
+        self.connections += 1
+        ledger.connections += 1
+        ledger.busy[id(self)] = self
 
     def untrack(self, meter: Meter) -> None:
         """Take the last reading of a tracked meter; its connection is closed."""
         day = self._ledger.today()
-        self._read(self._running.pop(id(meter)), day)
-        self.connection_closed()
-        if not self._running:
+        self._read(self.running.pop(id(meter)), day)
+        self.connections -= 1
+        self._ledger.connections -= 1
+        if not self.running:
             del self._ledger.busy[id(self)]
 
     def connection_opened(self) -> None:
@@ -129,17 +193,32 @@ class Account:
         self.settle(day)
         return self._daily.days(day)
 
+    def today(self) -> Traffic:
+        """Traffic of today, up to this moment: the first of the `days`, and cheaper."""
+        day = self._ledger.today()
+        self.settle(day)
+        return self._daily.today(day)
+
     def total(self) -> Traffic:
-        """Traffic since the account was opened, up to this moment."""
+        """Traffic since the proxy is known, up to this moment."""
         self.settle(self._ledger.today())
         return self._daily.total
 
+    def counted(self) -> Traffic:
+        """Traffic since this process knows the proxy, up to this moment."""
+        self.settle(self._ledger.today())
+        return self._daily.counted
+
+    def restore(self, past: Past) -> None:
+        """Add what was counted before a restart. The ledger's sum has it already."""
+        self._daily.restore(self._ledger.today(), past)
+
     def settle(self, day: int) -> None:
         """Read all meters, and count what they say as of `day`."""
-        for running in self._running.values():
+        for running in self.running.values():
             self._read(running, day)
 
-    def _read(self, running: _Running, day: int) -> None:
+    def _read(self, running: Connection, day: int) -> None:
         up_bytes, down_bytes = running.meter.up_bytes, running.meter.down_bytes
         self._count(day, up_bytes - running.up_bytes, down_bytes - running.down_bytes)
         running.up_bytes, running.down_bytes = up_bytes, down_bytes
@@ -147,15 +226,20 @@ class Account:
     def _count(self, day: int, in_bytes: int, out_bytes: int) -> None:
         self._daily.add(day, in_bytes, out_bytes)
         self._ledger.daily.add(day, in_bytes, out_bytes)
+        if in_bytes or out_bytes:
+            for tally in self._ledger.tallies:
+                tally.count(self.name, self.type, day, in_bytes, out_bytes)
 
 
 class Ledger:
     """All accounts, their sum, and the calendar.
 
     Attributes:
+        now: the time, in Unix seconds.
         connections: open at present, over all accounts.
         daily: the sum of all accounts, as of the last `settle`.
         busy: accounts with running meters, by identity.
+        tallies: told of all that is counted.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -164,15 +248,20 @@ class Ledger:
         Args:
             now: the time, in Unix seconds. Days are those of the local time zone.
         """
-        self._now = now
+        self.now = now
         self._morning, self._midnight, self._day = _day_of(now())
         self.connections = 0
         self.daily = DailyTraffic(self._day)
         self.busy: dict[int, Account] = {}
+        self.tallies: list[Tally] = []
 
-    def open_account(self) -> Account:
-        """Make an empty account."""
-        return Account(self)
+    def open_account(self, name: str = "", type: str = "") -> Account:  # noqa: A002
+        """Make an empty account, for the proxy of that name and type."""
+        return Account(self, name, type)
+
+    def restore(self, past: Past) -> None:
+        """Add what all accounts have counted before a restart."""
+        self.daily.restore(self.today(), past)
 
     def today(self) -> int:
         """Answer with the number of the day.
@@ -180,7 +269,7 @@ class Ledger:
         The first question of a new day settles the old one: whatever moved since the last look
         belongs to the day of that look.
         """
-        now = self._now()
+        now = self.now()
         if not self._morning <= now < self._midnight:
             self.settle()
             self._morning, self._midnight, self._day = _day_of(now)
@@ -197,10 +286,22 @@ class Ledger:
         self.settle()
         return self.daily.days(day)
 
+    def latest(self) -> Traffic:
+        """Traffic of everything today, up to this moment: the first of the `days`, and cheaper."""
+        day = self.today()
+        self.settle()
+        return self.daily.today(day)
+
+    def total(self) -> Traffic:
+        """Traffic of everything, up to this moment."""
+        self.today()
+        self.settle()
+        return self.daily.total
+
     def seconds_to_midnight(self) -> float:
         """Answer with the time until the day ends: more than 0."""
         self.today()
-        return self._midnight - self._now()
+        return self._midnight - self.now()
 
 
 def _day_of(now: float) -> tuple[float, float, int]:

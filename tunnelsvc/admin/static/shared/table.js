@@ -19,8 +19,8 @@ function order(a, b) {
  * A table. On narrow screens each row becomes a card, and the columns' names are in it.
  *
  * Columns are `{ id, label, text(row) | paint(cell, row), sort(row)?, numeric?, live?, width?,
- * descending?, hidden? }`. `paint` is given a cell that it has filled before; `live` ones are
- * painted at each `tick`. `descending`: the first click on the heading sorts so. The first column
+ * narrow?, descending?, hidden? }`. `paint` is given a cell that it has filled before; `live` ones are
+ * painted at each `tick`. `narrow`: the width where buttons are icons only. `descending`: the first click on the heading sorts so. The first column
  * is the rows' heading.
  *
  * While somebody points at a row, or has the focus in it, rows keep their order: nobody closes a
@@ -58,6 +58,10 @@ export class Table {
   col(column) {
     const col = h("col");
     if (column.width) col.style.width = column.width;
+    if (column.narrow) {
+      col.style.setProperty("--narrow", column.narrow);
+      attr(col, "data-narrow", true);
+    }
     return col;
   }
 
