@@ -218,6 +218,7 @@ PROXY: Final = Names(
                 "enabled": "enabled",
                 "use_encryption": "transport.useEncryption",
                 "use_compression": "transport.useCompression",
+                "inspect": "inspect",
                 "plugin_enable_http2": "plugin.enableHTTP2",
             }
         ),
@@ -236,6 +237,7 @@ PROXY: Final = Names(
         "health_check_header_": Name("healthCheck.httpHeaders", Kind.HEADERS),
     },
     subtrees={"natTraversal": "nat_traversal_"},
+    ours=frozenset({"inspect"}),
 )
 
 VISITOR: Final = Names(
