@@ -194,11 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def json(self, value: object, code: int = 200) -> None:
+    def say(self, value: object, code: int = 200) -> None:
         self.answer(json.dumps(value).encode(), code=code)
 
     def error(self, code: int, message: str) -> None:
-        self.json({"Code": code, "Msg": message}, code)
+        self.say({"Code": code, "Msg": message}, code)
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -221,15 +221,15 @@ class _Handler(BaseHTTPRequestHandler):
         mock = self.mock
         match path:
             case ["session"]:
-                self.json({"user": "", "csrf": "", "by": "none", "version": "0.1.0"})
+                self.say({"user": "", "csrf": "", "by": "none", "version": "0.1.0"})
             case ["status"]:
-                self.json(mock.status)
+                self.say(mock.status)
             case ["config"]:
-                self.json(mock.config)
+                self.say(mock.config)
             case ["stream"]:
                 self.stream()
             case ["requests"]:
-                self.json({"rows": mock_filter(mock, query), "more": False})
+                self.say({"rows": mock_filter(mock, query), "more": False})
             case ["requests", number] if int(number) in mock.requests:
                 self.detail(int(number), reveal="reveal" in query)
             case ["requests", number, "curl"]:
@@ -244,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
         row = self.mock.requests[number]
         empty = {"request": side(NO_HEADERS), "response": side(NO_HEADERS)}
         detail: Row = row | self.mock.details.get(number, empty)
-        self.json(detail if reveal else masked(detail))
+        self.say(detail if reveal else masked(detail))
 
     def stream(self) -> None:
         self.send_response(200)
@@ -268,16 +268,17 @@ class _Handler(BaseHTTPRequestHandler):
         mock, sent = self.mock, self.body()
         match urlsplit(self.path).path.removeprefix("/api/admin/").split("/"):
             case ["config", "check"]:
-                self.json(mock.check)
+                self.say(mock.check)
             case ["reload"]:
-                self.json(mock.check)
+                self.say(mock.check)
             case ["requests", number, "replay"]:
                 original = mock.requests[int(number)]
                 new = max(mock.requests) + 1
-                row = {**original, **{k: sent[k] for k in ("method", "path") if k in sent}}
+                edited = {name: sent[name] for name in ("method", "path") if name in sent}
+                row: Row = original | edited
                 row |= {"id": new, "at": time.time(), "replay_of": int(number), "ms": 8.0}
                 mock.add(row, mock.details.get(int(number)))
-                self.json({"id": new})
+                self.say({"id": new})
             case _:
                 self.error(404, "no such thing")
 
@@ -288,13 +289,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         etag = str(int(sent["etag"]) + 1)
         self.mock.config |= {"text": sent["text"], "etag": etag}
-        self.json({**self.mock.check, "etag": etag})
+        self.say({**self.mock.check, "etag": etag})
 
     def do_DELETE(self) -> None:
         gone = list(self.mock.requests)
         self.mock.requests.clear()
         self.mock.send("delta", {"topic": "requests", "changed": [], "gone": gone})
-        self.json({})
+        self.say({})
 
 
 def mock_filter(mock: MockSite, query: Mapping[str, str]) -> list[Row]:

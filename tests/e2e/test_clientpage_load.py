@@ -220,13 +220,14 @@ class AccessTests(MockTests):
         self.browse(self.look_everywhere, color_scheme="light")
 
     def test_dark(self) -> None:
-        self.browse(self.look_everywhere, color_scheme="dark")
+        """What is another one in the dark are the colours."""
+        self.browse(lambda page: self.look_everywhere(page, "color-contrast"), color_scheme="dark")
 
-    def look_everywhere(self, page: Any) -> None:
+    def look_everywhere(self, page: Any, *rules: str) -> None:
         self.show_all_there_is()
         for what, go in self.places().items():
             go(page)
-            self.check_access(page, what)
+            self.check_access(page, what, *rules)
 
     def places(self) -> dict[str, Callable[[Any], object]]:
         """Give ways to everything there is to see."""

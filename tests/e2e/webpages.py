@@ -132,14 +132,23 @@ class PageMixin(SynchronousTestCase):
             self.assertEqual(said, [])
         return done
 
-    def check_access(self, page: Any, what: str) -> None:
-        """Have axe-core look for what keeps people from using the page."""
+    def check_access(self, page: Any, what: str, *rules: str) -> None:
+        """Have axe-core look for what keeps people from using the page.
+
+        Args:
+            page: as it is now.
+            what: its name, if it is faulty.
+            rules: by name; none: all there are.
+        """
         from axe_playwright_python.base import AXE_FILE_PATH  # noqa: PLC0415 - as playwright
 
         if not page.evaluate("'axe' in window"):
             # By the debugger, which the page's policy doesn't concern.
             page.evaluate(Path(AXE_FILE_PATH).read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        only = {"runOnly": list(rules)} if rules else {}
+        found = page.evaluate(
+            "options => axe.run(document, options)", {"resultTypes": ["violations"], **only}
+        )
         faults = [
             (each["id"], [node["target"] for node in each["nodes"]][:3])
             for each in found["violations"]

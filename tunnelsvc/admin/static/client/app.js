@@ -72,8 +72,8 @@ function skip(event) {
 }
 
 function tookStatus(message) {
-  const { value } = message;
   status.took(message);
+  const { value } = status;
   inspector.statusIs(value);
   config.statusIs(value);
   put(host, value.server);

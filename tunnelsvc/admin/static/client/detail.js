@@ -128,7 +128,7 @@ export class Detail {
       { class: "detail-head" },
       h("h2", {}, h("span", { class: "request-method" }, detail.method), " ", h("span", { class: "detail-url" }, detail.url),
         copyButton(() => detail.url, t("detail.theUrl"))),
-      h("dl", { class: "facts detail-facts" },
+      h("dl", { class: "detail-facts" },
         fact(t("detail.status"), h("span", { class: `status ${tone(detail)}` }, status)),
         fact(t("detail.time"), span(detail.ms)),
         fact(t("detail.sizes"), t("detail.inOut", { in: bytes(detail.in), out: bytes(detail.out) })),

@@ -78,7 +78,7 @@ export class Status {
     this.known = new Map();
     this.lists = new Map();
     this.state = h("p", { class: "connection-state", role: "status" });
-    this.facts = h("dl", { class: "facts left status-facts" });
+    this.facts = h("dl", { class: "facts apart status-facts" });
     this.trouble = h("div", {});
     this.result = h("div", { class: "result", role: "status" });
     this.reloadButton = button(t("status.reload"), () => this.reload(), { image: "reload" });
@@ -106,7 +106,7 @@ export class Status {
 
   /** The status is another one. */
   took(message) {
-    this.value = message.value;
+    this.value = { ...this.value, ...message.value };
     const { value } = this;
     put(this.state, t(value.connected ? "status.connected" : "status.notConnected", { server: value.server }));
     attr(this.state, "class", `connection-state mark dot ${value.connected ? "good" : "bad"}`);
@@ -127,7 +127,7 @@ export class Status {
       [t("status.version"), value.version],
     ];
     if (!this.facts.firstChild) {
-      this.facts.append(...facts.map(([name]) => h("div", {}, h("dt", {}, name), h("dd", {}))));
+      this.facts.append(...facts.map(([name]) => h("div", { class: "fact" }, h("dt", {}, name), h("dd", {}))));
     }
     facts.forEach(([, shown, title], at) => {
       const cell = this.facts.children[at].lastChild;
