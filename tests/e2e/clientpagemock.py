@@ -65,8 +65,7 @@ class MockSite:
         self.details: dict[int, Row] = {}
         self.bodies: dict[tuple[int, str], tuple[str, bytes]] = {}
         self._streams: list[SimpleQueue[bytes | None]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.mock = self  # type: ignore[attr-defined]
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -168,6 +167,13 @@ def masked(detail: Row) -> Row:
         return {**part, "headers": headers}
 
     return {**detail, "request": hidden(detail["request"]), "response": hidden(detail["response"])}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: browsers break off what they don't want any more."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -76,6 +76,8 @@ function tookStatus(message) {
   const { value } = status;
   inspector.statusIs(value);
   config.statusIs(value);
+  // A client that was started without a file has none to edit.
+  tabList.hide("config", !value.config.path);
   put(host, value.server);
   attr(host, "title", value.server);
   const bad = value.proxies.filter((proxy) => proxy.error).length + value.visitors.filter((each) => each.error).length;

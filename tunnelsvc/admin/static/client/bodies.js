@@ -87,7 +87,7 @@ function dump(array) {
     for (let at = 0; at < end; at += DUMP_WIDTH) lines.push(dumpLine(array, at));
     return lines.join("\n");
   };
-  const shown = h("pre", { class: "body-text", tabindex: "0" }, text(Math.min(array.length, DUMP_BYTES)));
+  const shown = h("pre", { class: "body-text body-dump", tabindex: "0" }, text(Math.min(array.length, DUMP_BYTES)));
   if (array.length <= DUMP_BYTES) return shown;
   const more = button(t("body.showAllBytes", { size: bytes(array.length) }), () => {
     shown.textContent = text(array.length);

@@ -5,14 +5,22 @@ import { t } from "../shared/i18n.js";
 
 const KINDS = [["added", "good"], ["removed", "bad"], ["changed", "info"]];
 
-/**
- * Nodes that say it.
- *
- * @param found - `{ changes: { added, removed, changed }, remarks, warnings }`.
- */
+// A reload says of both kinds what it took away and what it put in the place.
+function ofReload({ proxies, visitors }) {
+  const all = (part) => [...proxies[part], ...visitors[part]];
+  const [added, removed] = [all("added"), all("removed")];
+  return {
+    added: added.filter((name) => !removed.includes(name)),
+    removed: removed.filter((name) => !added.includes(name)),
+    changed: added.filter((name) => removed.includes(name)),
+  };
+}
+
+/** Nodes that say what a check (`{ changes, remarks, warnings }`) or a reload has found. */
 export function changes(found) {
-  const lists = KINDS.filter(([kind]) => found.changes[kind].length).map(([kind, tone]) =>
-    h("li", {}, h("strong", {}, t(`changes.${kind}`)), " ", found.changes[kind].map((name) => [h("span", { class: `mark ${tone}` }, name), " "])),
+  const names = found.changes ?? ofReload(found);
+  const lists = KINDS.filter(([kind]) => names[kind].length).map(([kind, tone]) =>
+    h("li", {}, h("strong", {}, t(`changes.${kind}`)), " ", names[kind].map((name) => [h("span", { class: `mark ${tone}` }, name), " "])),
   );
   return [
     lists.length ? h("ul", { class: "changes" }, lists) : h("p", { class: "dim" }, t("changes.none")),

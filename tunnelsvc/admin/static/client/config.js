@@ -16,6 +16,7 @@ const CHANGED_SINCE = 409;
 /** Nodes for a unified diff. */
 export function diffView(diff) {
   const found = lines(diff);
+  if (!found.length) return h("p", { class: "dim" }, diff.trim() || t("diff.none"));
   const { added, removed } = counts(found);
   const names = { add: t("diff.added"), remove: t("diff.removed") };
   const rows = found.map((line) =>
@@ -183,8 +184,14 @@ export class Config {
       done = await send("config", { text: this.editor.text, etag }, { quiet: true });
     } catch (why) {
       if (!(why instanceof ApiError)) throw why;
-      if (why.status === CHANGED_SINCE) await this.conflict();
-      else toast(t("api.failed", { reason: why.message }), "bad");
+      if (why.status === CHANGED_SINCE) {
+        await this.conflict();
+        return;
+      }
+      toast(t("api.failed", { reason: why.message }), "bad");
+      // It may have been written nevertheless, and not be usable here and now.
+      this.base = await get("config");
+      this.said(null);
       return;
     }
     if (done.problems?.length) {

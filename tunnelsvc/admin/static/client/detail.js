@@ -173,7 +173,7 @@ export class Detail {
     }
     this.editing = true;
     attr(this.editButton, "aria-expanded", "true");
-    this.form.replaceChildren(replayForm(detail, () => this.secrets.reveal(), close));
+    this.form.replaceChildren(replayForm(detail, close));
     this.form.querySelector("#replay-path").focus();
   }
 

@@ -1,4 +1,4 @@
-// Headers as lines of text, as an edited replay has them, and secrets in them.
+// Headers as lines of text, as an edited replay has them.
 
 /** What stands for a secret until somebody wants to see it. */
 export const MASK = "••••••";
@@ -19,22 +19,6 @@ export function fromLines(text) {
     else wrong ||= at + 1;
   });
   return { headers, wrong };
-}
-
-/**
- * Headers with the secrets for the masks that are left in them: the first header of a name has the
- * secret of the first one of that name, and so on.
- */
-export function unmask(headers, revealed) {
-  const seen = new Map();
-  return headers.map(([name, value]) => {
-    const key = name.toLowerCase();
-    const at = seen.get(key) ?? 0;
-    seen.set(key, at + 1);
-    if (!value.includes(MASK)) return [name, value];
-    const secret = revealed.filter(([other]) => other.toLowerCase() === key)[at];
-    return [name, secret ? secret[1] : value];
-  });
 }
 
 /** The first header of a name (in small letters); "": there is none. */

@@ -70,7 +70,7 @@ export class Inspector {
     this.unmark = button(t("inspector.unmark"), () => this.mark(null), { kind: "small" });
     this.har = h("a", { class: "button small", download: "tunnelsvc.har" }, icon("download"), h("span", {}));
     this.clear = button(t("inspector.clear"), () => this.empty(), { kind: "small", image: "trash" });
-    return h(
+    this.toolbar = h(
       "div",
       { class: "toolbar inspector-tools", role: "search" },
       h("div", { class: "search" }, icon("search"), this.search),
@@ -79,6 +79,7 @@ export class Inspector {
       h("span", { class: "grow" }),
       this.unmark, this.har, this.clear,
     );
+    return this.toolbar;
   }
 
   panes() {
@@ -150,15 +151,25 @@ export class Inspector {
       this.looking = null;
       this.asked?.abort();
       this.asked = new AbortController();
-      const query = `requests?limit=${MOST}&text=${encodeURIComponent(this.search.value)}`;
       try {
-        const { rows } = await get(query, { quiet: true, signal: this.asked.signal });
-        this.found = new Set(rows.map((row) => row.id));
+        this.found = await this.ask(this.search.value.trim(), this.asked.signal);
         this.paint();
       } catch {
         // A newer question is on its way, or the client is gone, which the page says already.
       }
     }, pause);
+  }
+
+  // The client looks through so much at a time, and says where it has stopped.
+  async ask(text, signal) {
+    const found = new Set();
+    for (let before = null; text && before !== undefined; ) {
+      const from = before === null ? "" : `&before=${before}`;
+      const answer = await get(`requests?limit=${MOST}&text=${encodeURIComponent(text)}${from}`, { quiet: true, signal });
+      for (const row of answer.rows) found.add(row.id);
+      before = answer.before ?? undefined;
+    }
+    return found;
   }
 
   mark(id) {
@@ -194,6 +205,7 @@ export class Inspector {
     this.detail.show(this.shown, row);
     const idle = this.rows.known && !this.all.length;
     show(this.introText, idle && this.shown === null);
+    show(this.toolbar, !idle);
     show(this.box, !idle || this.shown !== null);
     if (idle) this.paintIntro();
     show(this.none, this.all.length && !rows.length);
@@ -212,8 +224,6 @@ export class Inspector {
     attr(this.har, "href", rows.length || marked ? harAddress(ids) : null);
     put(this.har.lastChild, marked ? t("inspector.harMarked", { n: marked }) : t("inspector.har"));
     show(this.unmark, marked);
-    show(this.har, all);
-    show(this.clear, all);
   }
 
   paintIntro() {
@@ -248,7 +258,7 @@ function howTo(proxies) {
     h("p", {}, t("intro.text")),
     h("p", {}, t("intro.file")),
     codeBlock(() => lines, t("intro.lines")),
-    h("p", {}, t("intro.reload"), " ", h("a", { href: "#/config" }, t("intro.config"))),
+    h("p", {}, h("a", { href: "#/config" }, t("intro.config"))),
     h("p", {}, t("intro.command")),
     codeBlock(() => "tunnelsvc http 8888", t("intro.theCommand")),
     h("p", { class: "dim" }, t("intro.private")),

@@ -4,7 +4,7 @@ import { post } from "../shared/api.js";
 import { button, h, put, show } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { t } from "../shared/i18n.js";
-import { MASK, fromLines, toLines, unmask } from "./headers.js";
+import { MASK, fromLines, toLines } from "./headers.js";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 // Headers that say how the body was sent; the replay's is sent in its own way.
@@ -22,11 +22,10 @@ function labelled(id, label, field) {
 /**
  * The form.
  *
- * @param detail - of the request, secrets masked.
- * @param reveal - gives a promise of the details with secrets; they are sent, not shown.
+ * @param detail - of the request, secrets masked; where a mask stays, the client puts the secret.
  * @param end - called with the id of the replay, or null if nobody wants one any more.
  */
-export function replayForm(detail, reveal, end) {
+export function replayForm(detail, end) {
   const content = detail.request.body;
   const shown = detail.request.headers.filter(([name]) => !OF_THE_BODY.includes(name.toLowerCase()));
   const method = h("input", { type: "text", id: "replay-method", list: "replay-methods", value: detail.method, required: true, spellcheck: "false", autocomplete: "off" });
@@ -42,9 +41,7 @@ export function replayForm(detail, reveal, end) {
     put(problem, wrong ? t("replay.wrongHeader", { n: wrong }) : "");
     show(problem, wrong);
     if (wrong) return;
-    const masked = lines.some(([, value]) => value.includes(MASK));
-    const known = masked ? (await reveal()).request.headers : [];
-    const said = { method: method.value.trim(), path: path.value, headers: unmask(lines, known) };
+    const said = { method: method.value.trim(), path: path.value, headers: lines };
     if (text) said.body = body.value;
     else said.body_base64 = content.base64;
     end((await post(`requests/${detail.id}/replay`, said)).id);

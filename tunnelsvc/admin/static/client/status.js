@@ -6,6 +6,7 @@ import { attr, button, h, keyed, put, show } from "../shared/dom.js";
 import { ago, moment } from "../shared/format.js";
 import { has, t } from "../shared/i18n.js";
 import { changes } from "./changes.js";
+import { hintOf } from "./hints.js";
 
 // Between two looks at the clock.
 const CLOCK_MS = 5000;
@@ -22,15 +23,9 @@ function phaseText(phase) {
   return has(key) ? t(key) : phase;
 }
 
-/** What to do about an error: in the reader's language if it is one that we know. */
-export function hintText(each) {
-  const key = `hint.${each.hint_key}`;
-  return each.hint_key && has(key) ? t(key, each.hint_values) : each.hint;
-}
-
 function trouble(each) {
   if (!each.error) return [];
-  const hint = hintText(each);
+  const hint = hintOf(each);
   return [h("p", { class: "trouble bad" }, each.error), hint && h("p", { class: "hint" }, h("strong", {}, t("status.todo")), " ", hint)];
 }
 
@@ -65,7 +60,7 @@ function paintVisitor(node, visitor) {
     h("div", { class: "item-main" },
       h("h3", { class: "item-name" }, visitor.name, " ", h("span", { class: "tag" }, visitor.type)),
       h("span", { class: `mark dot ${kind}` }, t(visitor.error ? "status.visitorBad" : "status.visitorGood")),
-      h("div", { class: "item-where" }, h("code", {}, visitor.bind),
+      visitor.bind && h("div", { class: "item-where" }, h("code", {}, visitor.bind),
         copyButton(() => visitor.bind, t("status.addressOf", { name: visitor.name })))),
     ...trouble(visitor),
   );
@@ -112,6 +107,7 @@ export class Status {
     attr(this.state, "class", `connection-state mark dot ${value.connected ? "good" : "bad"}`);
     this.trouble.replaceChildren(...trouble(value).filter(Boolean));
     this.paintSince();
+    show(this.reloadButton, value.config.path);
     this.paintList("proxies", value.proxies, paintProxy);
     this.paintList("visitors", value.visitors, paintVisitor);
     show(this.lists.get("visitors").section, value.visitors.length);
@@ -123,7 +119,7 @@ export class Status {
     const facts = [
       [t("status.since"), value.since ? ago(value.since) : "–", value.since ? moment(value.since) : null],
       [t("status.run"), value.run_id || "–"],
-      [t("status.file"), value.config.path],
+      [t("status.file"), value.config.path || "–"],
       [t("status.version"), value.version],
     ];
     if (!this.facts.firstChild) {
