@@ -1,16 +1,14 @@
 # -*- test-case-name: tests.admin.test_pages -*-
 """The page and its files, read once at start."""
 
-from hashlib import sha256
 from importlib import resources
 from typing import Final
 
-from attrs import frozen
 from twisted.web import http
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from tunnelsvc.admin.web import NotFound, ReadOnly, answer, answer_text
+from tunnelsvc.admin.web import NotFound, ReadOnly, StaticFile, answer_text
 
 FILES: Final = {
     "index.html": "text/html; charset=utf-8",
@@ -21,28 +19,6 @@ FILES: Final = {
 """Everything there is, and its media type: what the machine's mime.types says doesn't matter."""
 
 
-@frozen
-class _File:
-    body: bytes
-    content_type: str
-    etag: bytes
-
-
-class StaticFile(ReadOnly):
-    """One file. Browsers keep it and ask whether it is still the same, so that an update shows."""
-
-    def __init__(self, file: _File) -> None:
-        super().__init__()
-        self._file = file
-
-    def read(self, request: Request) -> bytes:
-        """Answer with the file, or that the browser has it."""
-        request.setHeader(b"Cache-Control", b"no-cache")
-        if request.setETag(self._file.etag) is http.CACHED:
-            return b""
-        return answer(request, self._file.body, self._file.content_type)
-
-
 class StaticFiles(Resource):
     """``/static/``: the page itself, and beside it what it needs."""
 
@@ -51,8 +27,7 @@ class StaticFiles(Resource):
         folder = resources.files("tunnelsvc.admin") / "static"
         for name, content_type in FILES.items():
             body = (folder / name).read_bytes()
-            etag = b'"%s"' % sha256(body).hexdigest()[:16].encode()
-            self.putChild(name.encode(), StaticFile(_File(body, content_type, etag)))
+            self.putChild(name.encode(), StaticFile(body, content_type))
         self.putChild(b"", self.children[b"index.html"])
 
     def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: ARG002
