@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.support import Answer, Dashboard, Visitor
-from tunnelsvc.admin.loginpage import FILES, TEXTS, language_of
+from tunnelsvc.admin.loginpage import TEXTS, language_of
 
 
 class PageTests(SynchronousTestCase):
@@ -57,11 +57,15 @@ class PageTests(SynchronousTestCase):
         self.assertEqual({frozenset(texts) for texts in TEXTS.values()}, {frozenset(TEXTS["en"])})
 
     def test_files(self) -> None:
-        for name, content_type in FILES.items():
+        for name, content_type in {
+            "login.css": "text/css; charset=utf-8",
+            "login.js": "text/javascript; charset=utf-8",
+            "icon.svg": "image/svg+xml",
+        }.items():
             answer = self.visitor.ask(f"/static/login/{name}")
             self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, content_type))
             self.assertEqual(answer.headers["Cache-Control"], "no-cache")
-        for name in ("", "form.html", "../index.html", "%2e%2e/app.js", "login.css/", "x"):
+        for name in ("", "index.html", "../index.html", "%2e%2e/app.js", "login.css/", "x"):
             self.assertEqual(self.visitor.ask(f"/static/login/{name}").status, 404, name)
         self.assertEqual(self.visitor.ask("/static/login").status, 404)
 

@@ -45,7 +45,7 @@ class HeaderTests(SynchronousTestCase):
         self.check(self.dashboard.ask("/", authorization=None).headers)
 
     def test_on_files(self) -> None:
-        for path in ("/static/", "/static/app.js"):
+        for path in ("/static/", "/static/shared/dom.js"):
             self.check(self.dashboard.ask(path).headers, cache="no-cache")
 
     def test_on_a_failure_of_ours(self) -> None:

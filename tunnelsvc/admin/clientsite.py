@@ -48,7 +48,7 @@ def admin_site(
     static = Root()
     static.putChild(b"", Redirect(b".."))
     static.putChild(STYLE.encode(), PageFile(STYLE, "text/css; charset=utf-8"))
-    static.putChild(b"icon.svg", PageFile("icon.svg", "image/svg+xml"))
+    static.putChild(b"icon.svg", PageFile("shared/icon.svg", "image/svg+xml"))
     root.putChild(b"static", static)
     root.putChild(b"api", ClientAPI(client, hides=not secured))
     gate = None

@@ -9,23 +9,15 @@ from string import Template
 from typing import Final
 
 from twisted.web import http
-from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from tunnelsvc.admin.web import (
-    TOO_MANY_REQUESTS,
-    NotFound,
-    StaticFile,
-    answer,
-)
+from tunnelsvc.admin.pages import INDEX, SHARED, Folder, StaticFile, StoredFile
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer
 from tunnelsvc.units import MINUTE
 
-FILES: Final = {
-    "login.css": "text/css; charset=utf-8",
-    "login.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
-"""What the page needs, open to all."""
+FOLDER: Final = "login"
+"""With the page and what it needs, which is open to all."""
+ICON: Final = "icon.svg"
 
 TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "en": {
@@ -55,25 +47,13 @@ MOST_LANGUAGES: Final = 20
 """Of Accept-Language; what comes after these isn't looked at."""
 
 
-def _read(name: str) -> bytes:
-    return (resources.files("tunnelsvc.admin") / "static" / "login" / name).read_bytes()
-
-
-class LoginFiles(Resource):
+class LoginFiles(Folder):
     """``/static/login/``: what the page needs."""
 
     def __init__(self) -> None:
-        super().__init__()
-        for name, content_type in FILES.items():
-            self.putChild(name.encode(), StaticFile(_read(name), content_type))
-
-    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: ARG002
-        """Answer for names that there aren't."""
-        return NotFound()
-
-    def render(self, request: Request) -> bytes:
-        """Answer for the folder itself."""
-        return NotFound().render(request)
+        super().__init__(FOLDER)
+        icon = resources.files("tunnelsvc.admin") / "static" / SHARED / ICON
+        self.putChild(ICON.encode(), StaticFile(StoredFile.read(icon)))
 
 
 def login_page(request: Request, code: int, locked_seconds: float = 0.0) -> bytes:
@@ -100,7 +80,8 @@ def _error(language: str, code: int, locked_seconds: float) -> str:
 
 
 def _page(language: str, error: str, root: str) -> str:
-    template = Template(_read("form.html").decode())
+    file = resources.files("tunnelsvc.admin") / "static" / FOLDER / INDEX
+    template = Template(file.read_text(encoding="utf-8"))
     texts = {name: escape(text) for name, text in TEXTS[language].items()}
     return template.substitute(texts, language=language, error=escape(error), root=root)
 

@@ -74,7 +74,7 @@ def _put_together(
 ) -> tuple[Entrance, Gate]:
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
-    root.putChild(b"static", StaticFiles())
+    root.putChild(b"static", StaticFiles("server"))
     root.putChild(b"api", ServerAPI(server))
     gate = Gate.of_site("server", root, *_credentials(config), reactor, **gate_options)
     secured = config.credentials_configured

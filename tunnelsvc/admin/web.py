@@ -3,7 +3,6 @@
 
 import json
 from abc import ABC, abstractmethod
-from hashlib import sha256
 from typing import Any, Final
 
 from twisted.web import http
@@ -126,23 +125,6 @@ class ReadOnly(Resource, ABC):
     @abstractmethod
     def read(self, request: Request) -> bytes:
         """Answer a GET or HEAD."""
-
-
-class StaticFile(ReadOnly):
-    """One file. Browsers keep it and ask whether it is still the same, so that an update shows."""
-
-    def __init__(self, body: bytes, content_type: str) -> None:
-        super().__init__()
-        self._body = body
-        self._content_type = content_type
-        self._etag = b'"%s"' % sha256(body).hexdigest()[:16].encode()
-
-    def read(self, request: Request) -> bytes:
-        """Answer with the file, or that the browser has it."""
-        request.setHeader(b"Cache-Control", b"no-cache")
-        if request.setETag(self._etag) is http.CACHED:
-            return b""
-        return answer(request, self._body, self._content_type)
 
 
 class NotFound(Resource):
