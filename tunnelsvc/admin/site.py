@@ -76,7 +76,12 @@ def _put_together(
     root.putChild(b"", Redirect(b"static/"))
     root.putChild(b"static", StaticFiles("server"))
     root.putChild(b"api", ServerAPI(server))
-    gate = Gate.of_site("server", root, *_credentials(config), reactor, **gate_options)
+
+    def report(kind: str, address: str, detail: str) -> None:
+        server.stats.events.add(kind, address=address, detail=detail)
+
+    credentials = _credentials(config)
+    gate = Gate.of_site("server", root, *credentials, reactor, report=report, **gate_options)
     secured = config.credentials_configured
     inner = Entrance(gate)
     if exporter is not None:
