@@ -8,7 +8,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tests.admin.support import Conversation, Dashboard
-from tunnelsvc.admin.web import HEADERS, DashboardSite
+from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.web import HEADERS
 
 
 class HeaderTests(SynchronousTestCase):

@@ -20,8 +20,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc import __version__
+from tunnelsvc.admin.channel import DashboardSite
 from tunnelsvc.admin.pages import Redirect, StaticFiles
-from tunnelsvc.admin.web import DashboardSite, answer_json
+from tunnelsvc.admin.web import answer_json
 
 reactor: Any = global_reactor
 

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.admin.test_clientadmin -*-
-"""Our own JSON API of the client, ``/api/admin/`` (docs/client-control.md): which path answers what.
+"""Our own JSON API of the client, ``/api/admin/`` (docs/client-control.md): what is where.
 
 Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in `tunnelsvc.admin.clientstatus`,
 `clientconfig` and `clientrequests`, and described in `clientschemas`.
@@ -18,7 +18,6 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import clientrequests, clientshapes
-from tunnelsvc.admin.auth import TOO_MANY_REQUESTS
 from tunnelsvc.admin.clientconfig import NO_FILE, ConfigText
 from tunnelsvc.admin.clientstatus import status
 from tunnelsvc.admin.clientview import ClientView
@@ -28,7 +27,7 @@ from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
-from tunnelsvc.admin.web import answer, answer_json
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer, answer_json
 from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.curl import curl_of
 from tunnelsvc.client.inspection.facts import TextHeader, unmasked

@@ -19,7 +19,6 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import ownshapes
-from tunnelsvc.admin.auth import TOO_MANY_REQUESTS
 from tunnelsvc.admin.endpoints import Asked, Choice, Choices, Endpoint, Text, Whole, asked
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.owntopics import server_topics
@@ -27,7 +26,7 @@ from tunnelsvc.admin.process import Process
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.view import DashboardView, History
-from tunnelsvc.admin.web import answer_json
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.metrics.events import GROUPS, Event

@@ -36,7 +36,8 @@ const take = {
   overview({ value }, kind) {
     state.overview = kind === "snapshot" ? value : { ...state.overview, ...value };
     state.offset = state.overview.now - Date.now() / 1000;
-    if (kind === "snapshot") state.points = value.curve;
+    // A whole curve comes at first, and when points were missed.
+    if (value.curve) state.points = value.curve;
     else if (value.point) state.points = [...state.points.slice(1 - (state.points.length || 1)), value.point];
   },
   clients: (message) => state.clients.take(message),
