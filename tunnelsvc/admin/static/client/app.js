@@ -19,7 +19,7 @@ const inspector = new Inspector(goTo);
 // Back leads out of the details to the list, not through everything that was looked at.
 function goTo(argument) {
   const address = argument === null ? "#/inspector" : `#/inspector/${encodeURIComponent(argument)}`;
-  if (argument !== null && inspector.shown === null) location.hash = address;
+  if (argument !== null && !/^#\/inspector\/./.test(location.hash)) location.hash = address;
   else location.replace(address);
 }
 

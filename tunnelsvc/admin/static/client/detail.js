@@ -139,19 +139,19 @@ export class Detail {
   }
 
   buttons(detail) {
-    const edit = button(t("replay.edit"), () => this.edit(detail), { image: "edit", "aria-expanded": String(this.editing) });
+    const edit = button(t("replay.edit"), () => this.edit(detail), { kind: "small", image: "edit", "aria-expanded": String(this.editing) });
     this.editButton = edit;
     const canReplay = detail.kind !== "websocket";
     return h(
       "div",
       { class: "detail-buttons" },
-      canReplay && button(t("replay.replay"), () => this.replay(detail), { kind: "primary", image: "reload" }),
+      canReplay && button(t("replay.replay"), () => this.replay(detail), { kind: "small primary", image: "reload" }),
       canReplay && edit,
-      button(t("detail.curl"), () => this.curl(detail), { image: "copy" }),
+      button(t("detail.curl"), () => this.curl(detail), { kind: "small", image: "copy" }),
       button(t("detail.mark"), () => this.actions.mark(detail.id),
-        { image: "check", "data-mark": "", "aria-pressed": String(this.actions.isMarked(detail.id)) }),
+        { kind: "small", image: "check", "data-mark": "", "aria-pressed": String(this.actions.isMarked(detail.id)) }),
       (this.secrets.any || this.secrets.all) && button(t(this.secrets.all ? "secret.hideAll" : "secret.showAll"), () => this.reveal(),
-        { image: "eye", "aria-pressed": String(this.secrets.all), "data-reveal": "" }),
+        { kind: "small", image: "eye", "aria-pressed": String(this.secrets.all), "data-reveal": "" }),
     );
   }
 
