@@ -13,7 +13,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tests.admin.support import Answer, Conversation
-from tunnelsvc.admin.clientweb import MOST_BODY_BYTES, AdminSite
+from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.clientweb import MOST_BODY_BYTES, AdminRequest
 from tunnelsvc.admin.endpoints import MOST_ID, MOST_TEXT, Choice, Choices, Endpoint, Text, Whole
 from tunnelsvc.admin.endpoints import asked as check
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
@@ -53,14 +54,16 @@ class API(Resource):
 
 class EndpointTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.site = AdminSite(API(), Clock())
+        self.site = DashboardSite(API(), Clock(), AdminRequest)
 
     def ask(self, path: str, method: str = "GET", body: bytes = b"") -> Answer:
         connection = Conversation(self.site)
         more = b"Content-Length: %d\r\n" % len(body) if body else b""
         connection.send(method, path, None, more)
         connection.channel.dataReceived(body)
-        return connection.answer()
+        answer = connection.answer()
+        connection.lose()
+        return answer
 
     def assertRefused(self, path: str, why: str) -> None:
         answer = self.ask(path)

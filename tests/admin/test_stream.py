@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tests.admin.streams import Listener
+from tunnelsvc.admin.channel import DashboardSite
 from tunnelsvc.admin.stream import (
     COMMENT_SECONDS,
     MOST_STREAMS,
@@ -18,7 +19,6 @@ from tunnelsvc.admin.stream import (
     Hub,
 )
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
-from tunnelsvc.admin.web import DashboardSite
 
 RETRY = ("retry", str(RETRY_MILLISECONDS))
 COMMENT = ("", "still here")

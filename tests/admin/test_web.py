@@ -8,7 +8,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tests.admin.support import Conversation, Dashboard
-from tunnelsvc.admin.web import HEADERS, DashboardSite
+from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.web import HEADERS
 
 
 class HeaderTests(SynchronousTestCase):
@@ -44,7 +45,7 @@ class HeaderTests(SynchronousTestCase):
         self.check(self.dashboard.ask("/", authorization=None).headers)
 
     def test_on_files(self) -> None:
-        for path in ("/static/", "/static/app.js"):
+        for path in ("/static/", "/static/shared/dom.js"):
             self.check(self.dashboard.ask(path).headers, cache="no-cache")
 
     def test_on_a_failure_of_ours(self) -> None:

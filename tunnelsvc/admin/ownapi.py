@@ -19,7 +19,6 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import ownshapes
-from tunnelsvc.admin.auth import TOO_MANY_REQUESTS
 from tunnelsvc.admin.endpoints import Asked, Choice, Choices, Endpoint, Text, Whole, asked
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.owntopics import server_topics
@@ -27,7 +26,7 @@ from tunnelsvc.admin.process import Process
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.view import DashboardView, History
-from tunnelsvc.admin.web import answer_json
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.metrics.events import GROUPS, Event
@@ -103,10 +102,6 @@ class AdminAPI(Resource):
         answered = Deferred.fromCoroutine(coroutine)
         answered.addCallback(lambda value: answer_json(request, value))
         answered.addErrback(fail).addCallback(finish)
-
-    def session(self, asked: Asked) -> Any:
-        """Who asks."""
-        return identity_of(asked.request).shape()
 
     def overview(self, asked: Asked) -> Any:  # noqa: ARG002
         """Facts, sums and the curve."""
@@ -243,9 +238,6 @@ _NAME: Final = Text("name", "Of a proxy, with its user: alice.ssh.")
 _DAYS: Final = Whole("days", "How many, today included.", 1, DAYS, default=DAYS)
 
 ROUTES: Final[Routes[Endpoint[Handler]]] = {
-    ("session",): {
-        b"GET": Endpoint(AdminAPI.session, "Who asks, and how that is known.", "Session")
-    },
     ("overview",): {b"GET": Endpoint(AdminAPI.overview, "Facts, sums and the curve.", "Overview")},
     ("start",): {b"GET": Endpoint(AdminAPI.start, "What a first client needs to know.", "Start")},
     ("traffic",): {

@@ -11,7 +11,8 @@ from twisted.logger import Logger
 from twisted.web.server import Request
 
 from tunnelsvc.addresses import LOOPBACK
-from tunnelsvc.admin.auth import BasicAuth
+from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.gate import Gate
 from tunnelsvc.admin.listening import Entrance, Root, SiteService
 from tunnelsvc.admin.origin import SameOrigin
 from tunnelsvc.admin.pages import Redirect, StaticFiles
@@ -19,8 +20,9 @@ from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.tls import RenewedOptions, tls_options
 from tunnelsvc.admin.upkeep import Upkeep
 from tunnelsvc.admin.view import DashboardView
-from tunnelsvc.admin.web import DashboardSite, ReadOnly, answer
+from tunnelsvc.admin.web import ReadOnly, answer
 from tunnelsvc.config.schema import DashboardConfig, ServerConfig
+from tunnelsvc.gateway.forwarded import Trust
 
 if TYPE_CHECKING:
     from tunnelsvc.metrics.prometheus import Exporter
@@ -46,7 +48,7 @@ def dashboard_site(
     server: DashboardView,
     reactor: Any,
     exporter: Exporter | None = None,
-) -> tuple[DashboardSite, BasicAuth]:
+) -> tuple[DashboardSite, Gate]:
     """Put the dashboard together.
 
     Args:
@@ -56,28 +58,37 @@ def dashboard_site(
         exporter: answers ``/metrics``; None: nobody does.
 
     Returns:
-        The site, and its guard, which is to be closed when the site is.
+        The site, and its gate, which is to be closed when the site is.
     """
-    entrance, guard = _put_together(config, server, reactor, exporter)
-    return DashboardSite(entrance, reactor), guard
+    trust = _trust(server.config)
+    entrance, gate = _put_together(config, server, reactor, exporter, trust=trust)
+    return DashboardSite(entrance, reactor), gate
 
 
 def _put_together(
-    config: DashboardConfig, server: DashboardView, reactor: Any, exporter: Exporter | None
-) -> tuple[Entrance, BasicAuth]:
+    config: DashboardConfig,
+    server: DashboardView,
+    reactor: Any,
+    exporter: Exporter | None,
+    **gate_options: Any,
+) -> tuple[Entrance, Gate]:
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
-    root.putChild(b"static", StaticFiles())
+    root.putChild(b"static", StaticFiles("server"))
     root.putChild(b"api", ServerAPI(server, reactor))
-    guard = BasicAuth(root, *_credentials(config), reactor)
+    gate = Gate.of_site("server", root, *_credentials(config), reactor, **gate_options)
     secured = config.credentials_configured
-    inner = Entrance(guard)
+    inner = Entrance(gate)
     if exporter is not None:
         # Scrapers of an frps without credentials send none; without, only this machine gets here.
         place = root if secured else inner
         place.putChild(b"metrics", Metrics(exporter))
     names = None if secured else {config.addr.lower()}
-    return Entrance(SameOrigin(inner, names, "dashboard_user, dashboard_pwd")), guard
+    return Entrance(SameOrigin(inner, names, "dashboard_user, dashboard_pwd")), gate
+
+
+def _trust(config: ServerConfig) -> Trust | None:
+    return Trust(config.trusted_proxies) if config.trusted_proxies else None
 
 
 def _credentials(config: DashboardConfig) -> tuple[str, str]:
@@ -107,7 +118,7 @@ class DashboardService(SiteService):
         options = tls_options(config, server.config.path)
         self._renewed = RenewedOptions(options) if options is not None else None
         self._exporter = exporter = self._make_exporter() if config.enable_prometheus else None
-        site, self._guard = dashboard_site(config, server, reactor, exporter)
+        site, self._gate = dashboard_site(config, server, reactor, exporter)
         super().__init__("dashboard", site, self._renewed, reactor)
         self._upkeep = Upkeep(server.stats, reactor, exporter.observe_lag if exporter else None)
 
@@ -154,11 +165,14 @@ class DashboardService(SiteService):
         def commit() -> None:
             if self._renewed is not None and options is not None:
                 self._renewed.options = options
+            old = self._gate
             if _credentials(dashboard) != _credentials(self._config):
-                self._guard.close()
-                self._site.resource, self._guard = _put_together(
-                    dashboard, self._server, self._reactor, self._exporter
-                )
+                self._site.resource, self._gate = _put_together(
+                    dashboard, self._server, self._reactor, self._exporter,
+                    throttle=old.keeper.throttle,
+                )  # fmt: skip
+                old.retire()
+            self._gate.keeper.trust = _trust(config)
             self._config = dashboard
 
         return commit
@@ -171,5 +185,5 @@ class DashboardService(SiteService):
     def stopService(self) -> Deferred[None] | None:
         """Stop listening; fires when the port is free."""
         self._upkeep.stop()
-        self._guard.close()
+        self._gate.close()
         return super().stopService()
