@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tunnelsvc.metrics.clients import ClientStats, ClientTable
+from tunnelsvc.metrics.connections import LiveConnection, User
 from tunnelsvc.metrics.curve import Curves
+from tunnelsvc.metrics.events import EventLog
 from tunnelsvc.metrics.retention import Attic
 from tunnelsvc.metrics.traffic import Account, Ledger, Meter, Traffic
 
@@ -28,6 +30,10 @@ class ProxyStats:
         online: whether users can reach it.
         started_at: when it was registered last, Unix seconds.
         closed_at: when it went offline last, Unix seconds; None: never.
+        closed_reason: why it did; empty: it never did.
+        disabled: whether the administrator lets nobody reach it.
+        remote_addr: where users reach it, as its client was told: ``:6000``,
+            ``a.example.com:8080``.
     """
 
     def __init__(self, name: str, type: str, account: Account) -> None:  # noqa: A002
@@ -40,6 +46,9 @@ class ProxyStats:
         self.online = False
         self.started_at = 0.0
         self.closed_at: float | None = None
+        self.closed_reason = ""
+        self.disabled = False
+        self.remote_addr = ""
         self._account = account
 
     @property
@@ -47,9 +56,14 @@ class ProxyStats:
         """How many are open at present."""
         return self._account.connections
 
-    def track(self, meter: Meter) -> None:
-        """Count a connection that opens now, and its bytes as they move."""
-        self._account.track(meter)
+    def track(self, meter: Meter, user: User | None = None) -> None:
+        """Count a connection that opens now, and its bytes as they move.
+
+        Args:
+            meter: counts them.
+            user: who has it; without, it isn't among the `ServerStats.live_connections`.
+        """
+        self._account.track(meter, user)
 
     def untrack(self, meter: Meter) -> None:
         """Count the end of a connection that `track` was told of.
@@ -58,6 +72,11 @@ class ProxyStats:
             KeyError: it was not.
         """
         self._account.untrack(meter)
+
+    def users(self) -> list[User]:
+        """List those who have connections, or requests, at present."""
+        running = self._account.running.values()
+        return [each.user for each in running if each.user is not None]
 
     def connection_opened(self) -> None:
         """Count a connection without a meter; its bytes come by `add_traffic`."""
@@ -93,6 +112,7 @@ class ServerStats:
 
     Attributes:
         now: the time, in Unix seconds.
+        events: what happened lately.
         curves: how fast bytes move; all zeros unless somebody takes samples.
     """
 
@@ -103,8 +123,10 @@ class ServerStats:
             now: the time, in Unix seconds. Days are those of the local time zone.
         """
         self.now = now
+        self.events = EventLog(now)
         self._ledger = Ledger(now)
         self.curves = Curves(self._ledger)
+        self._next_number = 1
         self._clients = ClientTable(now)
         self._proxies: dict[str, ProxyStats] = {}
         self._attic = Attic()
@@ -158,31 +180,37 @@ class ServerStats:
         type: str,  # noqa: A002 - frp's name for it
         conf: Mapping[str, Any],
         run_id: str,
+        remote_addr: str = "",
     ) -> ProxyStats:
         """Note a registration, and find the proxy's counters: the old ones if it is known."""
         proxy = self._proxies.get(name)
         if proxy is None or proxy.type != type:
-            proxy = self._proxies[name] = self._open(name, type)
+            account = self._ledger.open_account(name, type)
+            proxy = self._proxies[name] = ProxyStats(name, type, account)
         client = self._clients.by_run_id(run_id)
         proxy.conf = conf
         proxy.run_id = run_id
         proxy.user = client.user if client else ""
         proxy.client_id = client.shown_id if client else run_id
+        proxy.remote_addr = remote_addr
         proxy.online = True
         proxy.started_at = self.now()
         self._attic.take(name)
         return proxy
 
-    def _open(self, name: str, type: str) -> ProxyStats:  # noqa: A002
-        return ProxyStats(name, type, self._ledger.open_account(name, type))
+    def proxy_offline(self, name: str, reason: str = "") -> None:
+        """Note that users can't reach a proxy any more; what they have open still counts.
 
-    def proxy_offline(self, name: str) -> None:
-        """Note that users can't reach a proxy any more; what they have open still counts."""
+        Args:
+            name: of the proxy.
+            reason: why it is so.
+        """
         proxy = self._proxies.get(name)
         if proxy is None or not proxy.online:
             return
         proxy.online = False
         proxy.closed_at = self.now()
+        proxy.closed_reason = reason
         self._attic.put(name, proxy.closed_at)
         self._clear()
 
@@ -228,6 +256,40 @@ class ServerStats:
     def connections(self) -> int:
         """How many user connections are open, over all proxies."""
         return self._ledger.connections
+
+    def live_connections(self) -> list[LiveConnection]:
+        """List the connections of users, requests under way, and users of UDP ports."""
+        live: list[LiveConnection] = []
+        for account in self._ledger.busy.values():
+            for each in account.running.values():
+                if each.user is None:
+                    continue
+                if not each.number:
+                    each.number, self._next_number = self._next_number, self._next_number + 1
+                meter = each.meter
+                live.append(
+                    LiveConnection(
+                        each.number, account.name, account.type, each.where(), each.since,
+                        meter.up_bytes, meter.down_bytes,
+                    )
+                )  # fmt: skip
+        return live
+
+    def cut(self, id: int) -> bool:  # noqa: A002 - what the rest of the program calls it
+        """End one of the `live_connections`, and nothing of anybody else.
+
+        Returns:
+            Whether it was still there.
+        """
+        if id <= 0:  # the number of those that nobody has seen yet
+            return False
+        for account in self._ledger.busy.values():
+            for each in account.running.values():
+                if each.number == id and each.user is not None:
+                    self.events.add("cut", proxy=account.name, detail=each.where())
+                    each.user.abortConnection()
+                    return True
+        return False
 
     def last_days(self) -> list[Traffic]:
         """Traffic of all proxies in the last `DAYS` days, today first; forgotten ones included."""

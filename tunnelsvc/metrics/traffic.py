@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import field, frozen
+
+from tunnelsvc.metrics.connections import Connection, User
 
 DAYS: Final = 30
 """Days remembered, today included: what the dashboard shows."""
@@ -127,41 +129,43 @@ def _no_days(count: int) -> "array[int]":
     return array("Q", bytes(8 * count))
 
 
-@define(eq=False)
-class _Running:
-    """A meter, and what of it is accounted for."""
-
-    meter: Meter
-    up_bytes: int = 0
-    down_bytes: int = 0
-
-
 class Account:
     """Connections and traffic of one proxy. Made by `Ledger.open_account`."""
 
-    __slots__ = ("_daily", "_ledger", "_running", "connections", "name", "type")
+    __slots__ = ("_daily", "_ledger", "connections", "name", "running", "type")
 
-    def __init__(self, ledger: "Ledger", name: str, type: str) -> None:  # noqa: A002
+    def __init__(self, ledger: "Ledger", name: str = "", type: str = "") -> None:  # noqa: A002
         self.name = name
+        """Of the proxy."""
         self.type = type
+        """Likewise."""
         self.connections = 0
         """Open at present."""
+        self.running: dict[int, Connection] = {}
+        """Those of them that have meters, by the meters' identity."""
         self._ledger = ledger
         self._daily = DailyTraffic(ledger.today())
-        self._running: dict[int, _Running] = {}
 
-    def track(self, meter: Meter) -> None:
-        """Count an open connection, and from now on what its meter says, from 0."""
-        self._running[id(meter)] = _Running(meter)
-        self.connection_opened()
-        self._ledger.busy[id(self)] = self
+    def track(self, meter: Meter, user: User | None = None) -> None:
+        """Count an open connection, and from now on what its meter says, from 0.
+
+        Args:
+            meter: counts its bytes.
+            user: who has it, for who wants to know, or to end it.
+        """
+        ledger = self._ledger
+        self.running[id(meter)] = Connection(meter, user, ledger.now())
+        self.connections += 1
+        ledger.connections += 1
+        ledger.busy[id(self)] = self
 
     def untrack(self, meter: Meter) -> None:
         """Take the last reading of a tracked meter; its connection is closed."""
         day = self._ledger.today()
-        self._read(self._running.pop(id(meter)), day)
-        self.connection_closed()
-        if not self._running:
+        self._read(self.running.pop(id(meter)), day)
+        self.connections -= 1
+        self._ledger.connections -= 1
+        if not self.running:
             del self._ledger.busy[id(self)]
 
     def connection_opened(self) -> None:
@@ -200,10 +204,10 @@ class Account:
 
     def settle(self, day: int) -> None:
         """Read all meters, and count what they say as of `day`."""
-        for running in self._running.values():
+        for running in self.running.values():
             self._read(running, day)
 
-    def _read(self, running: _Running, day: int) -> None:
+    def _read(self, running: Connection, day: int) -> None:
         up_bytes, down_bytes = running.meter.up_bytes, running.meter.down_bytes
         self._count(day, up_bytes - running.up_bytes, down_bytes - running.down_bytes)
         running.up_bytes, running.down_bytes = up_bytes, down_bytes
@@ -220,6 +224,7 @@ class Ledger:
     """All accounts, their sum, and the calendar.
 
     Attributes:
+        now: the time, in Unix seconds.
         connections: open at present, over all accounts.
         daily: the sum of all accounts, as of the last `settle`.
         busy: accounts with running meters, by identity.
@@ -232,7 +237,7 @@ class Ledger:
         Args:
             now: the time, in Unix seconds. Days are those of the local time zone.
         """
-        self._now = now
+        self.now = now
         self._morning, self._midnight, self._day = _day_of(now())
         self.connections = 0
         self.daily = DailyTraffic(self._day)
@@ -240,7 +245,7 @@ class Ledger:
         self.tallies: list[Tally] = []
 
     def open_account(self, name: str = "", type: str = "") -> Account:  # noqa: A002
-        """Make an empty account, for the proxy of that name and type."""
+        """Make an empty account, of the proxy of that name and type."""
         return Account(self, name, type)
 
     def restore(self, past: Past) -> None:
@@ -253,7 +258,7 @@ class Ledger:
         The first question of a new day settles the old one: whatever moved since the last look
         belongs to the day of that look.
         """
-        now = self._now()
+        now = self.now()
         if not self._morning <= now < self._midnight:
             self.settle()
             self._morning, self._midnight, self._day = _day_of(now)
@@ -279,7 +284,7 @@ class Ledger:
     def seconds_to_midnight(self) -> float:
         """Answer with the time until the day ends: more than 0."""
         self.today()
-        return self._midnight - self._now()
+        return self._midnight - self.now()
 
 
 def _day_of(now: float) -> tuple[float, float, int]:

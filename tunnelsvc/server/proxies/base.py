@@ -160,7 +160,7 @@ class Proxy(ABC):
         if self.greeting:
             user.write(self.greeting)
         meter = Meter()
-        self.stats.track(meter)
+        self.stats.track(meter, user)
         closed = await join(  # 8
             user,
             work,
