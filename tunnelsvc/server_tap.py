@@ -84,7 +84,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
             from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415
 
             place = find(config.data_dir, options.parent, os.environ)
-            history = History(place, server.stats, None, reactor)
+            history = History(place, server.stats, server.moderation, reactor)
             history.setServiceParent(program)
             # What is saved ends before the last of it is written.
             server.setServiceParent(history)

@@ -11,7 +11,7 @@ from tests.streams import END, MemoryStream, Recorder, pump, recorded
 from tunnelsvc.errors import WorkConnectionUnavailable
 from tunnelsvc.gateway import BackendPool, Router, Rules, Target, VhostFactory
 from tunnelsvc.gateway.protocol import VhostProtocol
-from tunnelsvc.gateway.route import LoneRoute
+from tunnelsvc.gateway.route import LoneRoute, Underway
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter, join
 
@@ -98,10 +98,12 @@ class FakeRoute(LoneRoute):
         self.rules = rules
         self.backend = service.pool
         self.started: list[Meter] = []
+        self.underway: list[Underway] = []
         self.finished: list[Meter] = []
 
-    def exchange_started(self, meter: Meter) -> None:
+    def exchange_started(self, meter: Meter, request: Underway) -> None:
         self.started.append(meter)
+        self.underway.append(request)
 
     def exchange_finished(self, meter: Meter) -> None:
         assert meter in self.started

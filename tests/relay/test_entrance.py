@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.streams import pair
 from tunnelsvc.relay.datagrams import MOST_WAITING, DatagramChannel
 from tunnelsvc.relay.drops import Drop, Drops
-from tunnelsvc.relay.entrance import IDLE_SECONDS, MOST_USERS, Entrance
+from tunnelsvc.relay.entrance import IDLE_SECONDS, MOST_USERS, Entrance, PortUser
 from tunnelsvc.wire.datagrams import FrameDatagrams, SocketAddress, user_at
 
 ALICE = ("192.0.2.7", 5000)
@@ -31,17 +31,28 @@ class Counter:
     """Keeps what is counted."""
 
     def __init__(self) -> None:
-        self.users = self.in_bytes = self.out_bytes = 0
+        self.meters: list[PortUser] = []
+        self.present: list[PortUser] = []
 
-    def connection_opened(self) -> None:
-        self.users += 1
+    def track(self, meter: PortUser, user: PortUser) -> None:
+        assert meter is user
+        self.meters.append(meter)
+        self.present.append(user)
 
-    def connection_closed(self) -> None:
-        self.users -= 1
+    def untrack(self, meter: PortUser) -> None:
+        self.present.remove(meter)
 
-    def add_traffic(self, in_bytes: int, out_bytes: int) -> None:
-        self.in_bytes += in_bytes
-        self.out_bytes += out_bytes
+    @property
+    def users(self) -> int:
+        return len(self.present)
+
+    @property
+    def in_bytes(self) -> int:
+        return sum(meter.up_bytes for meter in self.meters)
+
+    @property
+    def out_bytes(self) -> int:
+        return sum(meter.down_bytes for meter in self.meters)
 
 
 class EntranceTests(SynchronousTestCase):
@@ -81,6 +92,26 @@ class EntranceTests(SynchronousTestCase):
         self.assertEqual(self.port.sent, [])
         self.assertEqual(self.drops.counts, {Drop.STRANGER: 2})
         self.assertEqual((self.counter.users, self.counter.out_bytes), (0, 0))
+
+    def test_a_user_can_be_seen(self) -> None:
+        self.entrance.received(b"1", ALICE)
+        self.entrance.received(b"1", BOB)
+        alice, bob = (user.getPeer() for user in self.counter.present)
+        self.assertEqual((alice.host, alice.port, alice.type), (*ALICE, "UDP"))
+        self.assertEqual((bob.host, bob.port), BOB[:2])
+
+    def test_a_user_can_be_sent_away(self) -> None:
+        """Nothing goes to him any more; he may come again, as everybody."""
+        self.entrance.received(b"1", ALICE)
+        self.entrance.received(b"1", BOB)
+        (alice, _) = self.counter.present
+        alice.abortConnection()
+        alice.abortConnection()
+        self.assertEqual([user.address for user in self.counter.present], [BOB])
+        self.entrance.deliver([(user_at(ALICE), b"answer"), (user_at(BOB), b"answer")])
+        self.assertEqual(self.port.sent, [(b"answer", BOB)])
+        self.entrance.received(b"1", ALICE)
+        self.assertEqual(self.counter.users, 2)
 
     def test_answers_are_signs_of_life(self) -> None:
         self.entrance.received(b"subscribe", ALICE)

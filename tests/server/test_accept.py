@@ -28,9 +28,9 @@ from tunnelsvc.link.upgrade import UPGRADE_SECONDS, ask_for_websocket
 from tunnelsvc.server.accept import (
     LOGIN_SECONDS,
     MOST_STREAMS_BEFORE_LOGIN,
-    REFUSED_SECONDS,
     Acceptor,
 )
+from tunnelsvc.server.client import REFUSED_SECONDS
 from tunnelsvc.server.visitors import WRONG_SECONDS
 from tunnelsvc.wire.auth import login_key
 from tunnelsvc.wire.dialect import V1, Dialect

@@ -37,7 +37,7 @@ class ConnectExchange(Exchange):
 
     def start(self) -> None:
         """Send the request on its way, on a connection that saw no other."""
-        self._route.exchange_started(self._meter)
+        self._route.exchange_started(self._meter, self)
         self._open()
 
     def _begin(self, head: ResponseHead) -> bytes:

@@ -35,7 +35,7 @@ from tunnelsvc.gateway.rewrite import (
     may_ask_more,
     response_for_user,
 )
-from tunnelsvc.gateway.route import Route, Site, UserSide
+from tunnelsvc.gateway.route import Asker, Route, Site, UserSide
 from tunnelsvc.gateway.sending import Sending
 from tunnelsvc.handover import park
 from tunnelsvc.interfaces import Stream
@@ -94,6 +94,26 @@ class Exchange(Sending):
         """Give up: nobody is there any more."""
         self._end()
         self._reset_service()
+
+    # What those may want who see all requests under way; see `Underway`.
+
+    def getPeer(self) -> Asker:
+        """Tell who asks: behind proxies that are trusted, whom they say."""
+        origin = self._user.origin
+        address = origin.user_of(self.head)
+        port = getattr(self._user.stream.getPeer(), "port", 0) if address == origin.address else 0
+        return Asker(address.decode(), port)
+
+    def abortConnection(self) -> None:
+        """End the user's connection, which ends all else; of HTTP/2 it is one stream."""
+        self._user.stream.abortConnection()
+
+    def turn_away(self) -> None:
+        """Give up the service; who can be told, is. Another may have what nobody has begun."""
+        if self._over:  # joined: both speak another protocol now
+            self.abortConnection()
+        else:
+            self._fail(HTTPStatus.SERVICE_UNAVAILABLE, unserved=self._repeatable)
 
     # The response. Called by the service's connection.
 

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, Self
 
-from attrs import define
+from attrs import define, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -20,6 +20,31 @@ from tunnelsvc.relay import Closed, Meter
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.accesslog import AccessLog, Record
+
+
+@frozen
+class Asker:
+    """The address of who makes a request, as well as it is known."""
+
+    host: str
+    port: int
+    """0 where only proxies before us know it."""
+
+
+class Underway(Protocol):
+    """A request that is let in, and what it became, until it is over.
+
+    See `tunnelsvc.metrics.connections.User`.
+    """
+
+    def getPeer(self) -> Asker:
+        """Tell who makes it."""
+
+    def abortConnection(self) -> None:
+        """Take the answer from him: the connection, or the stream of HTTP/2, is reset."""
+
+    def turn_away(self) -> None:
+        """Say that the service isn't there any more, or reset what can't be told that."""
 
 
 class Target(Protocol):
@@ -54,12 +79,13 @@ class Route(Target, Protocol):
     def backend(self) -> BackendPool:
         """Connections to the local service."""
 
-    def exchange_started(self, meter: Meter) -> None:
+    def exchange_started(self, meter: Meter, request: "Underway") -> None:
         """Take note of a request that is let in.
 
         Args:
             meter: counts its bytes while they move: up to the service, down to the user, heads
                 included as they are passed on.
+            request: it itself.
         """
 
     def exchange_finished(self, meter: Meter) -> None:
@@ -76,7 +102,7 @@ class LoneRoute:
     def instead_of(self, tried: Sequence[Route]) -> None:
         """Nobody stands in."""
 
-    def exchange_started(self, meter: Meter) -> None:
+    def exchange_started(self, meter: Meter, request: "Underway") -> None:
         """Nothing to do."""
 
     def exchange_finished(self, meter: Meter) -> None:

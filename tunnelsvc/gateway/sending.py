@@ -17,7 +17,7 @@ from tunnelsvc.errors import LocalServiceUnavailable, WorkConnectionUnavailable
 from tunnelsvc.gateway.body import Body, body_of
 from tunnelsvc.gateway.forwarded import Origin
 from tunnelsvc.gateway.rewrite import request_for_backend
-from tunnelsvc.gateway.route import Route, Site, UserSide
+from tunnelsvc.gateway.route import Asker, Route, Site, UserSide
 from tunnelsvc.gateway.rules import Rules
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream, StreamReader
@@ -67,6 +67,18 @@ class Sending(ABC, StreamReader):
         """
 
     @abstractmethod
+    def getPeer(self) -> Asker:
+        """See `Underway`."""
+
+    @abstractmethod
+    def abortConnection(self) -> None:
+        """See `Underway`."""
+
+    @abstractmethod
+    def turn_away(self) -> None:
+        """See `Underway`."""
+
+    @abstractmethod
     def _reset_service(self) -> None:
         """Leave the service's connection, if it's still there, and reset it."""
 
@@ -89,7 +101,7 @@ class Sending(ABC, StreamReader):
 
     def start(self) -> None:
         """Send the request on its way."""
-        self._route.exchange_started(self._meter)
+        self._route.exchange_started(self._meter, self)
         kept = self._route.backend.kept(self._user.stream)
         if kept is None:
             self._open()

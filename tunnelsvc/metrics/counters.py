@@ -189,11 +189,7 @@ class ServerStats:
         remote_addr: str = "",
     ) -> ProxyStats:
         """Note a registration, and find the proxy's counters: the old ones if it is known."""
-        proxy = self._proxies.get(name)
-        fresh = proxy is None or proxy.type != type
-        if proxy is None or fresh:
-            account = self._ledger.open_account(name, type)
-            proxy = self._proxies[name] = ProxyStats(name, type, account)
+        proxy = self._find_or_open(name, type)
         client = self._clients.by_run_id(run_id)
         proxy.conf = conf
         proxy.run_id = run_id
@@ -204,8 +200,31 @@ class ServerStats:
         proxy.started_at = self.now()
         self._attic.take(name)
         if self._journal is not None:
-            self._journal.opened(proxy, fresh=fresh)
+            self._journal.changed(proxy)
         return proxy
+
+    def _find_or_open(self, name: str, type: str) -> ProxyStats:  # noqa: A002
+        proxy = self._proxies.get(name)
+        if proxy is None or proxy.type != type:
+            account = self._ledger.open_account(name, type)
+            proxy = self._proxies[name] = ProxyStats(name, type, account)
+            if self._journal is not None:
+                self._journal.fresh(proxy)
+        return proxy
+
+    def proxy_disabled(self, name: str, type: str) -> None:  # noqa: A002
+        """Note that nobody may reach a proxy. It is remembered until that changes."""
+        self._find_or_open(name, type).disabled = True
+        self._attic.take(name)
+
+    def proxy_enabled(self, name: str) -> None:
+        """Note that a proxy may be reached again."""
+        proxy = self._proxies.get(name)
+        if proxy is None:
+            return
+        proxy.disabled = False
+        if not proxy.online:
+            self._attic.put(name, self.now())
 
     def proxy_offline(self, name: str, reason: str = "") -> None:
         """Note that users can't reach a proxy any more; what they have open still counts.
@@ -220,9 +239,10 @@ class ServerStats:
         proxy.online = False
         proxy.closed_at = self.now()
         proxy.closed_reason = reason
-        self._attic.put(name, proxy.closed_at)
+        if not proxy.disabled:
+            self._attic.put(name, proxy.closed_at)
         if self._journal is not None:
-            self._journal.closed(proxy)
+            self._journal.changed(proxy)
         self._clear()
 
     def clear_offline_proxies(self) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_MOVED: Final = 10_000
 """Pairs of a proxy and a day told apart while nothing can be saved; the traffic of further ones
-is that of the server only."""
+is that of the server only. Also how many proxies may wait to be saved."""
 NOBODY: Final = ("", "")
 """Name and type under which that is counted."""
 
@@ -94,29 +94,18 @@ class Journal:
         moved[0] += in_bytes
         moved[1] += out_bytes
 
-    def opened(self, proxy: "ProxyStats", *, fresh: bool) -> None:
-        """Note that a proxy came online.
+    def fresh(self, proxy: "ProxyStats") -> None:
+        """Note a proxy that wasn't known here, and so begins at zero."""
+        self._fresh[proxy.name, proxy.type] = proxy
+        # Names without end, while nothing can be saved: the oldest are as if nothing were saved.
+        if len(self._fresh) > MOST_MOVED:
+            del self._fresh[next(iter(self._fresh))]
 
-        Args:
-            proxy: has its new state.
-            fresh: whether it wasn't known, and began at zero.
-        """
-        key = (proxy.name, proxy.type)
-        if fresh:
-            self._fresh[key] = proxy
-        self._change(key, proxy)
-
-    def closed(self, proxy: "ProxyStats") -> None:
-        """Note that a proxy went offline."""
-        self._change((proxy.name, proxy.type), proxy)
-
-    def _change(self, key: Key, proxy: "ProxyStats") -> None:
-        # Names without end, while nothing can be saved: the oldest are as if they had never been.
-        if key not in self._changed and len(self._changed) >= MOST_MOVED:
-            oldest = next(iter(self._changed))
-            del self._changed[oldest]
-            self._fresh.pop(oldest, None)
-        self._changed[key] = proxy
+    def changed(self, proxy: "ProxyStats") -> None:
+        """Note that a proxy came online or went offline."""
+        self._changed[proxy.name, proxy.type] = proxy
+        if len(self._changed) > MOST_MOVED:
+            del self._changed[next(iter(self._changed))]
 
     def cleared(self, name: str, type: str) -> None:  # noqa: A002
         """Note that a proxy is to be forgotten; its traffic stays in the server's sum."""

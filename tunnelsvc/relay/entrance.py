@@ -8,6 +8,7 @@ only: the other end can't make us send to anybody else.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IReactorTime
 
 from tunnelsvc.relay.datagrams import DatagramChannel, Outbox
@@ -29,29 +30,49 @@ class Port(Protocol):
         """Send to somebody; False: the system didn't take it."""
 
 
+class PortUser:
+    """One user of a port: his meter, and his end of something like a connection.
+
+    Attributes:
+        address: as the port has it.
+        up_bytes: those of him that went on.
+        down_bytes: those that were sent to him.
+    """
+
+    __slots__ = ("_forget", "address", "down_bytes", "up_bytes")
+
+    def __init__(self, address: SocketAddress, forget: Callable[["PortUser"], None]) -> None:
+        self.address = address
+        self.up_bytes = self.down_bytes = 0
+        self._forget = forget
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """Tell where he is."""
+        user = user_at(self.address)
+        return (IPv6Address if ":" in user.ip else IPv4Address)("UDP", user.ip, user.port)
+
+    def abortConnection(self) -> None:
+        """Forget him: nothing is sent to him until he comes again."""
+        self._forget(self)
+
+
 class Account(Protocol):
     """What is counted: see `tunnelsvc.metrics.counters.ProxyStats`."""
 
-    def connection_opened(self) -> None:
-        """Count a user who comes."""
+    def track(self, meter: PortUser, user: PortUser) -> None:
+        """Count a user who comes, and his bytes as they move."""
 
-    def connection_closed(self) -> None:
+    def untrack(self, meter: PortUser) -> None:
         """Count one who goes."""
-
-    def add_traffic(self, in_bytes: int, out_bytes: int) -> None:
-        """Count bytes from users, and to users."""
 
 
 class NoAccount:
     """Where nothing is counted."""
 
-    def connection_opened(self) -> None:
+    def track(self, meter: PortUser, user: PortUser) -> None:
         """See `Account`."""
 
-    def connection_closed(self) -> None:
-        """See `Account`."""
-
-    def add_traffic(self, in_bytes: int, out_bytes: int) -> None:
+    def untrack(self, meter: PortUser) -> None:
         """See `Account`."""
 
 
@@ -84,7 +105,7 @@ class Entrance:
         self._drops = drops
         self._on_waiting = on_waiting
         self._channel: DatagramChannel | None = None
-        self._users: Users[SocketAddress] = Users(
+        self._users: Users[PortUser] = Users(
             clock, most=MOST_USERS, idle_seconds=IDLE_SECONDS, on_gone=self._gone
         )
 
@@ -95,12 +116,14 @@ class Entrance:
     def received(self, data: bytes, address: SocketAddress) -> None:
         """Take a user's datagram, hop 1."""
         user = user_at(address)
-        if self._users.find(user) is None:
-            self._users.add(user, address)
-            self.account.connection_opened()
+        known = self._users.find(user)
+        if known is None:
+            known = PortUser(address, self._forget)
+            self._users.add(user, known)
+            self.account.track(known, known)
         if not self.outbox.put(user, data):
             return
-        self.account.add_traffic(len(data), 0)
+        known.up_bytes += len(data)
         if self._channel is None:
             self._on_waiting()
         else:
@@ -108,16 +131,14 @@ class Entrance:
 
     def deliver(self, datagrams: Sequence[Datagram]) -> None:
         """Send answers to their users."""
-        sent_bytes = 0
         for user, content in datagrams:
-            address = self._users.find(user)
-            if address is None:
+            known = self._users.find(user)
+            if known is None:
                 self._drops.add(Drop.STRANGER)
-            elif self.port.send_to(content, address):
-                sent_bytes += len(content)
+            elif self.port.send_to(content, known.address):
+                known.down_bytes += len(content)
             else:
                 self._drops.add(Drop.UNSENT)
-        self.account.add_traffic(0, sent_bytes)
 
     def close(self) -> None:
         """Forget all users, and end the channel."""
@@ -126,5 +147,8 @@ class Entrance:
         if channel is not None:
             channel.close()
 
-    def _gone(self, _: SocketAddress) -> None:
-        self.account.connection_closed()
+    def _forget(self, user: PortUser) -> None:
+        self._users.forget(user_at(user.address))
+
+    def _gone(self, user: PortUser) -> None:
+        self.account.untrack(user)

@@ -67,6 +67,11 @@ class Users(Generic[V]):
         self._forget(next(iter(self._held)))
         return True
 
+    def forget(self, user: UDPAddress) -> None:
+        """Let go a user; one who isn't there is no error."""
+        if user in self._held:
+            self._forget(user)
+
     def clear(self) -> None:
         """All go."""
         if self._timer is not None:

@@ -25,6 +25,7 @@ from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.link.mux import MuxSession, MuxStream
 from tunnelsvc.link.switch import Route, Switch
 from tunnelsvc.link.tls import TLSError, start_tls_server
+from tunnelsvc.server.client import REFUSED_SECONDS
 from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.visitors import VisitorDesk
 from tunnelsvc.wire.messages import (
@@ -42,10 +43,6 @@ MOST_STREAMS_BEFORE_LOGIN = 32
 LOGIN_SECONDS = FIRST_MESSAGE_SECONDS
 """How long a multiplexed connection may go without a valid login or work connection; the time that
 server plugins may take to think about it comes on top."""
-REFUSED_SECONDS = 2.0
-"""How long a multiplexed client may take to go by itself after its login was refused. A frpc whose
-connection ends before it has noted that its login is sent takes that for the answer, and its user
-reads "session shutdown" instead of the reason."""
 
 
 @frozen

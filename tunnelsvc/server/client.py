@@ -11,14 +11,17 @@ from twisted.logger import Logger
 from tunnelsvc import __version__
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
 from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
+from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.names import check_name, label
 from tunnelsvc.server.permission import Permission, hooks_for
 from tunnelsvc.server.proxies import PROXY_TYPES
 from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.server.rules import DISABLED, who_is
 from tunnelsvc.server.work import DIRECT_READY, Opener, WorkConnections
 from tunnelsvc.server.workpool import WorkPool
+from tunnelsvc.timing import limit
 from tunnelsvc.wire.dialect import Dialect, payload_dialect
 from tunnelsvc.wire.messages import WIRE_VERSION, Login, LoginResp, NewProxy, NewProxyResp
 
@@ -29,6 +32,10 @@ MOST_ERROR_CHARACTERS = 1_000
 """Of a refusal, which may repeat words of the request."""
 MOST_PROXIES_PER_CLIENT = 5_000
 """A bound on what one client can make us remember; port ranges of thousands exist."""
+REFUSED_SECONDS = 2.0
+"""How long a multiplexed client may take to go by itself after its login was refused. A frpc whose
+connection ends before it has noted that its login is sent takes that for the answer, and its user
+reads "session shutdown" instead of the reason."""
 NO_MUX_HEARTBEAT_TIMEOUT_SECONDS = 90.0
 """Default without tcp_mux; with it yamux's own pings notice a dead peer (notes 5.3)."""
 
@@ -50,6 +57,8 @@ class Client:
         self.auth = registry.auth
         """By which it came in, and which it is judged by to the end; the server's may change."""
         self.run_id = login.run_id
+        self.who = who_is(login, host_of(messages.stream))
+        """What `tunnelsvc.server.rules` know it by."""
         self.label = label(login)
         self.is_ours = bool(login.tunnelsvc)
         self.dialect = messages.dialect
@@ -61,6 +70,8 @@ class Client:
         """By the names that the client has for them."""
         self._context = context
         self._registry = registry
+        self._session = session
+        self._end_reason = ""
         self.permission = Permission(context, login)
         self.hears_pings = self.permission.hears_pings
         self.ping = self.permission.ping
@@ -94,9 +105,10 @@ class Client:
         messages.on_message = self.control.received
         messages.on_lost = self.control.lost
 
-    def welcome(self, peer: str) -> None:
+    def welcome(self) -> None:
         """Answer the login, and ask for the first work connections."""
         self.welcomed = True
+        peer = self.who["address"]
         response = LoginResp(
             version=WIRE_VERSION,
             run_id=self.run_id,
@@ -114,6 +126,11 @@ class Client:
             hostname=self.login.hostname,
             wire_protocol=self.dialect.name,
         )
+        self._note(
+            "login",
+            f"version {self.login.version}, {self.login.os} {self.login.arch},"
+            f" {self.login.hostname}",
+        )
         self.log.info(
             "[{run_id}] client login info: ip [{peer}] version [{version}] hostname [{hostname}]"
             " os [{os}] arch [{arch}]",
@@ -126,6 +143,18 @@ class Client:
         )
         self.control.accept(response, self._pool_size)
         self._pool.asked(self._pool_size)
+
+    @property
+    def key(self) -> str:
+        """What `tunnelsvc.metrics` know it by."""
+        login = self.login
+        return ".".join(filter(None, (login.user, login.client_id or login.run_id)))
+
+    def _note(self, kind: str, detail: str, proxy: str = "") -> None:
+        """Add to the events that people see."""
+        self._context.stats.events.add(
+            kind, client=self.key, proxy=proxy, address=self.who["address"], detail=detail
+        )
 
     @property
     def payload_dialect(self) -> Dialect:
@@ -150,11 +179,13 @@ class Client:
                 "[{run_id}] new proxy [{proxy}] type [{type}] error: {why}",
                 run_id=self.label, proxy=name, type=request.proxy_type, why=why,
             )  # fmt: skip
+            self._note("proxy_refused", str(why), name)
             return NewProxyResp(proxy_name=name, error=self._detail(f"new proxy [{name}]", why))
         self.log.info(
             "[{run_id}] new proxy [{proxy}] type [{type}] success: {address}",
             run_id=self.label, proxy=name, type=request.proxy_type, address=address,
         )  # fmt: skip
+        self._note("proxy_opened", f"{request.proxy_type} {address}", proxy.name)
         return NewProxyResp(proxy_name=name, remote_addr=address)
 
     def _make(self, request: NewProxy) -> Proxy:
@@ -170,14 +201,58 @@ class Client:
         most = self._context.config.max_ports_per_client
         if proxy.uses_port and most and self._ports() >= most:
             raise ProxyRefused("exceed the max_ports_per_client")
+        self._check_enabled(proxy.name)
         self._context.claim(proxy.name, proxy)
         try:
             address = await proxy.open()
+            if proxy.name in self._context.rules.disabled:  # meanwhile
+                await proxy.close(DISABLED)
+            self._check_enabled(proxy.name)
         except BaseException:
             self._context.release(proxy.name)
             raise
         self.proxies[proxy.called] = proxy
         return address
+
+    def _check_enabled(self, name: str) -> None:
+        if name in self._context.rules.disabled:
+            raise ProxyRefused(f"proxy [{name}] is {DISABLED}")
+
+    async def reopen(self, proxy: Proxy) -> None:
+        """Open one of the client's proxies again that the administrator had closed.
+
+        One that it has closed itself meanwhile is left alone.
+
+        Raises:
+            ProxyRefused: it can't be reached where the client was told.
+        """
+        refusals: list[ProxyRefused] = [ProxyRefused("internal error of the server")]
+
+        async def replace() -> None:
+            if self.proxies.get(proxy.called) is proxy and proxy.closed:
+                try:
+                    self.proxies[proxy.called] = await self._opened_again(proxy)
+                except ProxyRefused as why:
+                    refusals[0] = why
+                    return
+            refusals.clear()
+
+        await self._core.in_turn(replace)
+        for why in refusals:
+            raise why
+
+    async def _opened_again(self, proxy: Proxy) -> Proxy:
+        await proxy.close()  # until it is
+        again = proxy.again()
+        address = await again.open()
+        if address != proxy.address:
+            await again.close(f"not at [{proxy.address}] any more")
+            raise ProxyRefused(
+                f"[{proxy.address}], where proxy [{proxy.name}] was, is taken by now; kick its"
+                " client to give it another place"
+            )
+        self._context.proxies[proxy.name] = again
+        return again
 
     def _ports(self) -> int:
         return sum(proxy.uses_port for proxy in self.proxies.values())
@@ -192,8 +267,11 @@ class Client:
         proxy = self.proxies.pop(name, None)
         if proxy is None:
             return
+        reason = self._end_reason or "closed by its client"
+        if not proxy.closed:
+            self._note("proxy_closed", reason, proxy.name)
         try:
-            await proxy.close()
+            await proxy.close(reason)
         finally:
             self._context.release(proxy.name)
         self.permission.proxy_closed(proxy.name)
@@ -213,7 +291,28 @@ class Client:
         """Do from now on as the context's new configuration says."""
         self._pool.timeout_seconds = self._context.config.user_conn_timeout_seconds
 
+    def send_away(self, reason: str) -> None:
+        """End the conversation and the session, and what users have by them.
+
+        A client that waits to be let in is told why, as far as clients are told such things.
+        """
+        proxies = list(self.proxies.values())
+        self.control.drop(reason)
+        for proxy in proxies:
+            proxy.cut_users()
+        self.work.cut_direct()
+        session = self._session
+        if session is None:
+            return
+        if self.welcomed:
+            session.close()
+        else:
+            limit(self._context.reactor, REFUSED_SECONDS, session.close)
+
     def _ended(self, reason: str) -> None:
+        self._end_reason = f"its client is gone: {reason}"
+        if self.welcomed:
+            self._note("logout", reason)
         self.permission.end()
         self.work.close(cut=self._core.timed_out)
         self._registry.forget(self)

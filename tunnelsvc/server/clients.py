@@ -22,6 +22,7 @@ from tunnelsvc.server.client import MOST_ERROR_CHARACTERS, Client
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, run_id_error
 from tunnelsvc.server.permission import hooks_for, permitted_login
+from tunnelsvc.server.rules import BLOCKED, who_is
 from tunnelsvc.server.work import Opener
 from tunnelsvc.wire.messages import WIRE_VERSION, Login, LoginResp, NewWorkConn, StartWorkConn
 
@@ -58,7 +59,7 @@ class ClientRegistry:
         """
         error = protection_error(messages) or self.auth.login_error(login)
         if error:
-            return self._refuse_login(messages, error)
+            return self._refuse_login(messages, login, error)
         hooks = hooks_for(self.context, "Login")
         if hooks is not None:
             return ensureDeferred(self._ask_login(hooks, messages, login, session))
@@ -70,16 +71,17 @@ class ClientRegistry:
         try:
             permitted = await permitted_login(hooks, messages, login)
         except HookRefused as why:
-            return self._refuse_login(messages, str(why))
+            return self._refuse_login(messages, login, str(why))
         if permitted is None:
             return False
         error = self.auth.login_error(permitted)  # which may be another by now
         if error:
-            return self._refuse_login(messages, error)
+            return self._refuse_login(messages, permitted, error)
         return self._admit(messages, permitted, session)
 
-    def _refuse_login(self, messages: MessageProtocol, error: str) -> bool:
+    def _refuse_login(self, messages: MessageProtocol, login: Login, error: str) -> bool:
         peer = host_of(messages.stream)
+        self._note_refusal(login, peer, error)
         self.log.warn("register control error: {error} (from {peer})", error=error, peer=peer)
         detailed = self.context.config.detailed_errors_to_client
         error = error if detailed else NO_DETAILS
@@ -88,18 +90,25 @@ class ClientRegistry:
         return False
 
     def _admit(self, messages: MessageProtocol, login: Login, session: Opener | None) -> bool:
-        error = run_id_error(login.run_id)
+        error = run_id_error(login.run_id) or self._bar(login, host_of(messages.stream))
         if error:
-            return self._refuse_login(messages, error)
+            return self._refuse_login(messages, login, error)
         if not login.run_id:
             login = evolve(login, run_id=secrets.token_hex(8))
         client = Client(messages, login, self, session)
-        ensureDeferred(self._enter(client, host_of(messages.stream))).addErrback(
-            partial(self.log.failure, "login failed")
-        )
+        ensureDeferred(self._enter(client)).addErrback(partial(self.log.failure, "login failed"))
         return True
 
-    async def _enter(self, client: Client, peer: str) -> None:
+    def _bar(self, login: Login, address: str) -> str:
+        """Say that the administrator forbids a login; empty: nobody does."""
+        return BLOCKED if self.context.rules.bar(who_is(login, address)) is not None else ""
+
+    def _note_refusal(self, login: Login, address: str, why: str) -> None:
+        """Add to the events that people see; who it is, is what it says itself."""
+        who = ".".join(filter(None, (login.user, login.client_id)))
+        self.context.stats.events.add("login_refused", client=who, address=address, detail=why)
+
+    async def _enter(self, client: Client) -> None:
         """Welcome a client after the one in its place is gone, proxies and all."""
         client.before = self.clients.get(client.run_id)
         self.clients[client.run_id] = client
@@ -112,7 +121,7 @@ class ClientRegistry:
         if self._is_double(client.login, client):
             self._turn_away(client)
         else:
-            client.welcome(peer)
+            client.welcome()
 
     def _is_double(self, login: Login, client: Client) -> bool:
         """Tell whether another client that is logged in goes by the name of this one."""
@@ -127,6 +136,7 @@ class ClientRegistry:
         login = client.login
         why = f"client_id [{login.client_id}] for user [{login.user}] is already online"
         self.log.warn("[{run_id}] register control error: {why}", run_id=client.run_id, why=why)
+        self._note_refusal(login, client.who["address"], why)
         client.control.drop(why[:MOST_ERROR_CHARACTERS])
 
     def work_connection(self, work: MessageProtocol, message: NewWorkConn, *, direct: bool) -> bool:

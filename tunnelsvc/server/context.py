@@ -22,6 +22,7 @@ from tunnelsvc.server.groups import (
     SharedRoutes,
 )
 from tunnelsvc.server.ports import PortManager
+from tunnelsvc.server.rules import Rules
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.route import Target
@@ -72,6 +73,7 @@ class ServerContext:
         connect_groups: groups of tcpmux proxies.
         takes_http: whether users of http proxies can come in anywhere.
         hooks: asks server plugins; None: there are none.
+        rules: what the administrator has forbidden.
     """
 
     reactor: Any
@@ -86,6 +88,7 @@ class ServerContext:
     takes_http: bool = False
     udp_ports: PortManager = field(init=False)
     hooks: Hooks | None = None
+    rules: Rules = field(factory=Rules)
     tcp_groups: SharedPorts = field(init=False)
     http_groups: SharedRoutes[RequestGroup] = field(init=False)
     https_groups: SharedRoutes[NamedGroup] = field(init=False)

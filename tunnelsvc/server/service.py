@@ -28,6 +28,7 @@ from tunnelsvc.relay import join
 from tunnelsvc.server.accept import Acceptor
 from tunnelsvc.server.clients import ClientRegistry
 from tunnelsvc.server.context import ServerContext
+from tunnelsvc.server.moderation import Moderation
 from tunnelsvc.server.ports import PortManager
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class TunnelServer(MultiService):
         ports: what listens where: "bind", "vhost_http", "vhost_https", "tcpmux_httpconnect" to
             actual port numbers.
         stats: what the dashboard shows.
+        moderation: what the administrator may do to clients and proxies.
     """
 
     log = Logger()
@@ -75,6 +77,7 @@ class TunnelServer(MultiService):
             hooks=_make_hooks(config, reactor),
         )
         self._registry = ClientRegistry(context, self._auth(config))
+        self.moderation = Moderation(self._registry)
         self._access_file = self._open_access_log(config.access_log)
         self._tls_vhost = self._make_tls_vhost(context) if config.vhost_https_port else None
         self._vhost = self._make_vhost(context)

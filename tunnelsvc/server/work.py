@@ -40,6 +40,9 @@ class Opener(Protocol):
             ConnectionLost: the session is over or about to end.
         """
 
+    def close(self) -> None:
+        """End the session and all its streams, after what they have buffered."""
+
     def abort(self) -> None:
         """End the session and all its streams at once."""
 
@@ -130,6 +133,10 @@ class WorkConnections:
     def _cut(self) -> None:
         if self._session is not None:
             self._session.abort()
+        self.cut_direct()
+
+    def cut_direct(self) -> None:
+        """End what users have beside the session."""
         for stream in list(self._given):
             stream.abortConnection()
 

@@ -46,6 +46,10 @@ class UserTests(SynchronousTestCase):
         self.assertEqual(client.heard[-1], ReqWorkConn(), "a spare is asked for")
         stats = registry.context.proxies["ssh"].stats
         self.assertEqual(stats.connections, 1)
+        (live,) = registry.context.stats.live_connections()
+        self.assertEqual(
+            (live.proxy, live.type, live.user, live.in_bytes), ("ssh", "tcp", "192.0.2.7:51000", 5)
+        )
         work = client.streams[1]
         at_work = recorded(work)
         work.write(b"welcome")

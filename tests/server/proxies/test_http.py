@@ -9,10 +9,27 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.fakes import FakeClient, make_registry
 from tunnelsvc.gateway.pool import BackendPool, UserPool
+from tunnelsvc.gateway.route import Asker
 from tunnelsvc.relay import Meter
 from tunnelsvc.server.proxies import http
 from tunnelsvc.server.proxies.http import HTTPProxy
 from tunnelsvc.wire.messages import CloseProxy, NewProxy, NewProxyResp, StartWorkConn
+
+
+class FakeRequest:
+    """A request under way."""
+
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+
+    def getPeer(self) -> Asker:
+        return Asker("192.0.2.9", 5)
+
+    def abortConnection(self) -> None:
+        self.ends.append("abort")
+
+    def turn_away(self) -> None:
+        self.ends.append("turn away")
 
 
 class HTTPProxyTests(SynchronousTestCase):
@@ -164,9 +181,14 @@ class HTTPProxyTests(SynchronousTestCase):
     def test_requests_are_counted(self) -> None:
         self.open(custom_domains=("a.example.com",))
         proxy, meter = self.proxy(), Meter()
-        proxy.exchange_started(meter)
+        request = FakeRequest()
+        proxy.exchange_started(meter, request)
         meter.up_bytes += 10
         self.assertEqual((proxy.stats.connections, proxy.stats.total().in_bytes), (1, 10))
+        (live,) = self.registry.context.stats.live_connections()
+        self.assertEqual((live.proxy, live.user, live.in_bytes), ("web", "192.0.2.9:5", 10))
+        self.assertTrue(self.registry.context.stats.cut(live.id))
+        self.assertEqual(request.ends, ["abort"])
         meter.down_bytes += 20
         proxy.exchange_finished(meter)
         self.assertEqual((proxy.stats.connections, proxy.stats.total().out_bytes), (0, 20))

@@ -143,8 +143,8 @@ def rules_text(rules: object) -> str:
 
 
 def rules(value: object) -> object:
-    """Read what `rules_text` wrote; None: there is nothing, or nothing that could be read."""
+    """Read what `rules_text` wrote; None: nothing was, and what it isn't comes as it is."""
     try:
-        return json.loads(value) if isinstance(value, str) and len(value) <= MOST_RULES else None
+        return json.loads(value) if isinstance(value, str) and len(value) <= MOST_RULES else value
     except (ValueError, RecursionError):
-        return None
+        return value

@@ -56,14 +56,18 @@ class HistoryError(Exception):
 class Moderated(Protocol):
     """Has rules that are to be kept; `tunnelsvc.server.moderation` has them."""
 
-    on_change: Callable[[], None] | None
+    on_change: Callable[[], None]
     """Called whenever they change."""
 
     def rules(self) -> object:
         """Give them, as JSON can have it."""
 
     def restore(self, rules: Any) -> None:
-        """Put what `rules` gave into force again."""
+        """Put what `rules` gave into force again.
+
+        Raises:
+            ValueError: it isn't that.
+        """
 
 
 class History(MultiService):
@@ -79,7 +83,7 @@ class History(MultiService):
         self,
         place: Place,
         stats: ServerStats,
-        moderation: Moderated | None,
+        moderation: Moderated,
         reactor: Any,
         worker: Worker | None = None,
     ) -> None:
@@ -157,16 +161,12 @@ class History(MultiService):
         self._next_batch = loaded.next_batch
         self._journal = stats.keep_journal()
         stats.events.subscribe(self._add_event)
-        if self._moderation is not None:
-            self._restore_rules(self._moderation, loaded.rules)
-
-    def _restore_rules(self, moderation: Moderated, rules: object) -> None:
-        if rules is not None:
+        if loaded.rules is not None:
             try:
-                moderation.restore(rules)
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                self.log.error("the blocks of the last run can't be read, and aren't in force")
-        moderation.on_change = self._rules_change
+                self._moderation.restore(loaded.rules)
+            except ValueError as why:
+                self.log.error("what was blocked and disabled isn't any more: {why}", why=str(why))
+        self._moderation.on_change = self._rules_change
 
     def startService(self) -> None:
         """Begin to save."""
@@ -247,7 +247,6 @@ class History(MultiService):
         )
 
     def _rules_text(self) -> str | None:
-        assert self._moderation is not None
         try:
             return rows.rules_text(self._moderation.rules())
         except ValueError as why:

@@ -380,6 +380,6 @@ def _rescued_rules(path: Path) -> str | None:
     """Read the rules out of a damaged database, if that's possible: they keep people out."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as database:
         found = database.execute("SELECT value FROM state WHERE key = 'rules'").fetchone()
-        if found and rows.rules(found[0]) is not None:
+        if found and isinstance(rows.rules(found[0]), dict):
             return str(found[0])
     return None

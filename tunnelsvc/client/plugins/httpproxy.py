@@ -186,7 +186,7 @@ class _Connection(_Request):
 
     def start(self) -> None:
         """Connect; a connection that is kept has seen requests."""
-        self._route.exchange_started(self._meter)
+        self._route.exchange_started(self._meter, self)
         self._open()
 
     def _use(self, stream: Stream) -> None:

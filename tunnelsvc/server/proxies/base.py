@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -51,7 +51,11 @@ class Proxy(ABC):
         self.request = request
         self.client = client
         self.context = context
+        self.address = ""
+        """Where users reach it, as its client was told."""
+        self.opened = False
         self.closed = False
+        self._closing: Deferred[None] | None = None
         self.limit = limit_of(request, context.reactor) if request.bandwidth_limit else None
         self._key = derive_key(client.auth.token)
 
@@ -64,17 +68,52 @@ class Proxy(ABC):
         Raises:
             ProxyRefused: with the text that the client's user sees.
         """
-        address = await self.listen()
+        self.address = address = await self.listen()
+        self.opened = True
         self.stats = self.context.stats.proxy_online(
-            self.name, type=self.request.proxy_type, conf=self.api_conf(), run_id=self.client.run_id
+            self.name,
+            type=self.request.proxy_type,
+            conf=self.api_conf(),
+            run_id=self.client.run_id,
+            remote_addr=address,
         )
         return address
 
-    async def close(self) -> None:
-        """Make it unreachable; connections that exist live on (protocol notes 5.1)."""
-        self.closed = True
+    async def close(self, reason: str = "") -> None:
+        """Make it unreachable; connections that exist live on (protocol notes 5.1).
+
+        Only the first time: the administrator may have done so before its client does.
+
+        Args:
+            reason: for who wonders why it is.
+        """
+        if self._closing is None:
+            self.closed = True
+            self._closing = ensureDeferred(self._close(reason))
+        await self._closing
+
+    async def _close(self, reason: str) -> None:
         await self.unlisten()
-        self.context.stats.proxy_offline(self.name)
+        self.context.stats.proxy_offline(self.name, reason)
+
+    def cut_users(self) -> None:
+        """End what users have of it."""
+        for user in self.stats.users():
+            user.abortConnection()
+
+    def again(self) -> Proxy:
+        """Make one like it, to be opened after this one has been closed.
+
+        Raises:
+            ProxyRefused: as when it was made.
+        """
+        again = type(self)(self.request_again(), self.client, self.context)
+        again.called = self.called
+        return again
+
+    def request_again(self) -> NewProxy:
+        """Ask for what it got, where it had left that to us."""
+        return self.request
 
     def name_taken_by(self, other: Proxy) -> str:
         """Say that our name is another proxy's, for the client's user."""
@@ -144,6 +183,9 @@ class Proxy(ABC):
             self.admit(user)  # 2
             peer = user.getPeer()
             work, unread = await self.open_work(peer, user.getHost())  # 3, 5, 6
+            if self.closed:  # while the user waited
+                work.abortConnection()
+                self.admit(user)
         except WorkConnectionUnavailable as why:
             self.log.warn(
                 "[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user.getPeer()), why=why

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IAddress
 
-from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.errors import ProxyRefused, WorkConnectionUnavailable
 from tunnelsvc.gateway.pool import BackendPool, UserPool
-from tunnelsvc.gateway.route import LoneRoute
+from tunnelsvc.gateway.route import LoneRoute, Underway
 from tunnelsvc.gateway.rules import make_rules
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Meter
@@ -76,7 +76,13 @@ class HTTPProxy(LoneRoute, Proxy):
         )
 
     async def open_backend(self, user: IAddress) -> Stream:
-        """Hops 3, 5 and 6 for the vhost's pool."""
+        """Hops 3, 5 and 6 for the vhost's pool.
+
+        Raises:
+            WorkConnectionUnavailable: the client gave none, or the proxy is closed.
+        """
+        if self.closed:  # a request that was let in before has lost its connection
+            raise WorkConnectionUnavailable("the proxy is closed")
         stream, _ = await self.open_work(user, None)
         return stream
 
@@ -92,9 +98,14 @@ class HTTPProxy(LoneRoute, Proxy):
         remove_routes(self._places, self._routes, user=self.request.route_by_http_user)
         self.backend.close()
 
-    def exchange_started(self, meter: Meter) -> None:
+    def cut_users(self) -> None:
+        """See `Proxy`; who can still be told that nobody serves him, is."""
+        for request in self.stats.users():
+            cast("Underway", request).turn_away()
+
+    def exchange_started(self, meter: Meter, request: Underway) -> None:
         """Count a request; see `Route`."""
-        self.stats.track(meter)
+        self.stats.track(meter, request)
 
     def exchange_finished(self, meter: Meter) -> None:
         """Hop 9: settle its bytes; see `Route`. Its line is for the access log, if there is one."""

@@ -3,9 +3,12 @@
 
 from typing import Any
 
+from attrs import evolve
+
 from tunnelsvc.handover import ParkingFactory
 from tunnelsvc.server.ports import PublicPort
 from tunnelsvc.server.proxies.base import Proxy
+from tunnelsvc.wire.messages import NewProxy
 
 
 class TCPProxy(Proxy):
@@ -34,6 +37,12 @@ class TCPProxy(Proxy):
             await self.context.tcp_groups.close(self.request.group, self)
         else:
             await self._port.close()
+
+    def request_again(self) -> NewProxy:
+        """See `Proxy`: the port that its client was told."""
+        if self.request.group:  # which has one, whatever its members wanted
+            return self.request
+        return evolve(self.request, remote_port=self._number)
 
     def api_conf(self) -> dict[str, Any]:
         """See `Proxy`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from attrs import evolve
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IAddress
@@ -146,6 +147,10 @@ class UDPProxy(Proxy):
         if not takes_codecs(client.login.version, ours=client.is_ours):
             return [], []
         return super()._codecs()
+
+    def request_again(self) -> NewProxy:
+        """See `Proxy`: the port that its client was told."""
+        return evolve(self.request, remote_port=self._number)
 
     def api_conf(self) -> dict[str, Any]:
         """See `Proxy`."""
