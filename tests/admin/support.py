@@ -9,11 +9,14 @@ from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any, cast
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from tunnelsvc.admin.gate import Gate
@@ -31,6 +34,63 @@ DASHBOARD = DashboardConfig(
 CONFIG = ServerConfig(dashboard=DASHBOARD)
 
 
+@frozen(kw_only=True)
+class FakeBlock:
+    """A `tunnelsvc.admin.view.Block`."""
+
+    id: int = 1
+    user: str = ""
+    client_id: str = ""
+    hostname: str = "box"
+    address: str = "192.0.2.7"
+    since: float = STARTED
+
+    def bars(self, **who: str) -> bool:
+        return who == {name: getattr(self, name) for name in who}
+
+
+@define
+class FakeModeration:
+    """A `tunnelsvc.admin.view.Moderation` that only writes down what it is told.
+
+    Attributes:
+        told: what, and about whom.
+        known: those that there are.
+        blocks: see there.
+        refuses: what enabling a proxy fails with.
+        waits: when disabling and enabling are done.
+    """
+
+    told: list[tuple[str, object]] = field(factory=list)
+    known: set[object] = field(factory=set)
+    blocks: list[FakeBlock] = field(factory=list)
+    refuses: Exception | None = None
+    waits: "Deferred[None] | None" = None
+
+    def kick(self, client_key: str) -> bool:
+        return self._note("kick", client_key)
+
+    def block(self, client_key: str) -> FakeBlock | None:
+        return FakeBlock() if self._note("block", client_key) else None
+
+    def allow(self, block_id: int) -> bool:
+        return self._note("allow", block_id)
+
+    async def disable(self, proxy: str) -> bool:
+        if self.waits is not None:
+            await self.waits
+        return self._note("disable", proxy)
+
+    async def enable(self, proxy: str) -> bool:
+        if self.refuses is not None:
+            raise self.refuses
+        return self._note("enable", proxy)
+
+    def _note(self, what: str, whom: object) -> bool:
+        self.told.append((what, whom))
+        return whom in self.known
+
+
 @define
 class FakeServer:
     """A `tunnelsvc.admin.view.DashboardView`."""
@@ -39,6 +99,11 @@ class FakeServer:
     config: ServerConfig = CONFIG
     ports: Mapping[str, int] = field(factory=dict)
     started_at: float = STARTED
+    moderation: FakeModeration = field(factory=FakeModeration)
+    round_trips: dict[str, float] = field(factory=dict)
+
+    def round_trip_seconds(self, run_id: str) -> float | None:
+        return self.round_trips.get(run_id)
 
     def login(self, run_id: str, user: str = "", client_id: str = "", host: str = "box") -> None:
         self.stats.client_online(
@@ -108,6 +173,11 @@ class Conversation:
         self._method = method
         self.channel.dataReceived(b"\r\n".join(lines) + b"\r\n" + more + b"\r\n")
 
+    def lose(self) -> None:
+        """Be gone."""
+        assert self.channel is not None
+        self.channel.connectionLost(Failure(ConnectionDone()))
+
     def answered(self) -> bool:
         return bool(self.transport.value())
 
@@ -150,7 +220,9 @@ class Dashboard:
         """Ask once, on a connection of its own."""
         connection = self.connect()
         connection.send(method, path, authorization, more, host)
-        return connection.answer()
+        answer = connection.answer()
+        connection.lose()
+        return answer
 
 
 class Visitor:

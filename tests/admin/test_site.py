@@ -137,7 +137,7 @@ class InMemoryServiceTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         service.startService()
         self.assertEqual(len(self.reactor.tcpServers), 1)
-        self.assertEqual(len(self.reactor.getDelayedCalls()), 2)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 3)
         service.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.metrics.test_traffic import MIDNIGHT
 from tunnelsvc.admin.upkeep import LAG_INTERVAL_SECONDS, MOST_ROLL_SECONDS, Upkeep
 from tunnelsvc.metrics.counters import ServerStats
+from tunnelsvc.metrics.curve import SAMPLE_SECONDS
 from tunnelsvc.metrics.traffic import Traffic
 from tunnelsvc.relay import Meter
 from tunnelsvc.units import HOUR
@@ -38,15 +39,28 @@ class UpkeepTests(SynchronousTestCase):
 
     def test_it_looks_often_enough_to_notice_a_changed_clock(self) -> None:
         self.start()
-        (call,) = self.clock.getDelayedCalls()
-        self.assertEqual(call.getTime() - self.clock.seconds(), MOST_ROLL_SECONDS)
+        calls = [call.getTime() - self.clock.seconds() for call in self.clock.getDelayedCalls()]
+        self.assertEqual(calls, [SAMPLE_SECONDS, MOST_ROLL_SECONDS])
 
     def test_nothing_is_left_after_the_end(self) -> None:
         upkeep = self.start(lag=True)
-        self.assertEqual(len(self.clock.getDelayedCalls()), 2)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 3)
         upkeep.stop()
         upkeep.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_curves(self) -> None:
+        """They are drawn while it runs."""
+        proxy = self.stats.proxy_online("a", type="tcp", conf={}, run_id="r")
+        proxy.add_traffic(1, 1)
+        upkeep = self.start()
+        proxy.add_traffic(4, 8)
+        self.clock.pump([SAMPLE_SECONDS] * 2)
+        self.assertEqual(self.stats.curves.of("a")[-3:], [(0.0, 0.0), (2.0, 4.0), (0.0, 0.0)])
+        upkeep.stop()
+        proxy.add_traffic(1, 1)
+        self.clock.advance(SAMPLE_SECONDS)
+        self.assertEqual(self.stats.curves.total()[-2:], [(2.0, 4.0), (0.0, 0.0)])
 
     def test_a_reactor_on_time(self) -> None:
         self.start(lag=True)

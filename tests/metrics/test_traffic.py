@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tunnelsvc.metrics.traffic import DAYS, DailyTraffic, Ledger, Traffic
+from tunnelsvc.metrics.traffic import DAYS, DailyTraffic, Ledger, Past, Traffic
 from tunnelsvc.relay import Meter
 from tunnelsvc.units import DAY, HOUR, MINUTE
 
@@ -35,7 +35,7 @@ class DailyTrafficTests(SynchronousTestCase):
         self.assertEqual(len(days), DAYS)
         self.assertEqual(days[:5], [NONE, Traffic(2, 20), NONE, Traffic(1, 10), NONE])
 
-    def test_a_week_later_only_the_total_remains(self) -> None:
+    def test_long_after_only_the_total_remains(self) -> None:
         daily = DailyTraffic(100)
         daily.add(100, 1, 10)
         self.assertEqual(daily.days(100 + DAYS), [NONE] * DAYS)
@@ -57,6 +57,23 @@ class DailyTrafficTests(SynchronousTestCase):
         daily.add(90, 2, 20)
         self.assertEqual(daily.days(90)[0], Traffic(3, 30))
         self.assertEqual(daily.days(91)[:2], [NONE, Traffic(3, 30)])
+
+    def test_restored(self) -> None:
+        """What was counted before adds to what is, day by day; the count of this run is its own."""
+        daily = DailyTraffic(100)
+        daily.add(100, 1, 10)
+        days = {100: Traffic(2, 20), 99: Traffic(3, 30), 100 - DAYS: Traffic(4, 40)}
+        daily.restore(101, Past(days, Traffic(9, 90)))
+        self.assertEqual(daily.days(101)[:4], [NONE, Traffic(3, 30), Traffic(3, 30), NONE])
+        self.assertEqual(daily.days(101)[-1], NONE)
+        self.assertEqual((daily.total, daily.counted), (Traffic(10, 100), Traffic(1, 10)))
+
+    def test_restored_days_that_are_to_come(self) -> None:
+        """The clock went wrong: they are not today's, and show in no place."""
+        daily = DailyTraffic(100)
+        daily.restore(100, Past({101: Traffic(1, 1)}, Traffic(1, 1)))
+        self.assertEqual(daily.days(100), [NONE] * DAYS)
+        self.assertEqual(daily.total, Traffic(1, 1))
 
     @given(st.lists(st.tuples(st.integers(-3, 9), st.integers(0, 1 << 40), st.integers(0, 99))))
     def test_the_total_is_the_sum(self, steps: list[tuple[int, int, int]]) -> None:
@@ -140,6 +157,66 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(self.ledger.days()[0], Traffic(11, 22))
 
 
+class Noted:
+    """A tally that writes everything down."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, str, int, int]] = []
+        self.days: list[int] = []
+
+    def count(self, name: str, type: str, day: int, in_bytes: int, out_bytes: int) -> None:  # noqa: A002
+        self.notes.append((name, type, in_bytes, out_bytes))
+        self.days.append(day)
+
+
+class TallyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.time = Time()
+        self.ledger = Ledger(self.time)
+        self.ledger.tallies.append(Noted())
+        (self.tally,) = self.ledger.tallies
+        self.account = self.ledger.open_account("ssh", "tcp")
+
+    def test_told_of_what_moves(self) -> None:
+        assert isinstance(self.tally, Noted)
+        meter = Meter()
+        self.account.track(meter)
+        self.ledger.settle()
+        self.assertEqual(self.tally.notes, [], "nothing has moved")
+        meter.up_bytes, meter.down_bytes = 3, 4
+        self.ledger.settle()
+        self.ledger.settle()
+        self.account.add(5, 0)
+        meter.down_bytes = 10
+        self.account.untrack(meter)
+        self.assertEqual(
+            self.tally.notes,
+            [("ssh", "tcp", 3, 4), ("ssh", "tcp", 5, 0), ("ssh", "tcp", 0, 6)],
+        )
+
+    def test_not_told_of_what_is_restored(self) -> None:
+        assert isinstance(self.tally, Noted)
+        past = Past({self.ledger.today(): Traffic(1, 2)}, Traffic(10, 20))
+        self.account.restore(past)
+        self.ledger.restore(past)
+        self.assertEqual(self.tally.notes, [])
+        self.assertEqual(self.account.days()[0], Traffic(1, 2))
+        self.assertEqual((self.account.total(), self.account.counted()), (Traffic(10, 20), NONE))
+        self.assertEqual((self.ledger.total(), self.ledger.days()[0]), (past.total, Traffic(1, 2)))
+
+    def test_the_day_that_ends(self) -> None:
+        assert isinstance(self.tally, Noted)
+        meter = Meter()
+        self.account.track(meter)
+        meter.up_bytes = 1
+        self.time.seconds = MIDNIGHT
+        self.ledger.today()
+        meter.up_bytes = 3
+        self.account.untrack(meter)
+        self.assertEqual([note[2] for note in self.tally.notes], [1, 2])
+        self.assertEqual(self.tally.days[1] - self.tally.days[0], 1)
+
+
 class DayChangeTests(SynchronousTestCase):
     """A transfer over midnight belongs to both days."""
 
@@ -176,11 +253,11 @@ class DayChangeTests(SynchronousTestCase):
         self.account.untrack(self.meter)
         self.assertEqual(self.account.days()[:2], [NONE, Traffic(0, 100)])
 
-    def test_a_week_passes(self) -> None:
+    def test_a_month_passes(self) -> None:
         self.account.untrack(self.meter)
-        self.time.seconds = MIDNIGHT + 6 * DAY - HOUR
+        self.time.seconds = MIDNIGHT + (DAYS - 1) * DAY - HOUR
         self.assertEqual(self.account.days()[-1], Traffic(0, 100))
-        self.time.seconds = MIDNIGHT + 6 * DAY + HOUR
+        self.time.seconds = MIDNIGHT + (DAYS - 1) * DAY + HOUR
         self.assertEqual(self.account.days(), [NONE] * DAYS)
 
     def test_seconds_to_midnight(self) -> None:

@@ -7,15 +7,19 @@ Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in `tunnelsvc.ad
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes
+from tunnelsvc.admin.cookies import cookie_name
+from tunnelsvc.admin.endpoints import Choice, Endpoint, Text
+from tunnelsvc.admin.ownapi import AdminAPI
 from tunnelsvc.admin.routing import ANY, APIError, Routes, query, route
 from tunnelsvc.admin.serverapi2 import NO_PROXY, ServerAPI2
-from tunnelsvc.admin.view import DashboardView
+from tunnelsvc.admin.view import DashboardView, History
 from tunnelsvc.admin.web import answer_json
 from tunnelsvc.metrics.clients import ClientStats
 from tunnelsvc.metrics.counters import ProxyStats
@@ -30,21 +34,33 @@ class ServerAPI(Resource):
     isLeaf = True
     log = Logger()
 
-    def __init__(self, server: DashboardView) -> None:
+    def __init__(
+        self, server: DashboardView, clock: IReactorTime, history: History | None = None
+    ) -> None:
+        """Begin; see `tunnelsvc.admin.ownapi.AdminAPI`."""
         super().__init__()
         self._server = server
-        self._v2 = ServerAPI2(server)
+        self.admin = AdminAPI(server, clock, history)
+        self._below = {b"v2": ServerAPI2(server), b"admin": self.admin}
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> Any:
         """Answer."""
-        if (request.postpath or [b""])[0] == b"v2":
+        below = self._below.get((request.postpath or [b""])[0])
+        if below is not None:
             request.postpath = (request.postpath or [])[1:]
-            return self._v2.render(request)
+            return below.render(request)
         try:
-            handler, variables = route(ROUTES, request)
-            return answer_json(request, handler(self, request, variables))
+            endpoint, variables = route(ROUTES, request)
+            return answer_json(request, endpoint.handler(self, request, variables))
         except APIError as why:
             return answer_json(request, why.shape(), why.code)
+
+    def openapi(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
+        """All of the site's APIs, described."""
+        # Who doesn't ask for it doesn't spend the memory.
+        from tunnelsvc.admin.described import description  # noqa: PLC0415
+
+        return description(cookie_name(request, "server").decode())
 
     def serverinfo(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
         """Facts and sums."""
@@ -104,15 +120,56 @@ class ServerAPI(Resource):
         return proxy
 
 
-ROUTES: Final[Routes[Handler]] = {
-    ("serverinfo",): {b"GET": ServerAPI.serverinfo},
-    ("proxy", ANY): {b"GET": ServerAPI.proxies_of_type},
-    ("proxy", ANY, ANY): {b"GET": ServerAPI.proxy_of_type},
-    ("proxies",): {b"GET": ServerAPI.proxies, b"DELETE": ServerAPI.delete_proxies},
-    ("proxies", ANY): {b"GET": ServerAPI.proxy},
-    ("traffic", ANY): {b"GET": ServerAPI.traffic},
-    ("clients",): {b"GET": ServerAPI.clients},
-    ("clients", ANY): {b"GET": ServerAPI.client},
+_TYPE: Final = Text("type", "Of proxies: tcp, http.", None)
+_NAME: Final = Text("name", "Of a proxy, with its user: alice.ssh.", None)
+
+ROUTES: Final[Routes[Endpoint[Handler]]] = {
+    ("openapi.json",): {b"GET": Endpoint(ServerAPI.openapi, "This description.", "Description")},
+    ("serverinfo",): {b"GET": Endpoint(ServerAPI.serverinfo, "Facts and sums.", "ServerInfo")},
+    ("proxy", ANY): {
+        b"GET": Endpoint(
+            ServerAPI.proxies_of_type, "All proxies of a type.", "FrpProxies", path=(_TYPE,)
+        )
+    },
+    ("proxy", ANY, ANY): {
+        b"GET": Endpoint(ServerAPI.proxy_of_type, "One proxy.", "FrpProxy", path=(_TYPE, _NAME))
+    },
+    ("proxies",): {
+        b"GET": Endpoint(ServerAPI.proxies, "All proxies (ours).", "FrpProxies"),
+        b"DELETE": Endpoint(
+            ServerAPI.delete_proxies,
+            "Forget the proxies that are offline.",
+            "Success",
+            query=(Choice("status", "Of those to forget.", ("offline",)),),
+        ),
+    },
+    ("proxies", ANY): {b"GET": Endpoint(ServerAPI.proxy, "One proxy.", "FrpProxy", path=(_NAME,))},
+    ("traffic", ANY): {
+        b"GET": Endpoint(
+            ServerAPI.traffic, "Bytes of a proxy by day, today first.", "FrpTraffic", path=(_NAME,)
+        )
+    },
+    ("clients",): {
+        b"GET": Endpoint(
+            ServerAPI.clients,
+            "All clients that fit.",
+            "FrpClients",
+            query=(
+                Text("user", "Whose.", None),
+                Text("clientId", "What it calls itself.", None),
+                Text("runId", "Its login.", None),
+                Text("status", "online or offline; anything else: both.", None),
+            ),
+        )
+    },
+    ("clients", ANY): {
+        b"GET": Endpoint(
+            ServerAPI.client,
+            "One client.",
+            "FrpClient",
+            path=(Text("key", "Of a client: USER.CLIENT_ID.", None),),
+        )
+    },
 }
 
 

@@ -16,6 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes2
+from tunnelsvc.admin.endpoints import Choice, Endpoint, Text, Whole
 from tunnelsvc.admin.routing import ANY, APIError, Routes, given, query, route
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import answer_json
@@ -47,8 +48,8 @@ class ServerAPI2(Resource):
     def render(self, request: Request) -> bytes:
         """Answer."""
         try:
-            handler, variables = route(ROUTES, request)
-            data = handler(self, request, variables)
+            endpoint, variables = route(ROUTES, request)
+            data = endpoint.handler(self, request, variables)
         except APIError as why:
             error = {"code": why.code, "msg": str(why), "data": None}
             return answer_json(request, error, why.code)
@@ -149,15 +150,59 @@ class ServerAPI2(Resource):
         return proxy
 
 
-ROUTES: Final[Routes[Handler]] = {
-    ("users",): {b"GET": ServerAPI2.users},
-    ("clients",): {b"GET": ServerAPI2.clients},
-    ("clients", ANY): {b"GET": ServerAPI2.client},
-    ("proxies",): {b"GET": ServerAPI2.proxies},
-    ("proxies", ANY): {b"GET": ServerAPI2.proxy},
-    ("proxies", ANY, "traffic"): {b"GET": ServerAPI2.traffic},
-    ("system", "info"): {b"GET": ServerAPI2.info},
-    ("system", "prune"): {b"POST": ServerAPI2.prune},
+_PAGE: Final = (
+    Whole("page", "Which, from 1.", 1, 999_999_999, default=1),
+    Whole("pageSize", "Elements of a page.", 1, MOST_PAGE_SIZE, default=PAGE_SIZE),
+)
+_USER: Final = Text("user", "Whose; empty: of those without.", None)
+_CLIENT: Final = Text("clientID", "What the client calls itself.", None)
+_STATUS: Final = Choice("status", "Which.", ("all", "online", "offline"))
+_PART: Final = Text("q", "What the element has somewhere.", None)
+_NAME: Final = Text("name", "Of a proxy, with its user: alice.ssh.", None)
+
+ROUTES: Final[Routes[Endpoint[Handler]]] = {
+    ("users",): {
+        b"GET": Endpoint(ServerAPI2.users, "All users.", "V2Users", query=(_PART, *_PAGE))
+    },
+    ("clients",): {
+        b"GET": Endpoint(
+            ServerAPI2.clients,
+            "All clients that fit.",
+            "V2Clients",
+            query=(_USER, _CLIENT, Text("runID", "Its login.", None), _STATUS, _PART, *_PAGE),
+        )
+    },
+    ("clients", ANY): {
+        b"GET": Endpoint(
+            ServerAPI2.client,
+            "One client.",
+            "V2Client",
+            path=(Text("key", "Of a client: USER.CLIENT_ID.", None),),
+        )
+    },
+    ("proxies",): {
+        b"GET": Endpoint(
+            ServerAPI2.proxies,
+            "All proxies that fit.",
+            "V2Proxies",
+            query=(Choice("type", "Which.", TYPES), _USER, _CLIENT, _STATUS, _PART, *_PAGE),
+        )
+    },
+    ("proxies", ANY): {b"GET": Endpoint(ServerAPI2.proxy, "One proxy.", "V2Proxy", path=(_NAME,))},
+    ("proxies", ANY, "traffic"): {
+        b"GET": Endpoint(
+            ServerAPI2.traffic, "Bytes of a proxy by day, today last.", "V2Traffic", path=(_NAME,)
+        )
+    },
+    ("system", "info"): {b"GET": Endpoint(ServerAPI2.info, "Facts and sums.", "V2Info")},
+    ("system", "prune"): {
+        b"POST": Endpoint(
+            ServerAPI2.prune,
+            "Forget the proxies that are offline.",
+            "V2Pruned",
+            query=(Choice("type", "What to forget.", (OFFLINE_PROXIES,)),),
+        )
+    },
 }
 
 

@@ -54,6 +54,8 @@ OLD_TRANSPORT_NAMES: Final = {
     "bandwidthLimit": "bandwidth_limit",
 }
 """The same for what was moved into ``conf.transport``."""
+FRP_DAYS: Final = 7
+"""Days that frp's traffic APIs answer, of those that we remember (reference 1.9)."""
 TIME_FORMAT: Final = "%m-%d %H:%M:%S"
 """Local time without a year."""
 NO_MUX_HEARTBEAT_TIMEOUT_SECONDS: Final = 90
@@ -115,7 +117,7 @@ def proxy(proxy: ProxyStats) -> dict[str, Any]:
 
 def traffic(proxy: ProxyStats) -> dict[str, Any]:
     """Shape ``/api/traffic/{name}``."""
-    days = proxy.last_days()
+    days = proxy.last_days()[:FRP_DAYS]
     return _both(
         {
             "name": proxy.name,

@@ -82,6 +82,6 @@ def traffic(proxy: ProxyStats, now: float) -> dict[str, Any]:
             "trafficIn": day.in_bytes,
             "trafficOut": day.out_bytes,
         }
-        for age, day in enumerate(proxy.last_days())
+        for age, day in enumerate(proxy.last_days()[: shapes.FRP_DAYS])
     ]
     return {"name": proxy.name, "unit": "bytes", "granularity": "day", "history": history[::-1]}

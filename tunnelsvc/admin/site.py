@@ -75,7 +75,7 @@ def _put_together(
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
     root.putChild(b"static", StaticFiles("server"))
-    root.putChild(b"api", ServerAPI(server))
+    root.putChild(b"api", ServerAPI(server, reactor))
 
     def report(kind: str, address: str, detail: str) -> None:
         server.stats.events.add(kind, address=address, detail=detail)

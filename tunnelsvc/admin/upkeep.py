@@ -7,6 +7,7 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from tunnelsvc.metrics.counters import ServerStats
+from tunnelsvc.metrics.curve import SAMPLE_SECONDS
 from tunnelsvc.units import HOUR
 
 MOST_ROLL_SECONDS: Final = HOUR
@@ -17,7 +18,7 @@ LAG_INTERVAL_SECONDS: Final = 1.0
 
 
 class Upkeep:
-    """Ends the counters' day at midnight, and measures how late the reactor is."""
+    """Ends the counters' day at midnight, draws the curves, and measures the reactor's lag."""
 
     def __init__(
         self, stats: ServerStats, clock: IReactorTime, observe_lag: Callable[[float], None] | None
@@ -33,25 +34,37 @@ class Upkeep:
         self._clock = clock
         self._observe_lag = observe_lag
         self._roll_call: IDelayedCall | None = None
+        self._sample_call: IDelayedCall | None = None
         self._lag_call: IDelayedCall | None = None
         self._due = 0.0
 
     def start(self) -> None:
         """Begin."""
         self._roll()
+        self._stats.curves.begin(self._clock.seconds())
+        self._sample_later()
         if self._observe_lag is not None:
             self._measure_later()
 
     def stop(self) -> None:
-        """End; both calls stand as long as this runs."""
-        for call in (self._roll_call, self._lag_call):
+        """End; all calls stand as long as this runs."""
+        if self._sample_call is not None:
+            self._stats.curves.end()
+        for call in (self._roll_call, self._sample_call, self._lag_call):
             if call is not None:
                 call.cancel()
-        self._roll_call = self._lag_call = None
+        self._roll_call = self._sample_call = self._lag_call = None
 
     def _roll(self) -> None:
         seconds = min(self._stats.roll(), MOST_ROLL_SECONDS)
         self._roll_call = self._clock.callLater(seconds, self._roll)
+
+    def _sample_later(self) -> None:
+        self._sample_call = self._clock.callLater(SAMPLE_SECONDS, self._sample)
+
+    def _sample(self) -> None:
+        self._stats.curves.sample(self._clock.seconds())
+        self._sample_later()
 
     def _measure_later(self) -> None:
         self._due = self._clock.seconds() + LAG_INTERVAL_SECONDS

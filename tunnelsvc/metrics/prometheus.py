@@ -68,7 +68,7 @@ def server_families(stats: ServerStats) -> Iterable[str]:
     """Write frp's six families in its order, each ending with a newline."""
     proxies = stats.proxies()
     both = [{"name": proxy.name, "type": proxy.type} for proxy in proxies]
-    totals = [proxy.total() for proxy in proxies]
+    totals = [proxy.counted() for proxy in proxies]
     types = sorted(stats.proxies_by_type().items())
     yield _family(
         "client_counts", "gauge", "The current client counts of frps", [({}, stats.online_clients)]

@@ -5,19 +5,23 @@ The byte path counts into a meter, an object with two integers, and knows nothin
 Only when somebody looks, and when a day ends, the ledger asks the meters that run what has come
 since the last look. frp counts when a connection closes, so that a download of a day shows nothing
 for a day and then belongs to the wrong one.
+
+Whoever wants to know what moves without asking all accounts (a curve, a database) has a tally: it
+is told each time that something is counted.
 """
 
 import time
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tunnelsvc.metrics.connections import Connection, User
 
-DAYS: Final = 7
-"""Days remembered, today included: what frp's traffic API answers (reference 1.9)."""
+DAYS: Final = 30
+"""Days remembered, today included: what the dashboard shows."""
 
 
 class Meter(Protocol):
@@ -37,17 +41,56 @@ class Traffic:
     out_bytes: int
 
 
-class DailyTraffic:
-    """Bytes of the last days, and of all time. Days are numbers that grow by one."""
+@frozen
+class Past:
+    """What was counted before a restart, of one proxy or of all.
 
-    __slots__ = ("_day", "_in", "_out", "_total_in", "_total_out")
+    Attributes:
+        days: by the ordinal of the day (`datetime.date.toordinal`).
+        total: of these days, and of all before.
+    """
+
+    days: Mapping[int, Traffic] = field(factory=dict)
+    total: Traffic = Traffic(0, 0)
+
+
+class Tally(Protocol):
+    """Is told what moves."""
+
+    def count(self, name: str, type: str, day: int, in_bytes: int, out_bytes: int) -> None:  # noqa: A002
+        """Note bytes of a proxy, at least one, that moved on a day."""
+
+
+class DailyTraffic:
+    """Bytes of the last days, and of all time. Days are numbers that grow by one.
+
+    A day is 16 bytes, and not two objects: a thousand proxies have thirty.
+    """
+
+    __slots__ = ("_day", "_in", "_out", "_past", "_total_in", "_total_out")
 
     def __init__(self, day: int) -> None:
         self._day = day
-        self._in = [0] * DAYS
-        self._out = [0] * DAYS
+        self._in = _no_days(DAYS)
+        self._out = _no_days(DAYS)
         self._total_in = 0
         self._total_out = 0
+        self._past = Traffic(0, 0)
+
+    def restore(self, day: int, past: Past) -> None:
+        """Add what was counted before. Days that `day`, which becomes today, can't know are left.
+
+        Those are older ones, and those to come, from before the clock was put back.
+        """
+        self._enter(day)
+        for when, traffic in past.days.items():
+            age = day - when
+            if 0 <= age < DAYS:
+                self._in[age] += traffic.in_bytes
+                self._out[age] += traffic.out_bytes
+        self._past = Traffic(
+            self._past.in_bytes + past.total.in_bytes, self._past.out_bytes + past.total.out_bytes
+        )
 
     def add(self, day: int, in_bytes: int, out_bytes: int) -> None:
         """Count bytes that moved on a day, which becomes today."""
@@ -62,18 +105,33 @@ class DailyTraffic:
         self._enter(day)
         return [Traffic(*pair) for pair in zip(self._in, self._out, strict=True)]
 
+    def today(self, day: int) -> Traffic:
+        """Answer with the first of the `days` alone."""
+        self._enter(day)
+        return Traffic(self._in[0], self._out[0])
+
     @property
     def total(self) -> Traffic:
         """All that was ever counted."""
+        past = self._past
+        return Traffic(past.in_bytes + self._total_in, past.out_bytes + self._total_out)
+
+    @property
+    def counted(self) -> Traffic:
+        """The same without what was restored."""
         return Traffic(self._total_in, self._total_out)
 
     def _enter(self, day: int) -> None:
         """Move what was counted into the past. A clock that was put back only renames today."""
         passed = min(max(day - self._day, 0), DAYS)
         if passed:
-            self._in = ([0] * passed + self._in)[:DAYS]
-            self._out = ([0] * passed + self._out)[:DAYS]
+            self._in = (_no_days(passed) + self._in)[:DAYS]
+            self._out = (_no_days(passed) + self._out)[:DAYS]
         self._day = day
+
+
+def _no_days(count: int) -> "array[int]":
+    return array("Q", bytes(8 * count))
 
 
 class Account:
@@ -135,10 +193,25 @@ class Account:
         self.settle(day)
         return self._daily.days(day)
 
+    def today(self) -> Traffic:
+        """Traffic of today, up to this moment: the first of the `days`, and cheaper."""
+        day = self._ledger.today()
+        self.settle(day)
+        return self._daily.today(day)
+
     def total(self) -> Traffic:
-        """Traffic since the account was opened, up to this moment."""
+        """Traffic since the proxy is known, up to this moment."""
         self.settle(self._ledger.today())
         return self._daily.total
+
+    def counted(self) -> Traffic:
+        """Traffic since this process knows the proxy, up to this moment."""
+        self.settle(self._ledger.today())
+        return self._daily.counted
+
+    def restore(self, past: Past) -> None:
+        """Add what was counted before a restart. The ledger's sum has it already."""
+        self._daily.restore(self._ledger.today(), past)
 
     def settle(self, day: int) -> None:
         """Read all meters, and count what they say as of `day`."""
@@ -153,6 +226,9 @@ class Account:
     def _count(self, day: int, in_bytes: int, out_bytes: int) -> None:
         self._daily.add(day, in_bytes, out_bytes)
         self._ledger.daily.add(day, in_bytes, out_bytes)
+        if in_bytes or out_bytes:
+            for tally in self._ledger.tallies:
+                tally.count(self.name, self.type, day, in_bytes, out_bytes)
 
 
 class Ledger:
@@ -163,6 +239,7 @@ class Ledger:
         connections: open at present, over all accounts.
         daily: the sum of all accounts, as of the last `settle`.
         busy: accounts with running meters, by identity.
+        tallies: told of all that is counted.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -176,10 +253,15 @@ class Ledger:
         self.connections = 0
         self.daily = DailyTraffic(self._day)
         self.busy: dict[int, Account] = {}
+        self.tallies: list[Tally] = []
 
     def open_account(self, name: str = "", type: str = "") -> Account:  # noqa: A002
         """Make an empty account, of the proxy of that name and type."""
         return Account(self, name, type)
+
+    def restore(self, past: Past) -> None:
+        """Add what all accounts have counted before a restart."""
+        self.daily.restore(self.today(), past)
 
     def today(self) -> int:
         """Answer with the number of the day.
@@ -203,6 +285,18 @@ class Ledger:
         day = self.today()
         self.settle()
         return self.daily.days(day)
+
+    def latest(self) -> Traffic:
+        """Traffic of everything today, up to this moment: the first of the `days`, and cheaper."""
+        day = self.today()
+        self.settle()
+        return self.daily.today(day)
+
+    def total(self) -> Traffic:
+        """Traffic of everything, up to this moment."""
+        self.today()
+        self.settle()
+        return self.daily.total
 
     def seconds_to_midnight(self) -> float:
         """Answer with the time until the day ends: more than 0."""

@@ -1,0 +1,336 @@
+# -*- test-case-name: tests.admin.test_ownapi -*-
+"""Our own JSON API of the server, ``/api/admin/`` (docs/dashboard-api.md): which path answers what.
+
+Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in `tunnelsvc.admin.ownshapes`, and
+described in `tunnelsvc.admin.ownschemas`. What the administrator does becomes an event, and a line
+in the log, where it is done.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from tunnelsvc.admin import ownshapes
+from tunnelsvc.admin.endpoints import Asked, Choice, Choices, Endpoint, Text, Whole, asked
+from tunnelsvc.admin.identity import identity_of
+from tunnelsvc.admin.owntopics import server_topics
+from tunnelsvc.admin.process import Process
+from tunnelsvc.admin.routing import ANY, APIError, Routes, route
+from tunnelsvc.admin.stream import Hub
+from tunnelsvc.admin.view import DashboardView, History
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json
+from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.metrics.counters import ProxyStats
+from tunnelsvc.metrics.events import GROUPS, Event
+from tunnelsvc.metrics.traffic import DAYS
+
+Handler = Callable[["AdminAPI", Asked], Any]
+"""Returns what becomes JSON, a coroutine of that, or ``NOT_DONE_YET`` if it answers itself."""
+
+TOPICS: Final = ("overview", "clients", "proxies", "connections", "events")
+MOST_EVENTS: Final = 1_000
+EVENTS: Final = 200
+RETRY_SECONDS: Final = 10
+"""For who finds no place for a stream."""
+
+
+class AdminAPI(Resource):
+    """``/api/admin/``.
+
+    Attributes:
+        hub: its streams, to be closed when the site is.
+    """
+
+    isLeaf = True
+    log = Logger()
+
+    def __init__(
+        self, server: DashboardView, clock: IReactorTime, history: History | None = None
+    ) -> None:
+        """Begin.
+
+        Args:
+            server: what to show, and to tell what to do.
+            clock: what runs calls.
+            history: what is remembered over restarts; None: nothing is.
+        """
+        super().__init__()
+        self._server = server
+        self._history = history
+        self._process = Process()
+        topics = server_topics(server, self._process, history=history is not None)
+        self.hub = Hub(topics, clock)
+
+    def render(self, request: Request) -> Any:
+        """Answer."""
+        try:
+            endpoint, variables = route(ROUTES, request)
+            value = endpoint.handler(self, asked(endpoint, request, variables))
+        except APIError as why:
+            return answer_json(request, why.shape(), why.code)
+        if isinstance(value, Coroutine):
+            self._answer_later(request, value)
+            return NOT_DONE_YET
+        return value if value is NOT_DONE_YET else answer_json(request, value)
+
+    def _answer_later(self, request: Request, coroutine: Coroutine[Any, Any, Any]) -> None:
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def fail(failure: Failure) -> bytes:
+            if failure.check(APIError):
+                why = failure.value
+                assert isinstance(why, APIError)
+            else:
+                self.log.failure("answering {path} failed", failure, path=request.path)
+                why = APIError(http.INTERNAL_SERVER_ERROR, "this failed; the log says how")
+            return answer_json(request, why.shape(), why.code)
+
+        def finish(body: bytes) -> None:
+            if not gone:
+                request.write(body)
+                request.finish()
+
+        answered = Deferred.fromCoroutine(coroutine)
+        answered.addCallback(lambda value: answer_json(request, value))
+        answered.addErrback(fail).addCallback(finish)
+
+    def overview(self, asked: Asked) -> Any:  # noqa: ARG002
+        """Facts, sums and the curve."""
+        value = ownshapes.overview(
+            self._server, self._process.shape(), history=self._history is not None
+        )
+        return value | ownshapes.curve(self._server.stats.curves.total())
+
+    def start(self, asked: Asked) -> Any:
+        """What a first client needs to know."""
+        config, listening = self._server.config, ownshapes.ports(self._server)
+        return {
+            "server_addr": _host_of(asked.request),
+            "server_port": listening.get("bind", config.bind_port),
+            "token": bool(config.token),
+            "subdomain_host": config.subdomain_host,
+            "vhost_http_port": listening.get("vhost_http", 0),
+        }
+
+    def traffic(self, asked: Asked) -> Any:
+        """Bytes of everything by day."""
+        stats = self._server.stats
+        return ownshapes.days(stats.last_days(), stats.now(), asked["days"])
+
+    def clients(self, asked: Asked) -> Any:  # noqa: ARG002
+        """All clients, online or remembered."""
+        return {"rows": list(ownshapes.clients(self._server).values())}
+
+    def kick(self, asked: Asked) -> Any:
+        """End a client's session."""
+        key = asked["key"]
+        if not self._server.moderation.kick(key):
+            known = self._server.stats.client(key) is not None
+            raise APIError(
+                http.NOT_FOUND, f'client "{key}" is not online' if known else _no("client", key)
+            )
+        return {}
+
+    def block(self, asked: Asked) -> Any:
+        """Do the same, and refuse its logins."""
+        key = asked["key"]
+        if self._server.moderation.block(key) is None:
+            raise APIError(http.NOT_FOUND, _no("client", key))
+        return {}
+
+    def blocks(self, asked: Asked) -> Any:  # noqa: ARG002
+        """Who may not log in."""
+        return {"rows": [ownshapes.block(each) for each in self._server.moderation.blocks]}
+
+    def allow(self, asked: Asked) -> Any:
+        """Take a block back."""
+        if not self._server.moderation.allow(asked["id"]):
+            raise APIError(http.NOT_FOUND, f"there is no block {asked['id']}")
+        return {}
+
+    def proxies(self, asked: Asked) -> Any:  # noqa: ARG002
+        """All proxies, online or remembered."""
+        return {"rows": list(ownshapes.proxies(self._server).values())}
+
+    def proxy_traffic(self, asked: Asked) -> Any:
+        """Bytes of one proxy by day."""
+        proxy = self._proxy(asked["name"])
+        return ownshapes.days(proxy.last_days(), self._server.stats.now(), asked["days"])
+
+    def proxy_curve(self, asked: Asked) -> Any:
+        """How fast bytes of one proxy moved lately."""
+        proxy = self._proxy(asked["name"])
+        return ownshapes.curve(self._server.stats.curves.of(proxy.name))
+
+    def _proxy(self, name: str) -> ProxyStats:
+        proxy = self._server.stats.proxy(name)
+        if proxy is None:
+            raise APIError(http.NOT_FOUND, _no("proxy", name))
+        return proxy
+
+    async def disable(self, asked: Asked) -> Any:
+        """Let nobody reach a proxy."""
+        if not await self._server.moderation.disable(asked["name"]):
+            raise APIError(http.NOT_FOUND, _no("proxy", asked["name"]))
+        return {}
+
+    async def enable(self, asked: Asked) -> Any:
+        """Take that back; one that isn't disabled stays as it is."""
+        name = asked["name"]
+        try:
+            enabled = await self._server.moderation.enable(name)
+        except ProxyRefused as why:
+            raise APIError(http.CONFLICT, f"it stays disabled: {why}") from None
+        if not enabled:
+            self._proxy(name)
+        return {}
+
+    def connections(self, asked: Asked) -> Any:  # noqa: ARG002
+        """Who is connected."""
+        rows, more = ownshapes.connections(self._server.stats)
+        return {"rows": list(rows.values()), "more": more}
+
+    def close(self, asked: Asked) -> Any:
+        """End one connection."""
+        if not self._server.stats.cut(asked["id"]):
+            raise APIError(http.NOT_FOUND, f"there is no connection {asked['id']} any more")
+        self.log.info("connection {id} was closed by the administrator", id=asked["id"])
+        return {}
+
+    def events(self, asked: Asked) -> Any:
+        """What has happened, the newest first."""
+        limit = asked["limit"]
+        found = self._events(asked["before"], limit + 1, asked["group"], asked["text"])
+        rows = [ownshapes.event(each) for each in found[:limit]]
+        return {"rows": rows, "more": len(found) > limit}
+
+    def _events(self, before: int | None, limit: int, group: str, text: str) -> list[Event]:
+        if self._history is not None:
+            return self._history.events(before, limit, group, text)
+        fits = ownshapes.matches(group, text)
+        found = [
+            event
+            for event in reversed(self._server.stats.events.recent())
+            if (before is None or event.id < before) and fits(event)
+        ]
+        return found[:limit]
+
+    def stream(self, asked: Asked) -> Any:
+        """All that changes, as it does."""
+        request = asked.request
+        if self.hub.is_full:
+            request.setHeader(b"Retry-After", b"%d" % RETRY_SECONDS)
+            raise APIError(TOO_MANY_REQUESTS, "too many pages are open: close some, and try again")
+        return self.hub.open(request, asked["topics"], identity_of(request).on_end)
+
+
+_KEY: Final = Text("key", "Of a client, as in its row.")
+_NAME: Final = Text("name", "Of a proxy, with its user: alice.ssh.")
+_DAYS: Final = Whole("days", "How many, today included.", 1, DAYS, default=DAYS)
+
+ROUTES: Final[Routes[Endpoint[Handler]]] = {
+    ("overview",): {b"GET": Endpoint(AdminAPI.overview, "Facts, sums and the curve.", "Overview")},
+    ("start",): {b"GET": Endpoint(AdminAPI.start, "What a first client needs to know.", "Start")},
+    ("traffic",): {
+        b"GET": Endpoint(
+            AdminAPI.traffic, "Bytes of everything by day, today last.", "Days", query=(_DAYS,)
+        )
+    },
+    ("clients",): {b"GET": Endpoint(AdminAPI.clients, "All clients.", "Clients")},
+    ("clients", ANY, "kick"): {
+        b"POST": Endpoint(AdminAPI.kick, "End a client's session; it may come back.", path=(_KEY,))
+    },
+    ("clients", ANY, "block"): {
+        b"POST": Endpoint(
+            AdminAPI.block, "End a client's session, and refuse its logins.", path=(_KEY,)
+        )
+    },
+    ("blocks",): {b"GET": Endpoint(AdminAPI.blocks, "Who may not log in.", "Blocks")},
+    ("blocks", ANY): {
+        b"DELETE": Endpoint(
+            AdminAPI.allow, "Let a client log in again.", path=(Whole("id", "Of a block."),)
+        )
+    },
+    ("proxies",): {b"GET": Endpoint(AdminAPI.proxies, "All proxies.", "Proxies")},
+    ("proxies", ANY, "traffic"): {
+        b"GET": Endpoint(
+            AdminAPI.proxy_traffic,
+            "Bytes of a proxy by day, today last.",
+            "Days",
+            path=(_NAME,),
+            query=(_DAYS,),
+        )
+    },
+    ("proxies", ANY, "curve"): {
+        b"GET": Endpoint(
+            AdminAPI.proxy_curve,
+            "Rates of a proxy in the last minutes, the oldest first.",
+            "Curve",
+            path=(_NAME,),
+        )
+    },
+    ("proxies", ANY, "disable"): {
+        b"POST": Endpoint(
+            AdminAPI.disable, "Let nobody reach a proxy, and end its connections.", path=(_NAME,)
+        )
+    },
+    ("proxies", ANY, "enable"): {
+        b"POST": Endpoint(
+            AdminAPI.enable, "Let a proxy be reached again.", path=(_NAME,), errors=(http.CONFLICT,)
+        )
+    },
+    ("connections",): {
+        b"GET": Endpoint(
+            AdminAPI.connections, "Users' connections, 2000 of them at most.", "Connections"
+        )
+    },
+    ("connections", ANY, "close"): {
+        b"POST": Endpoint(
+            AdminAPI.close, "End one connection.", path=(Whole("id", "Of a connection."),)
+        )
+    },
+    ("events",): {
+        b"GET": Endpoint(
+            AdminAPI.events,
+            "What has happened, the newest first.",
+            "Events",
+            query=(
+                Whole("before", "Only events with a smaller id."),
+                Choice("group", "Only events of this group.", tuple(GROUPS)),
+                Text("text", "Only events that have this somewhere."),
+                Whole("limit", "At most so many.", 1, MOST_EVENTS, default=EVENTS),
+            ),
+        )
+    },
+    ("stream",): {
+        b"GET": Endpoint(
+            AdminAPI.stream,
+            "Server-sent events: a snapshot of each topic, then what changes.",
+            query=(Choices("topics", "Which; all without.", TOPICS),),
+            content_type="text/event-stream",
+        )
+    },
+}
+
+
+def _no(what: str, name: str) -> str:
+    return f'there is no {what} "{name}"'
+
+
+def _host_of(request: Request) -> str:
+    """Tell by which name or address somebody has asked for us, without a port."""
+    host = (request.getHeader(b"host") or b"").decode("latin-1")
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        name = None
+    return name or str(getattr(request.getHost(), "host", ""))
