@@ -220,6 +220,7 @@ PROXY: Final = Names(
                 "enabled": "enabled",
                 "use_encryption": "transport.useEncryption",
                 "use_compression": "transport.useCompression",
+                "inspect": "inspect",
                 "plugin_enable_http2": "plugin.enableHTTP2",
             }
         ),
@@ -238,6 +239,7 @@ PROXY: Final = Names(
         "health_check_header_": Name("healthCheck.httpHeaders", Kind.HEADERS),
     },
     subtrees={"natTraversal": "nat_traversal_"},
+    ours=frozenset({"inspect"}),
 )
 
 VISITOR: Final = Names(
