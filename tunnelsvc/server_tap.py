@@ -88,7 +88,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
             history.setServiceParent(program)
             # What is saved ends before the last of it is written.
             server.setServiceParent(history)
-            dashboard = DashboardService(config.dashboard, server, reactor)
+            dashboard = DashboardService(config.dashboard, server, reactor, history)
             dashboard.setServiceParent(history)
             parts.append(dashboard.prepare)
         else:

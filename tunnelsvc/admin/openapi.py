@@ -35,6 +35,7 @@ TEXTS: Final = {
     413: "The body is too long.",
     415: "The body is neither a form nor JSON.",
     429: "Too many at a time, or after too many failures; Retry-After says when to try again.",
+    503: "This takes too long, or can't be done now.",
 }
 """Of errors; each that an endpoint names must be here."""
 FOR_ALL: Final = (401, 403, 405, 429)

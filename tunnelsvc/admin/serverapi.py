@@ -43,6 +43,10 @@ class ServerAPI(Resource):
         self.admin = AdminAPI(server, clock, history)
         self._below = {b"v2": ServerAPI2(server), b"admin": self.admin}
 
+    def close(self) -> None:
+        """End all streams."""
+        self.admin.hub.close()
+
     def render(self, request: Request) -> Any:
         """Answer."""
         below = self._below.get((request.postpath or [b""])[0])

@@ -95,7 +95,7 @@ class ProxyStats:
         """Traffic of the last `DAYS` days, today first, running transfers included."""
         return self._account.days()
 
-    def today(self) -> Traffic:
+    def traffic_today(self) -> Traffic:
         """Traffic of today: the first of the `last_days`, and cheaper."""
         return self._account.today()
 
@@ -332,7 +332,7 @@ class ServerStats:
         """Traffic of all proxies in the last `DAYS` days, today first; forgotten ones included."""
         return self._ledger.days()
 
-    def today(self) -> Traffic:
+    def traffic_today(self) -> Traffic:
         """Traffic of all proxies today: the first of the `last_days`, and cheaper."""
         return self._ledger.latest()
 

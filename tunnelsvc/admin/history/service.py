@@ -330,7 +330,9 @@ class History(MultiService):
         self._worker.end()
 
     async def _finish(self) -> None:
-        # What is under way, what couldn't be written before, what has gathered since.
+        # What is under way, what couldn't be written before, what has gathered since: at least
+        # until when we lived.
+        self._saved_at = 0.0
         for _ in range(3):
             await self.save()
         if self._store is not None:
