@@ -83,8 +83,8 @@ class SeedTests(ConfigTestCase):
         self.assertEqual(loaded.warnings, ())
 
 
-NOT_HERE = ("plugin", "health_check_header_")
-"""Keys of proxies that have neither a plugin nor a check by HTTP."""
+NOT_HERE = ("plugin", "health_check_header_", "inspect")
+"""Keys that proxies lack which have neither a plugin nor requests to look at or to check by."""
 
 
 class ExampleTests(ConfigTestCase):
@@ -508,6 +508,19 @@ class VisitorTests(ConfigTestCase):
         self.assertEqual((len(config.visitors), config.proxies), (1, ()))
         config = self.client(f"start = z\n{text}")
         self.assertEqual((len(config.proxies), config.visitors), (1, ()))
+
+    def test_inspect(self) -> None:
+        """Of what has requests; of everything else it is an error, not a mere warning."""
+        text = "[x]\ntype = {}\nlocal_port = 1\nsubdomain = x\nsk = y\ninspect = {}\n"
+        (proxy,) = self.client(text.format("http", "true")).proxies
+        self.assertTrue(proxy.inspect)
+        (proxy,) = self.client("[x]\ntype = tcp\nlocal_port = 1\ninspect = false\n").proxies
+        self.assertFalse(proxy.inspect)
+        for kind in keys.PROXIES.keys() - {"http"}:
+            (problem,) = self.client_says("[common]\n" + text.format(kind, "true"))
+            self.assertTrue(
+                problem.endswith("only requests to proxies of type http can be inspected"), problem
+            )
 
     def test_other_types(self) -> None:
         self.assertEqual(

@@ -70,7 +70,7 @@ class CompletenessTests(SynchronousTestCase):
         }
         for table, own in PAIRS:
             for key, found in table.keys.items():
-                if key in names.IMPLIED:
+                if key in names.IMPLIED or found.parse is values.not_inspected:
                     continue
                 kind = own.by_key[key].kind
                 flag = kind in {Kind.FLAG, Kind.SCOPE}
@@ -128,7 +128,8 @@ class FileTests(SynchronousTestCase):
 
     def missing(self, table: keys.Table, own: Names, trees: list[dict[str, Any]]) -> set[str]:
         """Say which keys that we have are in none of these tables."""
-        wanted = {*table.keys, *table.prefixes} - set(names.IMPLIED)
+        refused = {key for key, it in table.keys.items() if it.parse is values.not_inspected}
+        wanted = {*table.keys, *table.prefixes} - set(names.IMPLIED) - refused
         paths = {own.by_key[key].path for key in wanted}
         return {path for path in paths if not any(self.present(tree, path) for tree in trees)}
 

@@ -128,6 +128,10 @@ class TunnelTests(ValueTestCase):
         self.assertTaken(values.multiplexer, {"httpconnect": "httpconnect"})
         self.assertRefused(values.multiplexer, "httpconnect", ["", "sni"])
 
+    def test_not_inspected(self) -> None:
+        self.assertTaken(values.not_inspected, {"false": False, "0": False})
+        self.assertRefused(values.not_inspected, "only requests to proxies of type http", ["true"])
+
     def test_no_visitor(self) -> None:
         self.assertTaken(values.no_visitor, {"server": "server"})
         self.assertRefused(values.no_visitor, "only proxies of type stcp", ["visitor", ""])

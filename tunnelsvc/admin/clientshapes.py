@@ -39,6 +39,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "host_header_rewrite": "hostHeaderRewrite",
     "headers": "requestHeaders.set",
     "response_headers": "responseHeaders.set",
+    "inspect": "inspect",
     "multiplexer": "multiplexer",
     "secret_key": "secretKey",
     "allow_users": "allowUsers",

@@ -30,6 +30,7 @@ from tunnelsvc.wire.messages import NewProxyResp
 
 if TYPE_CHECKING:
     from tunnelsvc.client.health import HealthChecks
+    from tunnelsvc.client.inspection import Inspector
 
 LATE_SECONDS = 10.0
 """How long users still arrive of a proxy that was removed: the server gave them a connection before
@@ -52,6 +53,8 @@ class ProxySet:
 
     Attributes:
         waiting: who wants to know when they run.
+        inspector: of those with ``inspect = true``; None: there was none yet. It stays when they
+            go: what was seen can still be looked at.
     """
 
     log = Logger()
@@ -68,6 +71,7 @@ class ProxySet:
             ConfigError: a file that a plugin needs can't be used.
         """
         self.waiting = Waiting()
+        self.inspector: Inspector | None = None
         self._user = config.user
         self._key = derive_key(config.token)
         self._reactor = reactor
@@ -96,14 +100,20 @@ class ProxySet:
         for config in configs:
             try:
                 if config.enabled:
-                    made[config.name] = make_proxy(
-                        config, self._reactor, self._key, self._connections
-                    )
+                    made[config.name] = self._make(config)
             except ConfigError as why:
                 problems += why.problems
         if problems:
             raise ConfigError(problems)
         return made
+
+    def _make(self, config: ProxyConfig) -> ClientProxy:
+        if config.inspect and self.inspector is None:
+            # Most clients inspect none.
+            from tunnelsvc.client.inspection import Inspector  # noqa: PLC0415
+
+            self.inspector = Inspector()
+        return make_proxy(config, self._reactor, self._key, self._connections, self.inspector)
 
     def replace(self, changes: Changes[ProxyConfig], made: Made) -> None:
         """Become other proxies; those that are the same notice nothing.

@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.client.test_service -*-
 """The client as a Twisted service."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,7 @@ from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
 
 if TYPE_CHECKING:
+    from tunnelsvc.client.inspection import Inspector
     from tunnelsvc.client.visitors import Visitors
 
 POOL_FULL = "work connection pool is full"
@@ -120,6 +123,11 @@ class TunnelClient(Service):
     def proxy_statuses(self) -> list[ProxyStatus]:
         """Say how each proxy is, in the order of the configuration."""
         return self._proxies.statuses()
+
+    @property
+    def inspector(self) -> Inspector | None:
+        """The latest requests of proxies with ``inspect = true``; None: there is no such proxy."""
+        return self._proxies.inspector
 
     def when_running(self, *names: str) -> Deferred[Addresses]:
         """Wait until proxies run.

@@ -172,6 +172,7 @@ _SERVER: Final = {
     "dashboard_tls_mode": Key("dashboard.tls_mode", values.boolean),
     "dashboard_tls_cert_file": Key("dashboard.tls_cert_file"),
     "dashboard_tls_key_file": Key("dashboard.tls_key_file"),
+    "data_dir": Key("data_dir"),
     "enable_prometheus": Key("dashboard.enable_prometheus", values.boolean),
 }
 
@@ -224,6 +225,7 @@ _PROXY: Final = {
     "health_check_url": Key("health_check.url", values.url_path),
 }
 _PUBLIC: Final = {"role": Key("role", values.no_visitor)}
+_NOT_HTTP: Final = {"inspect": Key("inspect", values.not_inspected)}
 _PORT: Final = {"remote_port": Key("remote_port", values.port_or_off)}
 _SECRET: Final = {
     "role": Key("role", values.role),
@@ -242,6 +244,7 @@ _HTTP_USER: Final = {
 _HTTP: Final = {
     "locations": Key("locations", values.locations),
     "host_header_rewrite": Key("host_header_rewrite", addresses.host_header),
+    "inspect": Key("inspect", values.boolean),
 }
 _MULTIPLEXER: Final = {"multiplexer": Key("multiplexer", values.multiplexer)}
 _VISITOR: Final = {
@@ -312,7 +315,7 @@ def _or(words: Sequence[str]) -> str:
 
 def _proxy_table(kind: str, own: Mapping[str, Key]) -> Table:
     prefixes = {**_ABOUT, **_CHECK_HEADERS, **(_HEADERS if kind == "http" else {})}
-    return Table({**_PROXY, **own}, prefixes, notyet.PROXY, _elsewhere(kind))
+    return Table({**_PROXY, **_NOT_HTTP, **own}, prefixes, notyet.PROXY, _elsewhere(kind))
 
 
 PROXIES: Final = {kind: _proxy_table(kind, own) for kind, own in _KEYS_BY_TYPE.items()}

@@ -58,6 +58,7 @@ SERVER: Final = Names(
                 "custom_404_page": "custom404Page",
                 "access_log": "accessLog.to",
                 "access_log_format": "accessLog.format",
+                "data_dir": "dataDir",
                 "dashboard_addr": "webServer.addr",
                 "dashboard_user": "webServer.user",
                 "dashboard_pwd": "webServer.password",
@@ -102,6 +103,7 @@ SERVER: Final = Names(
         {
             "accessLog.to",
             "accessLog.format",
+            "dataDir",
             "trustedProxies",
             "vhostHTTPSRedirect",
             "vhostHTTPSHSTSMaxAge",
@@ -218,6 +220,7 @@ PROXY: Final = Names(
                 "enabled": "enabled",
                 "use_encryption": "transport.useEncryption",
                 "use_compression": "transport.useCompression",
+                "inspect": "inspect",
                 "plugin_enable_http2": "plugin.enableHTTP2",
             }
         ),
@@ -236,6 +239,7 @@ PROXY: Final = Names(
         "health_check_header_": Name("healthCheck.httpHeaders", Kind.HEADERS),
     },
     subtrees={"natTraversal": "nat_traversal_"},
+    ours=frozenset({"inspect"}),
 )
 
 VISITOR: Final = Names(

@@ -68,6 +68,8 @@ class ProxyConfig:
     """Texts for the dashboard's API."""
     enabled: bool = True
     """Whether it is started."""
+    inspect: bool = False
+    """Whether the client keeps its latest requests, to be looked at; of type http only."""
 
 
 @frozen(kw_only=True)

@@ -167,6 +167,13 @@ def no_visitor(value: str) -> str:
     return value
 
 
+def not_inspected(value: str) -> bool:
+    """Take it of a proxy whose type has no requests to look at that they aren't looked at."""
+    if boolean(value):
+        raise BadValueError("only requests to proxies of type http can be inspected")
+    return False
+
+
 def transport(value: str) -> str:
     """Take the protocol between client and server."""
     if value.lower() in {"kcp", "quic"}:

@@ -4,7 +4,9 @@
 A new type is a module here, and a line in `make_proxy` unless its users are byte streams.
 """
 
-from typing import Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
 
 from tunnelsvc.client.limits import limit_of
 from tunnelsvc.client.proxies.stream import StreamProxy
@@ -14,6 +16,9 @@ from tunnelsvc.handover import Connections
 from tunnelsvc.link.dial import DialReactor
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.wire.messages import StartWorkConn
+
+if TYPE_CHECKING:
+    from tunnelsvc.client.inspection import Inspector
 
 __all__ = ["ClientProxy", "StreamProxy", "make_proxy"]
 
@@ -37,7 +42,11 @@ class ClientProxy(Protocol):
 
 
 def make_proxy(
-    config: ProxyConfig, reactor: DialReactor, key: bytes, connections: Connections
+    config: ProxyConfig,
+    reactor: DialReactor,
+    key: bytes,
+    connections: Connections,
+    inspector: Inspector | None = None,
 ) -> ClientProxy:
     """Make what serves the users of a proxy.
 
@@ -46,6 +55,7 @@ def make_proxy(
         reactor: connects to the local service.
         key: of the cipher, derived from the token.
         connections: takes note of each connection to the service.
+        inspector: is told of the requests, if it is to be inspected.
     """
     if isinstance(config, UDPProxyConfig | SUDPProxyConfig):
         # Most clients have none, and each costs memory.
@@ -59,4 +69,9 @@ def make_proxy(
         from tunnelsvc.client.plugins import Place, make_plugin  # noqa: PLC0415
 
         made.plugin = make_plugin(Place(config, reactor, connections))
+    if config.inspect and inspector is not None:
+        from tunnelsvc.client.inspection.serving import Inspected  # noqa: PLC0415 - likewise
+        from tunnelsvc.client.plugins import Place  # noqa: PLC0415
+
+        made.plugin = Inspected(Place(config, reactor, connections), made.plugin, inspector)
     return made

@@ -1,0 +1,90 @@
+# -*- test-case-name: tests.client.inspection.test_curl -*-
+"""A request as a line for the shell, that has curl send it again."""
+
+import shlex
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Final
+
+from tunnelsvc.client.inspection.facts import headers_of, text_of, url_of
+from tunnelsvc.wire.httpexchange import Exchange
+
+LEFT_OUT: Final = frozenset(
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+    }
+)
+"""What curl says by itself, or the tunnel."""
+_CURLS_OWN: Final = ("accept", "user-agent")
+"""What curl sends unless it is told not to."""
+
+
+def curl_of(exchange: Exchange, *, reveal: bool) -> str:
+    """Write the line.
+
+    Args:
+        exchange: whose request it is.
+        reveal: whether secrets are in it.
+    """
+    request = exchange.request
+    body = bytes(request.body)
+    words = ["curl", *_method(text_of(exchange.method), has_body=bool(body)), "--path-as-is", "-g"]
+    headers = [
+        (name, value)
+        for name, value in headers_of(request, reveal=reveal)
+        if name.lower() not in LEFT_OUT
+    ]
+    for name, value in headers:
+        words += ["-H", f"{name}: {value}" if value else f"{name};"]
+    words += _not_said(headers, has_body=bool(body))
+    if any(name.lower() == "accept-encoding" for name, _ in headers):
+        words.append("--compressed")
+    before, after = _body(body)
+    words += [*after, url_of(exchange)]
+    line = before + shlex.join(words)
+    if len(body) < request.body_bytes:
+        line = f"# only the first {len(body)} of {request.body_bytes} bytes were kept\n{line}"
+    return line + "\n"
+
+
+def _method(method: str, *, has_body: bool) -> list[str]:
+    if method == "HEAD":
+        return ["--head"]
+    usual = "POST" if has_body else "GET"
+    return [] if method == usual else ["-X", method]
+
+
+def _not_said(headers: list[tuple[str, str]], *, has_body: bool) -> Iterator[str]:
+    """Give the words that keep curl from saying what the user didn't."""
+    said = {name.lower() for name, _ in headers}
+    for name in (*_CURLS_OWN, *(["content-type"] if has_body else [])):
+        if name not in said:
+            yield from ("-H", f"{name}:")
+
+
+def _body(body: bytes) -> tuple[str, list[str]]:
+    """Give what goes before the line, and the words for it."""
+    if not body:
+        return "", []
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" not in text:
+        return "", ["--data-raw", text]  # which doesn't take a leading @ for a file
+    encoded = b64encode(body).decode("ascii")
+    return f"printf %s {shlex.quote(encoded)} | base64 -d | ", ["--data-binary", "@-"]

@@ -1,0 +1,212 @@
+# -*- test-case-name: tests.client.inspection.test_har -*-
+"""Exchanges as an HTTP Archive 1.2, which the tools of browsers read.
+
+http://www.softwareishard.com/blog/har-12-spec/ has the format. Sizes and times that aren't known
+are -1. What isn't of it begins with an underscore: ``_webSocketMessages`` has the numbers that we
+count, not what was said.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from tunnelsvc import __version__
+from tunnelsvc.client.inspection.content import content_of
+from tunnelsvc.client.inspection.facts import (
+    MASK,
+    TextHeader,
+    headers_of,
+    milliseconds,
+    text_of,
+    url_of,
+    user_of,
+)
+from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange, Half
+
+UNKNOWN: Final = -1
+MOST_PARAMETERS: Final = 1_000
+"""Of a query or a form."""
+
+Object = dict[str, Any]
+
+
+def har_of(exchanges: Iterable[Exchange], *, reveal: bool) -> Object:
+    """Make the archive.
+
+    Args:
+        exchanges: oldest first.
+        reveal: whether secrets are in it.
+    """
+    entries = [_entry(each, reveal=reveal) for each in exchanges if each.method]
+    creator = {"name": "tunnelsvc", "version": __version__}
+    return {"log": {"version": "1.2", "creator": creator, "pages": [], "entries": entries}}
+
+
+def _entry(exchange: Exchange, *, reveal: bool) -> Object:
+    timings = _timings(exchange)
+    entry: Object = {
+        "startedDateTime": datetime.fromtimestamp(exchange.began_at, UTC).isoformat(
+            timespec="milliseconds"
+        ),
+        "time": sum(value for value in timings.values() if value != UNKNOWN),
+        "request": _request(exchange, reveal=reveal),
+        "response": _response(exchange, reveal=reveal),
+        "cache": {},
+        "timings": timings,
+        "comment": f"proxy {exchange.proxy}, user {user_of(exchange)}",
+    }
+    if exchange.error:
+        entry["_error"] = exchange.error
+    if exchange.kind == WEBSOCKET:
+        entry["_resourceType"] = "websocket"
+        entry["_webSocketMessages"] = {"sent": exchange.sent, "received": exchange.received}
+    return entry
+
+
+def _timings(exchange: Exchange) -> dict[str, float]:
+    """Say how long it took to send, to wait, and to receive; none of them may be left out."""
+    request, response = exchange.request, exchange.response
+    # A server may answer before it is asked for all.
+    asked = request.ended_at if request.ended_at is not None else exchange.ended_at
+    answered = response.began_at if response.began_at is not None else exchange.ended_at
+    ended = response.ended_at if response.ended_at is not None else exchange.ended_at
+    return {
+        "blocked": UNKNOWN,
+        "dns": UNKNOWN,
+        "connect": UNKNOWN,
+        "ssl": UNKNOWN,
+        "send": milliseconds(exchange.began_at, asked) or 0,
+        "wait": milliseconds(asked, answered) or 0,
+        "receive": milliseconds(answered, ended) or 0,
+    }
+
+
+def _request(exchange: Exchange, *, reveal: bool) -> Object:
+    half = exchange.request
+    url = url_of(exchange)
+    headers = headers_of(half, reveal=reveal)
+    shape: Object = {
+        "method": text_of(exchange.method),
+        "url": url,
+        "httpVersion": f"HTTP/1.{half.minor}",
+        "cookies": _cookies(headers),
+        "headers": _pairs(headers),
+        "queryString": _pairs(_query(url)),
+        "headersSize": half.head_bytes,
+        "bodySize": half.wire_bytes - half.head_bytes if not exchange.upgraded else 0,
+    }
+    if half.body_bytes:
+        shape["postData"] = _post_data(half)
+    return shape
+
+
+def _query(url: str) -> list[TextHeader]:
+    try:
+        query = urlsplit(url).query
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        return []
+
+
+def _post_data(half: Half) -> Object:
+    content = content_of(half)
+    shape: Object = {"mimeType": content.media_type, "text": content.text or ""}
+    if content.text is None:
+        # The format has no other place for it.
+        shape |= {"text": b64encode(content.data).decode("ascii"), "_encoding": "base64"}
+    elif content.media_type == "application/x-www-form-urlencoded":
+        shape["params"] = _pairs(_query(f"?{content.text}"))
+    if content.truncated:
+        shape["comment"] = f"the first {len(half.body)} of {half.body_bytes} bytes"
+    return shape
+
+
+def _response(exchange: Exchange, *, reveal: bool) -> Object:
+    half = exchange.response
+    headers = headers_of(half, reveal=reveal)
+    begun = half.began_at is not None
+    location = next((value for name, value in headers if name.lower() == "location"), "")
+    return {
+        "status": exchange.status,
+        "statusText": text_of(exchange.reason),
+        "httpVersion": f"HTTP/1.{half.minor}",
+        "cookies": _set_cookies(headers),
+        "headers": _pairs(headers),
+        "content": _content(half),
+        "redirectURL": location,
+        "headersSize": half.head_bytes if begun else UNKNOWN,
+        "bodySize": _body_size(exchange, half) if begun else UNKNOWN,
+    }
+
+
+def _body_size(exchange: Exchange, half: Half) -> int:
+    return 0 if exchange.upgraded else half.body_bytes
+
+
+def _content(half: Half) -> Object:
+    content = content_of(half)
+    coded = bool(content.coding)
+    shape: Object = {
+        "size": len(content.data) if coded else half.body_bytes,
+        "mimeType": content.media_type or "x-unknown",
+    }
+    if coded and not content.truncated:
+        shape["compression"] = len(content.data) - half.body_bytes
+    if content.data:
+        if content.text is not None:
+            shape["text"] = content.text
+        else:
+            shape |= {"text": b64encode(content.data).decode("ascii"), "encoding": "base64"}
+    if content.truncated:
+        shape["comment"] = f"the first {len(half.body)} of {half.body_bytes} bytes"
+    return shape
+
+
+def _pairs(pairs: Iterable[TextHeader]) -> list[Object]:
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _cookies(headers: Iterable[TextHeader]) -> list[Object]:
+    found = []
+    for name, value in headers:
+        if name.lower() == "cookie" and value != MASK:
+            for each in value.split(";"):
+                key, _, content = each.strip().partition("=")
+                found.append({"name": key, "value": content})
+    return found
+
+
+def _set_cookies(headers: Iterable[TextHeader]) -> list[Object]:
+    return [
+        _set_cookie(value)
+        for name, value in headers
+        if name.lower() == "set-cookie" and value != MASK
+    ]
+
+
+def _set_cookie(value: str) -> Object:
+    first, *attributes = value.split(";")
+    key, _, content = first.strip().partition("=")
+    shape: Object = {"name": key, "value": content}
+    for each in attributes:
+        name, _, setting = each.strip().partition("=")
+        match name.lower():
+            case "path" | "domain":
+                shape[name.lower()] = setting
+            case "httponly":
+                shape["httpOnly"] = True
+            case "secure":
+                shape["secure"] = True
+            case "expires":
+                shape |= _expires(setting)
+    return shape
+
+
+def _expires(text: str) -> Object:
+    try:
+        return {"expires": parsedate_to_datetime(text).isoformat()}
+    except (ValueError, OverflowError):
+        return {}
