@@ -167,7 +167,7 @@ class TextTests(SynchronousTestCase):
                 used = set(re.findall(r'\bt\("([^"]+)"', script))
                 self.assertEqual(used - known, set(), name)
                 for pattern in self.FILLED.findall(script):
-                    shape = re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"[\\w.]+", re.escape(pattern)))
+                    shape = re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"\\w+", re.escape(pattern)))
                     self.assertTrue(any(map(shape.fullmatch, known)), f"{name}: {pattern}")
 
     def test_all_is_said(self) -> None:
@@ -179,7 +179,7 @@ class TextTests(SynchronousTestCase):
             if file.name.endswith(".js") and file.name != "texts.js"
         )
         shapes = [
-            re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"[\\w.]+", re.escape(pattern)))
+            re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"\\w+", re.escape(pattern)))
             for pattern in re.findall(r"`([\w.]*\$\{[^`]+\}[\w.]*)`", scripts)
         ]
         unused = [

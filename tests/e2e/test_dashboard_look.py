@@ -206,7 +206,9 @@ class LookTests(MockedTestCase):
             "overview-chinese": ("overview", {"locale": "zh-CN"}),
         }
         for name, (view, options) in shots.items():
-            with open_page(f"{self.site}#/{view}", **options) as watched:
+            # By a name, as people see it.
+            site = self.site.replace("127.0.0.1", "tunnel.example")
+            with open_page(f"{site}#/{view}", **options) as watched:
                 self.settle(watched)
                 picture = folder / f"dashboard-{name}.png"
                 watched.page.screenshot(path=picture)
