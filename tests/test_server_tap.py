@@ -16,6 +16,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.loglines import LogLines
+from tunnelsvc.admin.history.service import History
 from tunnelsvc.admin.site import DashboardService
 from tunnelsvc.config import Loaded
 from tunnelsvc.config.schema import DashboardConfig, ServerConfig
@@ -136,7 +137,9 @@ class CompositionTests(SynchronousTestCase):
         self.assertEqual(server.config.bind_port, 7001)
 
     def test_with_dashboard(self) -> None:
-        server, dashboard = self.make(dashboard_port=7500)
+        (history,) = self.make(dashboard_port=7500)
+        assert isinstance(history, History)
+        server, dashboard = history
         self.assertIsInstance(server, TunnelServer)
         self.assertIsInstance(dashboard, DashboardService)
 

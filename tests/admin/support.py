@@ -20,9 +20,10 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from tunnelsvc.admin.gate import Gate
+from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.site import dashboard_site
 from tunnelsvc.config.schema import DashboardConfig, ServerConfig
-from tunnelsvc.gateway.forwarded import Network
+from tunnelsvc.gateway.forwarded import Network, Trust
 from tunnelsvc.metrics.counters import ProxyStats, ServerStats
 from tunnelsvc.metrics.prometheus import Exporter
 
@@ -201,10 +202,12 @@ class Dashboard:
         self.clock = Clock()
         self.clock.advance(STARTED)
         self.server = FakeServer(stats=ServerStats(self.clock.seconds), **server)
-        self.server.config = evolve(CONFIG, trusted_proxies=trusted)
+        self.server.config = evolve(self.server.config, trusted_proxies=trusted)
         exporter = Exporter(self.server.stats) if metrics else None
         self.gate: Gate
-        self.site, self.gate = dashboard_site(config, self.server, self.clock, exporter)
+        api = ServerAPI(self.server, self.clock)
+        trust = Trust(trusted) if trusted else None
+        self.site, self.gate = dashboard_site(config, api, self.clock, exporter, trust)
 
     def connect(self, host: str = "192.0.2.1") -> Conversation:
         return Conversation(self.site, host)

@@ -98,6 +98,26 @@ class ScriptTests(LoginTestCase):
         self.assertIn("; Secure", attributes)
         self.assertEqual(self.visitor.ask("/api/serverinfo").status, 200)
 
+    def test_behind_a_proxy_that_does_tls(self) -> None:
+        body = b'{"user": "admin", "password": "secret"}'
+        answer = self.visitor.ask(
+            "/login", "POST", body, Content_Type=JSON, X_Forwarded_Proto="https"
+        )
+        self.assertIn("; Secure", answer.headers["Set-Cookie"])
+        self.assertTrue(self.visitor.cookie.startswith("__Host-"))
+        self.assertEqual(self.visitor.ask("/api/serverinfo").status, 401)
+        answer = self.visitor.ask("/api/serverinfo", X_Forwarded_Proto="https")
+        self.assertEqual(answer.status, 200)
+
+    def test_whether_one_is_in(self) -> None:
+        """The form's script asks, as browsers keep the cookie back where other sites lead here."""
+        self.assertEqual(self.visitor.ask("/login", Accept=JSON).json, {"logged_in": False})
+        self.visitor.log_in()
+        self.assertEqual(self.visitor.ask("/login", Accept=JSON).json, {"logged_in": True})
+        self.assertEqual(self.visitor.ask("/login", "HEAD", Accept=JSON).body, b"")
+        self.visitor.change("/logout")
+        self.assertEqual(self.visitor.ask("/login", Accept=JSON).json, {"logged_in": False})
+
     def test_wrong(self) -> None:
         body = json.dumps({"user": "admin", "password": "wrong"}).encode()
         connection = self.visitor.begin("/login", "POST", body, Content_Type=JSON)
@@ -156,7 +176,7 @@ class FormTests(LoginTestCase):
             answer = self.post_form(fields)
             self.assertEqual(answer.status, 403)
             self.assertIn(TEXTS["en"]["wrong"].encode(), answer.body)
-            self.assertNotIn(b"admin", answer.body.replace(b"api/admin/", b""))
+            self.assertNotIn(b"admin", answer.body)
 
     def test_locked_out(self) -> None:
         for _ in range(LOCK_FAILURES):

@@ -8,11 +8,12 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.schemas import wrong_with
 from tests.admin.support import CONFIG, STARTED, Answer, Dashboard, FakeBlock
+from tunnelsvc.admin.history.service import HistoryError
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.stream import MOST_STREAMS
 from tunnelsvc.config.schema import ServerConfig
@@ -43,9 +44,16 @@ class FakeHistory:
 
     asked: list[Any] = field(factory=list)
 
-    def events(self, before: int | None, limit: int, group: str, text: str) -> list[Event]:
+    is_on: bool = True
+    fails: bool = False
+
+    def events(
+        self, before: int | None, limit: int, group: str, text: str
+    ) -> Deferred[list[Event]]:
+        if self.fails:
+            return fail(HistoryError("the search takes too long"))
         self.asked.append((before, limit, group, text))
-        return [Event(9 - n, STARTED, "login", "login") for n in range(min(limit, 3))]
+        return succeed([Event(9 - n, STARTED, "login", "login") for n in range(min(limit, 3))])
 
 
 class APITestCase(SynchronousTestCase):
@@ -185,6 +193,11 @@ class ReadingTests(APITestCase):
         self.assertEqual([row["id"] for row in answer.json["rows"]], [9, 8])
         self.assertTrue(answer.json["more"])
         self.assertTrue(self.dashboard.ask("/admin/overview").json["history"])
+        history.is_on, history.fails = False, True
+        self.assertFalse(self.dashboard.ask("/admin/overview").json["history"])
+        answer = self.dashboard.ask("/admin/events")
+        self.assertRefused(answer, 503, "the search takes too long")
+        self.assertEqual(wrong_with(answer.json, "get", "/api/admin/events", 503), [])
 
     @settings(max_examples=30)
     @given(NAMES, st.text(max_size=40))

@@ -85,18 +85,6 @@ class SiteTests(SynchronousTestCase):
             self.assertEqual(answer.status, 403)
         self.assertNotEqual(dashboard.ask("/api/v2/system/prune", "POST").status, 403)
 
-    def test_events(self) -> None:
-        dashboard = Dashboard()
-        for _ in range(LOCK_FAILURES):
-            dashboard.connect().send("GET", "/", basic("admin:wrong"))
-            dashboard.clock.advance(MOST_DELAY_SECONDS)
-        dashboard.clock.advance(FIRST_LOCK_SECONDS)
-        Visitor(dashboard.site).log_in()
-        events = dashboard.server.stats.events.recent()
-        kinds = ["dashboard_refused"] * LOCK_FAILURES + ["dashboard_locked", "dashboard_login"]
-        self.assertEqual([each.kind for each in events], kinds)
-        self.assertEqual({each.address for each in events}, {"192.0.2.1"})
-
     def test_no_metrics_unless_asked_for(self) -> None:
         self.assertEqual(Dashboard(metrics=False).ask("/metrics").status, 404)
 
@@ -141,6 +129,20 @@ class InMemoryServiceTests(SynchronousTestCase):
         self.assertEqual(len(self.reactor.getDelayedCalls()), 3)
         service.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_events(self) -> None:
+        service = self.make()
+        conversation = Conversation(service._site)
+        for _ in range(LOCK_FAILURES):
+            conversation.send("GET", "/", basic("admin:wrong"))
+            self.reactor.advance(MOST_DELAY_SECONDS)
+        self.reactor.advance(FIRST_LOCK_SECONDS)
+        service.prepare(evolve(CONFIG, dashboard=evolve(DASHBOARD, password="other")))()
+        Visitor(service._site).log_in(password="other")
+        events = service._server.stats.events.recent()
+        kinds = ["dashboard_refused"] * LOCK_FAILURES + ["dashboard_locked", "dashboard_login"]
+        self.assertEqual([each.kind for each in events], kinds)
+        self.assertEqual({each.address for each in events}, {"192.0.2.1"})
 
     def test_another_password(self) -> None:
         """Ends all sessions and what waits; who is locked out stays that."""

@@ -9,7 +9,7 @@ from twisted.web.server import Request
 
 from tests.admin.support import Conversation, Dashboard
 from tunnelsvc.admin.channel import DashboardSite
-from tunnelsvc.admin.web import HEADERS
+from tunnelsvc.admin.web import HEADERS, OPENER
 
 
 class HeaderTests(SynchronousTestCase):
@@ -19,6 +19,7 @@ class HeaderTests(SynchronousTestCase):
     def check(self, headers: Message, cache: str = "no-store") -> None:
         wanted = {name.decode(): value.decode() for name, value in HEADERS.items()}
         wanted["Cache-Control"] = cache
+        wanted[OPENER[0].decode()] = OPENER[1].decode()
         for name, value in wanted.items():
             self.assertEqual(headers.get_all(name), [value], name)
 
@@ -40,6 +41,18 @@ class HeaderTests(SynchronousTestCase):
             answer = self.dashboard.ask(path, method)
             self.assertEqual(answer.status, status, f"{method} {path}")
             self.check(answer.headers)
+
+    def test_one_that_browsers_heed_on_secure_sites_only(self) -> None:
+        for host, more, there in (
+            ("dashboard.example:7500", b"", False),
+            ("192.0.2.1", b"", False),
+            ("dashboard.example", b"X-Forwarded-Proto: https\r\n", True),
+            ("localhost", b"", True),
+            ("[::1]:7500", b"", True),
+            ("[::1", b"", False),
+        ):
+            headers = self.dashboard.ask("/", more=more, host=host).headers
+            self.assertEqual(OPENER[0].decode() in headers, there, host)
 
     def test_on_a_refusal(self) -> None:
         self.check(self.dashboard.ask("/", authorization=None).headers)

@@ -174,7 +174,7 @@ class DashboardTests(TunnelTestCase):
             watched.agree("Enable")
             watched.until(lambda: "Online" in row.inner_text(), "it is enabled")
             self.assertEqual(self.ask_site(), 200)
-            watched.page.click("text=echo")
+            watched.row("echo").locator("a").first.click()
             watched.page.wait_for_selector("dialog .chart path.line")
             watched.page.keyboard.press("Escape")
             watched.page.wait_for_selector("dialog", state="detached")

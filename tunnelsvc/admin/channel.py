@@ -11,7 +11,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from tunnelsvc.addresses import site_of
-from tunnelsvc.admin.web import HEADERS, SERVER_NAME, DashboardRequest
+from tunnelsvc.admin.web import HEADERS, OPENER, SERVER_NAME, DashboardRequest
 
 IDLE_SECONDS: Final = 60.0
 """How long a connection may be silent, and how long a request may take to come in whole."""
@@ -57,6 +57,7 @@ class Channel(http.HTTPChannel):
         """Answer as to every other request; `HTTPChannel` leaves all headers out."""
         answer = {
             **HEADERS,
+            OPENER[0]: OPENER[1],
             b"Server": SERVER_NAME,
             b"Content-Type": b"text/plain; charset=utf-8",
             b"Content-Length": b"%d" % len(_BAD_REQUEST_BODY),

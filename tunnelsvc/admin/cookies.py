@@ -7,6 +7,7 @@ from typing import Final
 from twisted.web.server import Request
 
 from tunnelsvc.admin.sessions import parse
+from tunnelsvc.admin.web import is_secure
 
 CSRF_HEADER: Final = b"x-csrf-token"
 
@@ -17,7 +18,7 @@ def cookie_name(request: Request, site: str) -> bytes:
     Over TLS so that only this host over TLS can have set it (RFC 6265bis section 4.1.3.2).
     """
     name = f"tunnelsvc_{site}_{getattr(request.getHost(), 'port', 0)}".encode()
-    return b"__Host-" + name if request.isSecure() else name
+    return b"__Host-" + name if is_secure(request) else name
 
 
 def cookie_of(request: Request, site: str) -> bytes | None:
@@ -32,7 +33,7 @@ def set_cookie(request: Request, site: str, value: bytes, seconds: float) -> Non
         b"%b=%b" % (cookie_name(request, site), value), b"Path=/", b"Max-Age=%d" % seconds,
         b"HttpOnly", b"SameSite=Strict",
     ]  # fmt: skip
-    if request.isSecure():
+    if is_secure(request):
         parts.append(b"Secure")
     request.cookies.append(b"; ".join(parts))
 

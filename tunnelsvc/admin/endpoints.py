@@ -176,6 +176,7 @@ class Endpoint(Generic[H]):
         path: what the variables of the path are.
         query: what else may be asked.
         body: name of the schema of what is sent with the request; empty: nothing.
+        takes_forms: whether that may be a form as well as JSON.
         content_type: of the answer; one that isn't JSON has no schema.
         errors: codes of errors that the handler answers with, besides those that all may have.
         is_open: whether no login is asked for.
@@ -187,6 +188,7 @@ class Endpoint(Generic[H]):
     path: tuple[Parameter, ...] = field(default=(), kw_only=True)
     query: tuple[Parameter, ...] = field(default=(), kw_only=True)
     body: str = field(default="", kw_only=True)
+    takes_forms: bool = field(default=False, kw_only=True)
     content_type: str = field(default=JSON, kw_only=True)
     errors: tuple[int, ...] = field(default=(), kw_only=True)
     is_open: bool = field(default=False, kw_only=True)

@@ -2,6 +2,7 @@
 """``/login`` and ``/logout``: sessions for people, by a form or by a page's script."""
 
 import json
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -57,7 +58,8 @@ class Login(Resource):
         if request.postpath:
             return answer_text(request, "Not Found\n", http.NOT_FOUND)
         if request.method in {b"GET", b"HEAD"}:
-            return login_page(request, http.OK)
+            wants_json = (request.getHeader(b"accept") or b"") == JSON
+            return self._look(request) if wants_json else login_page(request, http.OK)
         if request.method != b"POST":
             return refuse_method(request, b"GET", b"HEAD", b"POST")
         try:
@@ -75,11 +77,25 @@ class Login(Resource):
         self._delays.later(verdict.delay_seconds, request, lambda: _wrong(request))
         return NOT_DONE_YET
 
+    def _look(self, request: Request) -> int:
+        """Tell the form's script whether there is a session; no error that consoles show."""
+        cookie = cookie_of(request, self._sessions.site)
+
+        def found() -> bytes:
+            session = self._sessions.find(cookie) if cookie is not None else None
+            return answer_json(request, {"logged_in": session is not None})
+
+        return self._when_ready(request, found)
+
     def _begin(self, request: Request) -> int:
+        return self._when_ready(request, lambda: self._begun(request))
+
+    def _when_ready(self, request: Request, answer: Callable[[], bytes]) -> int:
+        """Answer once the key of the sessions is there, to who is still there by then."""
         ready = self._sessions.ready()
 
         def go_on(_: None) -> None:
-            request.write(self._begun(request))
+            request.write(answer())
             request.finish()
 
         def failed(why: Failure) -> None:

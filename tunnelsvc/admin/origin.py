@@ -15,7 +15,6 @@ moment later (DNS rebinding) is of one origin with the API, as far as the browse
 
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import urlsplit
 
 from twisted.web import http
 from twisted.web.resource import IResource, Resource
@@ -24,6 +23,7 @@ from zope.interface import implementer
 
 from tunnelsvc.addresses import LOCALHOST, is_address
 from tunnelsvc.admin.refusals import Refusal
+from tunnelsvc.admin.web import host_of
 
 _SESSIONS: Final = (b"login", b"logout")
 _SCHEMES: Final = ("http", "https")
@@ -70,10 +70,7 @@ class SameOrigin(Resource):
         return "a page of another site must not ask" if _is_foreign(request, host) else ""
 
     def _is_known(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
+        name = host_of(host)
         named = name == LOCALHOST or name in (self._names or ())
         return named or is_address(name.partition("%")[0])
 

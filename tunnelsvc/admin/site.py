@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.web.server import Request
 
 from tunnelsvc.addresses import LOOPBACK
+from tunnelsvc.admin.auth import Report, report_nowhere
 from tunnelsvc.admin.channel import DashboardSite
 from tunnelsvc.admin.gate import Gate
 from tunnelsvc.admin.listening import Entrance, Root, SiteService
@@ -19,7 +20,7 @@ from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.tls import RenewedOptions, tls_options
 from tunnelsvc.admin.upkeep import Upkeep
-from tunnelsvc.admin.view import DashboardView
+from tunnelsvc.admin.view import DashboardView, History
 from tunnelsvc.admin.web import ReadOnly, answer
 from tunnelsvc.config.schema import DashboardConfig, ServerConfig
 from tunnelsvc.gateway.forwarded import Trust
@@ -45,29 +46,33 @@ class Metrics(ReadOnly):
 
 def dashboard_site(
     config: DashboardConfig,
-    server: DashboardView,
+    api: ServerAPI,
     reactor: Any,
     exporter: Exporter | None = None,
+    trust: Trust | None = None,
+    *,
+    report: Report = report_nowhere,
 ) -> tuple[DashboardSite, Gate]:
     """Put the dashboard together.
 
     Args:
         config: who may see it.
-        server: what to show.
+        api: what answers below ``/api/``; to be closed when the site is.
         reactor: the clock of delays and timeouts.
         exporter: answers ``/metrics``; None: nobody does.
+        trust: in proxies before us, see `tunnelsvc.admin.auth.Keeper`.
+        report: is told who logs in, and who doesn't get in.
 
     Returns:
         The site, and its gate, which is to be closed when the site is.
     """
-    trust = _trust(server.config)
-    entrance, gate = _put_together(config, server, reactor, exporter, trust=trust)
+    entrance, gate = _put_together(config, api, reactor, exporter, trust=trust, report=report)
     return DashboardSite(entrance, reactor), gate
 
 
 def _put_together(
     config: DashboardConfig,
-    server: DashboardView,
+    api: ServerAPI,
     reactor: Any,
     exporter: Exporter | None,
     **gate_options: Any,
@@ -75,13 +80,8 @@ def _put_together(
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
     root.putChild(b"static", StaticFiles("server"))
-    root.putChild(b"api", ServerAPI(server, reactor))
-
-    def report(kind: str, address: str, detail: str) -> None:
-        server.stats.events.add(kind, address=address, detail=detail)
-
-    credentials = _credentials(config)
-    gate = Gate.of_site("server", root, *credentials, reactor, report=report, **gate_options)
+    root.putChild(b"api", api)
+    gate = Gate.of_site("server", root, *_credentials(config), reactor, **gate_options)
     secured = config.credentials_configured
     inner = Entrance(gate)
     if exporter is not None:
@@ -107,13 +107,20 @@ class DashboardService(SiteService):
 
     log = Logger()
 
-    def __init__(self, config: DashboardConfig, server: DashboardView, reactor: Any) -> None:
+    def __init__(
+        self,
+        config: DashboardConfig,
+        server: DashboardView,
+        reactor: Any,
+        history: History | None = None,
+    ) -> None:
         """Build everything; nothing listens yet.
 
         Args:
             config: where to listen, who may see it.
             server: what to show.
             reactor: listener and clock.
+            history: knows of events before this server's start; None: nobody does.
 
         Raises:
             ConfigError: a TLS file can't be used.
@@ -123,9 +130,16 @@ class DashboardService(SiteService):
         options = tls_options(config, server.config.path)
         self._renewed = RenewedOptions(options) if options is not None else None
         self._exporter = exporter = self._make_exporter() if config.enable_prometheus else None
-        site, self._gate = dashboard_site(config, server, reactor, exporter)
+        self._api = ServerAPI(server, reactor, history)
+        trust = _trust(server.config)
+        site, self._gate = dashboard_site(
+            config, self._api, reactor, exporter, trust, report=self._report
+        )
         super().__init__("dashboard", site, self._renewed, reactor)
         self._upkeep = Upkeep(server.stats, reactor, exporter.observe_lag if exporter else None)
+
+    def _report(self, kind: str, address: str, detail: str) -> None:
+        self._server.stats.events.add(kind, address=address, detail=detail)
 
     def _make_exporter(self) -> Exporter:
         # Memory that servers without it don't spend.
@@ -173,8 +187,8 @@ class DashboardService(SiteService):
             old = self._gate
             if _credentials(dashboard) != _credentials(self._config):
                 self._site.resource, self._gate = _put_together(
-                    dashboard, self._server, self._reactor, self._exporter,
-                    throttle=old.keeper.throttle,
+                    dashboard, self._api, self._reactor, self._exporter,
+                    throttle=old.keeper.throttle, report=self._report,
                 )  # fmt: skip
                 old.retire()
             self._gate.keeper.trust = _trust(config)
@@ -191,4 +205,5 @@ class DashboardService(SiteService):
         """Stop listening; fires when the port is free."""
         self._upkeep.stop()
         self._gate.close()
+        self._api.close()
         return super().stopService()

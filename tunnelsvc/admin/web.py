@@ -4,11 +4,13 @@
 import json
 from abc import ABC, abstractmethod
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from tunnelsvc.addresses import is_loopback
 from tunnelsvc.admin.identity import NOBODY
 from tunnelsvc.units import KiB, MiB
 
@@ -27,7 +29,6 @@ HEADERS: Final = {
         b"accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
         b"microphone=(), midi=(), payment=(), serial=(), usb=()"
     ),
-    b"Cross-Origin-Opener-Policy": b"same-origin",
     b"Cross-Origin-Resource-Policy": b"same-origin",
     b"Cache-Control": b"no-store",
 }
@@ -36,6 +37,8 @@ HEADERS: Final = {
 There is no Strict-Transport-Security: it would hold for all ports of the host, those of users'
 sites, too, and make a certificate of one's own impossible to accept.
 """
+OPENER: Final = (b"Cross-Origin-Opener-Policy", b"same-origin")
+"""Where browsers heed it; elsewhere they write an error into their console."""
 TOO_MANY_REQUESTS: Final = 429
 """RFC 6585 section 4; twisted.web has no name for it."""
 MOST_BODY_BYTES: Final = 16 * KiB
@@ -80,7 +83,26 @@ class DashboardRequest(Request):
         """Answer."""
         for name, value in HEADERS.items():
             self.setHeader(name, value)
+        host = (self.getHeader(b"host") or b"").decode("latin-1")
+        if is_secure(self) or is_loopback(host_of(host)):
+            self.setHeader(*OPENER)
         super().process()
+
+
+def is_secure(request: Request) -> bool:
+    """Tell whether a browser asks by https, of us or of a proxy before us that says so.
+
+    Who lies gets a cookie that the browser doesn't keep; nobody can have others lie.
+    """
+    return request.isSecure() or request.getHeader(b"x-forwarded-proto") == b"https"
+
+
+def host_of(host: str) -> str:
+    """Give name or address of a Host header, without the port; empty if it can't be read."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def answer(request: Request, body: bytes, content_type: str, code: int = http.OK) -> bytes:

@@ -8,7 +8,7 @@ however many came before.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from attrs import define, field, frozen
@@ -125,6 +125,18 @@ class EventLog:
             (event for events in self._events.values() for event in events),
             key=lambda event: event.id,
         )
+
+    def restore(self, events: Iterable[Event], next_id: int) -> None:
+        """Put in what was there before a restart; to be called before the first `add`.
+
+        Args:
+            events: the oldest first; of a group that isn't known any more they are left out.
+            next_id: what the next one gets, more than those before.
+        """
+        for event in events:
+            if event.group in self._events:
+                self._events[event.group].append(event)
+        self.next_id = max(self.next_id, next_id)
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Tell somebody of each event from now on.

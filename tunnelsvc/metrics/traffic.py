@@ -256,7 +256,7 @@ class Ledger:
         self.tallies: list[Tally] = []
 
     def open_account(self, name: str = "", type: str = "") -> Account:  # noqa: A002
-        """Make an empty account, for the proxy of that name and type."""
+        """Make an empty account, of the proxy of that name and type."""
         return Account(self, name, type)
 
     def restore(self, past: Past) -> None:

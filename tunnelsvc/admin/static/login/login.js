@@ -21,8 +21,8 @@ async function enterIfKnown() {
   try {
     const before = Number(sessionStorage.getItem("tunnelsvc-entered") || 0);
     if (Date.now() - before < AGAIN_MILLISECONDS) return;
-    const answer = await fetch(form.dataset.session);
-    if (!answer.ok) return;
+    const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
+    if (!(await answer.json()).logged_in) return;
     sessionStorage.setItem("tunnelsvc-entered", String(Date.now()));
     history.replaceState(null, "", location.pathname + location.search);
     enter();

@@ -9,6 +9,7 @@ import "../shared/texts.js";
 import "./texts.js";
 import { Clients } from "./clients.js";
 import { Connections } from "./connections.js";
+import { withEvents } from "./eventrows.js";
 import { Events } from "./events.js";
 import { Overview } from "./overview.js";
 import { Proxies } from "./proxies.js";
@@ -47,8 +48,7 @@ const take = {
     state.more = message.more ?? (message.rows ? 0 : state.more);
   },
   events({ rows, changed = [] }) {
-    const fresh = [...(rows ?? changed)].sort((a, b) => b.id - a.id);
-    state.events = (rows ? fresh : [...fresh, ...state.events]).slice(0, KEPT_EVENTS);
+    state.events = withEvents(rows ?? changed, rows ? [] : state.events).slice(0, KEPT_EVENTS);
   },
 };
 

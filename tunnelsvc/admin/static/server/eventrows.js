@@ -13,6 +13,12 @@ const KINDS = {
 /** The groups there are, in the order of the filter. */
 export const GROUPS = ["login", "refusal", "closure", "config", "admin"];
 
+/** Put events with others, the newest first; one that is known already is replaced. */
+export function withEvents(fresh, known) {
+  const ids = new Set(fresh.map((event) => event.id));
+  return [...fresh, ...known.filter((event) => !ids.has(event.id))].sort((a, b) => b.id - a.id);
+}
+
 /** The class of an event's mark. */
 export const kindClass = (event) => KINDS[event.kind] ?? "";
 

@@ -6,7 +6,7 @@ import { clock, moment } from "../shared/format.js";
 import { t } from "../shared/i18n.js";
 import { Table, twoLines } from "../shared/table.js";
 import { chips, emptiness, head, mark, matches, search } from "./common.js";
-import { GROUPS, kindClass, kindText, subject } from "./eventrows.js";
+import { GROUPS, kindClass, kindText, subject, withEvents } from "./eventrows.js";
 
 const PAGE = 200;
 
@@ -83,10 +83,9 @@ export class Events {
 
   update(topic, message) {
     if (topic !== "events") return;
-    const known = new Set(this.rows.map((row) => row.id));
-    const fresh = (message.rows ?? message.changed ?? []).filter((row) => !known.has(row.id) && this.wants(row));
+    const fresh = (message.rows ?? message.changed ?? []).filter((row) => this.wants(row));
     if (!fresh.length) return;
-    this.rows = [...fresh, ...this.rows];
+    this.rows = withEvents(fresh, this.rows);
     this.show();
   }
 

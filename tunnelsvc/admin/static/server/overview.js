@@ -4,11 +4,12 @@ import { Bars, Curve } from "../shared/chart.js";
 import { get } from "../shared/api.js";
 import { attr, h, keyed, put, show } from "../shared/dom.js";
 import { ago, bytes, duration, moment } from "../shared/format.js";
-import { has, number, t } from "../shared/i18n.js";
+import { date, has, number, t } from "../shared/i18n.js";
 import { head, mark } from "./common.js";
 import { kindClass, kindText, subject } from "./eventrows.js";
 
 const LATEST = 7;
+const STARTED = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
 const PORT = "overview.port.";
 
 function stat(key) {
@@ -93,7 +94,7 @@ export class Overview {
       put(node.more, t("common.traffic", { in: bytes(size.in), out: bytes(size.out) }));
     }
     put(uptime.value, duration(value.now - value.started_at));
-    put(uptime.more, t("overview.since", { time: moment(value.started_at) }));
+    put(uptime.more, t("overview.since", { time: date(value.started_at, STARTED) }));
   }
 
   showTypes(proxies) {
