@@ -12,9 +12,11 @@ from twisted.internet.testing import StringTransport
 
 from tests.admin.support import Answer
 from tunnelsvc.admin.clientsite import admin_site
+from tunnelsvc.client.inspection import Exchange, Inspector
+from tunnelsvc.client.inspection.request import CannotReplayError, Edits
 from tunnelsvc.client.reloading import Reloaded
-from tunnelsvc.client.status import RUNNING, ProxyStatus
-from tunnelsvc.config import load_client
+from tunnelsvc.client.status import RUNNING, LinkStatus, ProxyStatus, VisitorStatus
+from tunnelsvc.config import Loaded, load_client
 from tunnelsvc.config.diff import compare
 from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.config.schema import AdminConfig, ClientConfig
@@ -34,16 +36,34 @@ class FakeClient:
         self.path = path
         self.statuses = [ProxyStatus(SSH, RUNNING, "", ":6000", "vps")]
         self.problem: ConfigError | None = None
-        self.strict: list[bool] = []
+        self.editable = True
+        self.inspector: Inspector | None = None
+        self.link = LinkStatus("vps:7000", 1000.0, "r1")
+        self.visitors: list[VisitorStatus] = []
+        self.replayed: list[tuple[Exchange, Edits]] = []
+        self.replay_problem: CannotReplayError | None = None
+        self.strict: list[bool | None] = []
         self.stops = 0
+
+    def link_status(self) -> LinkStatus:
+        return self.link
+
+    def visitor_statuses(self) -> list[VisitorStatus]:
+        return self.visitors
+
+    def replay(self, exchange: Exchange, edits: Edits) -> Exchange:
+        if self.replay_problem is not None:
+            raise self.replay_problem
+        self.replayed.append((exchange, edits))
+        return exchange
 
     def proxy_statuses(self) -> list[ProxyStatus]:
         return self.statuses
 
-    def load(self, path: str) -> object:
+    def load(self, path: str) -> Loaded[ClientConfig]:
         return load_client(path, {})
 
-    def reload(self, *, strict: bool) -> Reloaded:
+    def reload(self, *, strict: bool | None) -> Reloaded:
         self.strict.append(strict)
         if self.problem is not None:
             raise self.problem
