@@ -123,6 +123,15 @@ class ModeratedCase(TunnelCase):
         user.abortConnection()
         return bytes(reader.received).partition(b"\r\n")[0]
 
+    async def answered(self, user: Asking) -> None:
+        """Ask until there is an answer, as who uses UDP does."""
+
+        def asks() -> bool:
+            user.ask(b"?")
+            return bool(user.answers)
+
+        await self.wait(asks)
+
     def key(self) -> str:
         """Key of the only client that is here."""
         [client] = [client for client in self.server.stats.clients() if client.online]

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.protocol import Factory
 
-from tests.moderated import Asking, Echo, ModeratedCase
+from tests.moderated import Echo, ModeratedCase
 from tests.programs import free_port
 from tests.tunnels import LOOPBACK, clock
 from tunnelsvc.config.proxies import (
@@ -154,15 +154,6 @@ class ProxyTests(ModeratedCase):
         [live] = self.server.stats.live_connections()
         self.assertTrue(self.server.stats.cut(live.id))
         self.assertEqual(self.server.stats.live_connections(), [])
-
-    async def answered(self, user: Asking) -> None:
-        """Ask until there is an answer, as who uses UDP does."""
-
-        def asks() -> bool:
-            user.ask(b"?")
-            return bool(user.answers)
-
-        await self.wait(asks)
 
     async def test_stcp(self) -> None:
         self.server = self.serve()
