@@ -3,6 +3,7 @@
 
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import frozen
@@ -66,15 +67,16 @@ def search(database: sqlite3.Connection, query: Query) -> list[Event]:
         " ORDER BY id DESC LIMIT ?"
     )
     deadline = time.monotonic() + SEARCH_SECONDS
-    database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
     try:
+        database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
         found = database.execute(statement, (*values, max(query.limit, 0))).fetchall()
     except sqlite3.Error as why:
         if code_of(why) == sqlite3.SQLITE_INTERRUPT:
             raise SearchError("the search takes too long") from None
         raise SearchError(f"the database can't be read: {why}") from None
     finally:
-        database.set_progress_handler(None, 0)
+        with suppress(sqlite3.ProgrammingError):  # it's closed
+            database.set_progress_handler(None, 0)
     return [event for event in map(rows.event, found) if event is not None]
 
 
