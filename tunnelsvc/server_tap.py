@@ -98,7 +98,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     if config.path:
         # A daemon changes its directory before it reads the file again.
         load = partial(options.load, str(Path(config.path).absolute()))
-        program.on_hangup.append(Reload(load, lambda: server.config, parts))
+        program.on_hangup.append(Reload(load, lambda: server.config, server.stats.events, parts))
     program.on_hangup.append(server.reload_certificates)
     program.on_started = lambda: program.ready(f"listening on port {server.ports['bind']}")
     return program

@@ -17,6 +17,7 @@ from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import ServerConfig, TLSConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.server.service import TunnelServer
+from tunnelsvc.units import MINUTE
 
 PLAIN = TLSConfig(enable=False)
 
@@ -55,6 +56,22 @@ class TunnelTests(TunnelCase):
             await self.half_close(int(client.proxy_addresses[name][1:]))
         for entrance in ("bind", "vhost_http"):
             await self.get(server.ports[entrance])
+        self.check_distance(server)
+
+    def check_distance(self, server: TunnelServer) -> None:
+        """Whatever the control stream is in, the connection below is known."""
+        [client] = server.stats.clients()
+        seconds = server.round_trip_seconds(client.run_id)
+        assert seconds is not None
+        self.assertTrue(0 < seconds < MINUTE, seconds)
+        self.assertIsNone(server.round_trip_seconds("nobody"))
+
+    async def test_distance_by_websocket(self) -> None:
+        for protocol in ("websocket", "wss"):
+            server = self.serve()
+            await self.connect(server, protocol=protocol)
+            await self.wait(lambda: server.stats.online_clients == 1)  # noqa: B023
+            self.check_distance(server)
 
     async def half_close(self, number: int) -> None:
         """The answer comes after the end of the request, all of it."""

@@ -57,6 +57,7 @@ class Carrier(Protocol):
 
     clock: IReactorTime
     core: yamux.Session
+    transport: ITransport | None
 
     def write_through(self, number: int, data: bytes) -> bool:
         """Send at once, if neither credit nor the transport forbid it; return whether."""
@@ -84,6 +85,7 @@ class MuxStream:
     Attributes:
         protocol: who reads at present.
         number: the stream's id on the wire.
+        below: what carries the session.
         unsent: bytes that wait to be sent; only the session takes them out.
         queued: whether the session has it among those that can send.
     """
@@ -93,6 +95,7 @@ class MuxStream:
     def __init__(self, carrier: Carrier, number: int) -> None:
         self.protocol: StreamReader
         self.number = number
+        self.below = carrier.transport
         self.unsent = ByteQueue()
         self.queued = False
         self._carrier = carrier

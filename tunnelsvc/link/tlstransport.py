@@ -72,6 +72,7 @@ class TLSTransport:
     Attributes:
         protocol: who reads the plaintext. Told of the end of the peer's direction if it provides
             ``IHalfCloseableProtocol``; for any other the end is the end of both, as with TCP.
+        below: the stream that carries it.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class TLSTransport:
         handshake_seconds: float,
     ) -> None:
         self.protocol = protocol
-        self._below = below
+        self.below = below
         self._engine = Engine(connection)
         self._writer = Writer(below, self._engine, self._fail)
         self._clock = clock
@@ -102,9 +103,9 @@ class TLSTransport:
             self._shake_hands()
         if first_bytes:
             self.dataReceived(first_bytes)
-        attach(self._below, self)
+        attach(self.below, self)
         if not self._below_paused and not self._lost:
-            self._below.resumeProducing()
+            self.below.resumeProducing()
 
     def when_established(self) -> Deferred[None]:
         """Wait for the end of the handshake.
@@ -150,7 +151,7 @@ class TLSTransport:
             return
         self._writer.finished = True
         if not self._writer.holds:
-            self._below.loseConnection()
+            self.below.loseConnection()
 
     def abortConnection(self) -> None:
         """Drop both directions now; the peer sees a reset."""
@@ -158,7 +159,7 @@ class TLSTransport:
             return
         self._aborted = True
         self._writer.stop()
-        self._below.abortConnection()
+        self.below.abortConnection()
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Pause and resume `producer` as the send buffer below fills and empties."""
@@ -194,15 +195,15 @@ class TLSTransport:
 
     def untaken_bytes(self) -> int:
         """See `tunnelsvc.handover.untaken_bytes`; counted where it is encrypted."""
-        return untaken_bytes(self._below)
+        return untaken_bytes(self.below)
 
     def getPeer(self) -> IAddress:
         """Address of the far end of the stream below."""
-        return self._below.getPeer()
+        return self.below.getPeer()
 
     def getHost(self) -> IAddress:
         """Address of this end of the stream below."""
-        return self._below.getHost()
+        return self.below.getHost()
 
     # The side of the stream below.
 
@@ -220,7 +221,7 @@ class TLSTransport:
         """The peer closed its side of TCP: fine after close_notify, a truncation without."""
         self._below_finished = True
         if self._closing and self._established:
-            self._below.loseConnection()
+            self.below.loseConnection()
         else:
             self._check_truncation()
 
@@ -228,7 +229,7 @@ class TLSTransport:
         """Everything up to our FIN is out; now the peer should close."""
         if self._closing:
             self._flushed = True
-            self._restart_clock(LINGER_SECONDS, self._below.loseConnection)
+            self._restart_clock(LINGER_SECONDS, self.below.loseConnection)
 
     def connectionLost(self, reason: Failure) -> None:
         """Tell the reader that, and why, everything is over."""
@@ -308,7 +309,7 @@ class TLSTransport:
     def _peer_finished(self) -> None:
         self._read_finished = True
         if self._closing:
-            self._below.loseConnection()
+            self.below.loseConnection()
         elif IHalfCloseableProtocol.providedBy(self.protocol):
             self.protocol.readConnectionLost()
         else:
@@ -329,7 +330,7 @@ class TLSTransport:
         if pause == self._below_paused or self._lost:
             return
         self._below_paused = pause
-        (self._below.pauseProducing if pause else self._below.resumeProducing)()
+        (self.below.pauseProducing if pause else self.below.resumeProducing)()
 
     def _check_truncation(self) -> None:
         """Find out whether TCP ended before TLS; bytes that are held may still hold the end."""
@@ -356,11 +357,11 @@ class TLSTransport:
         self._writer.finish()
         if self._failure is not None:
             return
-        self._restart_clock(FLUSH_SECONDS, self._below.abortConnection)
+        self._restart_clock(FLUSH_SECONDS, self.below.abortConnection)
         if self._read_finished or self._below_finished:
-            self._below.loseConnection()
+            self.below.loseConnection()
             return
-        self._below.loseWriteConnection()
+        self.below.loseWriteConnection()
         self._deliver()
 
     def _fail(self, error: Exception, *, abort: bool = False) -> None:
@@ -370,11 +371,11 @@ class TLSTransport:
         self._failure = Failure(error)
         self._writer.stop()
         if abort:
-            self._below.abortConnection()
+            self.below.abortConnection()
             return
         self._writer.flush(self._engine.take())
-        self._restart_clock(LINGER_SECONDS, self._below.abortConnection)
-        self._below.loseConnection()
+        self._restart_clock(LINGER_SECONDS, self.below.abortConnection)
+        self.below.loseConnection()
 
     def _explain(self, reason: Failure) -> Failure:
         """Choose what the reader is told when the stream below is lost for `reason`."""

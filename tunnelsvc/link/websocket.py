@@ -66,6 +66,7 @@ class WebSocketStream:
 
     Attributes:
         protocol: who reads at present.
+        below: the stream that carries it.
     """
 
     protocol: StreamReader
@@ -81,7 +82,7 @@ class WebSocketStream:
             client: whether we asked for it.
             peer: the far end, if it isn't that of `below`.
         """
-        self._below = below
+        self.below = below
         self._clock = clock
         self._peer = peer
         self._encoder = Encoder(masked=client)
@@ -108,16 +109,16 @@ class WebSocketStream:
         """
         if first_bytes:
             self.dataReceived(first_bytes)
-        attach(self._below, self)
+        attach(self.below, self)
         if not self._below_paused and not self._lost:
-            self._below.resumeProducing()
+            self.below.resumeProducing()
 
     # The side of the bytes.
 
     def write(self, data: bytes | memoryview) -> None:
         """Send bytes."""
         if data and not self._finished and not self._lost:
-            self._below.write(self._encoder.data(data))
+            self.below.write(self._encoder.data(data))
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Send several pieces in one frame."""
@@ -146,7 +147,7 @@ class WebSocketStream:
         if not self._lost:
             self._finished = self._closing = True
             self._held.clear()
-            self._below.abortConnection()
+            self.below.abortConnection()
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Pause and resume `producer` as the send buffer below fills and empties."""
@@ -154,7 +155,7 @@ class WebSocketStream:
             cast("IPushProducer", producer).stopProducing()
         elif not self._closing and self._failure is None:
             self._has_producer = True
-            self._below.registerProducer(producer, streaming)
+            self.below.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """Forget the producer; an end that waited for it comes."""
@@ -183,15 +184,15 @@ class WebSocketStream:
 
     def untaken_bytes(self) -> int:
         """See `tunnelsvc.handover.untaken_bytes`; counted with their frames."""
-        return untaken_bytes(self._below)
+        return untaken_bytes(self.below)
 
     def getPeer(self) -> IAddress:
         """Address of the far end."""
-        return self._below.getPeer() if self._peer is None else self._peer
+        return self.below.getPeer() if self._peer is None else self._peer
 
     def getHost(self) -> IAddress:
         """Address of this end of the stream below."""
-        return self._below.getHost()
+        return self.below.getHost()
 
     # The side of the stream below.
 
@@ -219,7 +220,7 @@ class WebSocketStream:
         """The stream below ended: fine after a close frame, something is missing without."""
         self._below_finished = True
         if self._closing:
-            self._below.loseConnection()
+            self.below.loseConnection()
         else:
             self._tell_end()
 
@@ -227,7 +228,7 @@ class WebSocketStream:
         """All that we said is out; now the peer should close."""
         if self._closing:
             self._flushed = True
-            self._restart_clock(LINGER_SECONDS, self._below.loseConnection)
+            self._restart_clock(LINGER_SECONDS, self.below.loseConnection)
 
     def connectionLost(self, reason: Failure) -> None:
         """Tell the reader that, and why, everything is over."""
@@ -255,7 +256,7 @@ class WebSocketStream:
         if self._closing:
             if self._end is not None:
                 self._told_end = True
-                self._below.loseConnection()
+                self.below.loseConnection()
         elif self._paused or self._held:
             return
         elif self._end is not None:
@@ -277,46 +278,46 @@ class WebSocketStream:
         pause = self._paused and not self._closing
         if pause != self._below_paused and not self._lost:
             self._below_paused = pause
-            (self._below.pauseProducing if pause else self._below.resumeProducing)()
+            (self.below.pauseProducing if pause else self.below.resumeProducing)()
 
     def _answer(self, ping: bytes) -> None:
-        if not self._finished and untaken_bytes(self._below) <= MOST_UNTAKEN_BYTES:
-            self._below.write(self._encoder.pong(ping))
+        if not self._finished and untaken_bytes(self.below) <= MOST_UNTAKEN_BYTES:
+            self.below.write(self._encoder.pong(ping))
 
     # The end.
 
     def _say_end(self, status: int = NORMAL) -> None:
         if not self._finished:
             self._finished = True
-            self._below.write(self._encoder.close(status))
+            self.below.write(self._encoder.close(status))
 
     def _unregister(self) -> None:
         if self._has_producer:
             self._has_producer = False
-            self._below.unregisterProducer()
+            self.below.unregisterProducer()
 
     def _close(self) -> None:
         """Close the stream below in the order that loses nothing."""
-        self._restart_clock(FLUSH_SECONDS, self._below.abortConnection)
-        if self._end is not None or self._below_finished or ILingering.providedBy(self._below):
-            self._below.loseConnection()
+        self._restart_clock(FLUSH_SECONDS, self.below.abortConnection)
+        if self._end is not None or self._below_finished or ILingering.providedBy(self.below):
+            self.below.loseConnection()
             return
-        self._below.loseWriteConnection()
+        self.below.loseWriteConnection()
         self._adjust_below()
 
     def _fail(self, why: Exception) -> None:
         """Drop everything because of `why`."""
         self._failure = Failure(why)
         self._finished = True
-        self._below.abortConnection()
+        self.below.abortConnection()
 
     def _refuse(self, why: WebSocketError) -> None:
         """Tell the peer that it can't be understood, and go."""
         self._failure = Failure(why)
         self._unregister()
         self._say_end(PROTOCOL_ERROR)
-        self._restart_clock(LINGER_SECONDS, self._below.abortConnection)
-        self._below.loseConnection()
+        self._restart_clock(LINGER_SECONDS, self.below.abortConnection)
+        self.below.loseConnection()
 
     def _explain(self, reason: Failure) -> Failure:
         """Choose what the reader is told when the stream below is lost for `reason`."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from attrs import evolve
 from twisted.logger import Logger
@@ -12,7 +13,9 @@ from tunnelsvc import __version__
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
 from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
 from tunnelsvc.handover import host_of
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.link.roundtrip import round_trip_seconds
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.names import check_name, label
 from tunnelsvc.server.permission import Permission, hooks_for
@@ -68,6 +71,8 @@ class Client:
         """Whether its login holds."""
         self.proxies: dict[str, Proxy] = {}
         """By the names that the client has for them."""
+        self.visits: WeakSet[Stream] = WeakSet()
+        """What it has as a visitor, of others' proxies."""
         self._context = context
         self._registry = registry
         self._session = session
@@ -143,6 +148,10 @@ class Client:
         )
         self.control.accept(response, self._pool_size)
         self._pool.asked(self._pool_size)
+
+    def round_trip_seconds(self) -> float | None:
+        """See `tunnelsvc.link.roundtrip`."""
+        return round_trip_seconds(self._core.messages.stream)
 
     @property
     def key(self) -> str:
@@ -292,7 +301,7 @@ class Client:
         self._pool.timeout_seconds = self._context.config.user_conn_timeout_seconds
 
     def send_away(self, reason: str) -> None:
-        """End the conversation and the session, and what users have by them.
+        """End the conversation and the session, what users have by them, and what it visits.
 
         A client that waits to be let in is told why, as far as clients are told such things.
         """
@@ -301,6 +310,8 @@ class Client:
         for proxy in proxies:
             proxy.cut_users()
         self.work.cut_direct()
+        for visit in list(self.visits):
+            visit.abortConnection()
         session = self._session
         if session is None:
             return
