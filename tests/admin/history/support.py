@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.metrics.test_traffic import NOON
 from tunnelsvc.admin.history.place import Owner
-from tunnelsvc.admin.history.store import Batch, Loaded, Store
+from tunnelsvc.admin.history.store import Store
+from tunnelsvc.admin.history.values import Batch, Loaded
 from tunnelsvc.admin.history.worker import BusyError, Worker
 from tunnelsvc.metrics.events import Event
 from tunnelsvc.metrics.journal import Changes, Moved, ProxyRecord

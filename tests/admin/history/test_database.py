@@ -15,9 +15,10 @@ from tests.admin.history.support import TODAY
 from tests.loglines import LogLines
 from tests.metrics.test_traffic import NOON
 from tunnelsvc.admin.history import database as database_module
-from tunnelsvc.admin.history.database import MIGRATIONS, NAME, UnusableError, connect
+from tunnelsvc.admin.history.database import MIGRATIONS, NAME, connect
 from tunnelsvc.admin.history.place import Owner
-from tunnelsvc.admin.history.store import Batch, Loaded, Store, open_store
+from tunnelsvc.admin.history.store import Store, open_store
+from tunnelsvc.admin.history.values import Batch, Loaded, UnusableError
 
 
 class OpenTests(SynchronousTestCase):

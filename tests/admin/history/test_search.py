@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.admin.history.support import StoreTestCase, event
 from tunnelsvc.admin.history import rows
 from tunnelsvc.admin.history import search as search_module
-from tunnelsvc.admin.history.search import Query, SearchError
+from tunnelsvc.admin.history.values import Query, SearchError
 
 EVENTS = (
     event(1, client="alice.laptop", proxy="ssh", address="192.0.2.1"),

@@ -20,7 +20,6 @@ from tests.metrics.test_traffic import MIDNIGHT, NOON
 from tunnelsvc.admin.history import database as database_module
 from tunnelsvc.admin.history import service as service_module
 from tunnelsvc.admin.history.place import Place
-from tunnelsvc.admin.history.search import SearchError
 from tunnelsvc.admin.history.service import (
     COMPLAINT_SECONDS,
     FORGET_SECONDS,
@@ -31,6 +30,7 @@ from tunnelsvc.admin.history.service import (
     HistoryError,
 )
 from tunnelsvc.admin.history.store import ID_GAP, Store
+from tunnelsvc.admin.history.values import SearchError
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.metrics.retention import REMEMBERED_SECONDS
 from tunnelsvc.metrics.traffic import Traffic

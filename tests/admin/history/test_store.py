@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.admin.history.support import TODAY, StoreTestCase, event, record, ssh
 from tests.metrics.test_traffic import NOON, Time
 from tunnelsvc.admin.history import store as store_module
-from tunnelsvc.admin.history.store import ID_GAP, KEPT_EVENT_SECONDS, Batch
+from tunnelsvc.admin.history.store import ID_GAP, KEPT_EVENT_SECONDS
+from tunnelsvc.admin.history.values import Batch
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.metrics.journal import NOBODY, Changes, Moved
 from tunnelsvc.metrics.retention import REMEMBERED_SECONDS

@@ -14,6 +14,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from tunnelsvc.admin.history.values import UnusableError
 from tunnelsvc.units import MiB
 
 NAME: Final = "tunnelsvc.db"
@@ -72,10 +73,6 @@ MIGRATIONS: Final = (
     """,
 )
 """Each brings the tables from the version before to its own: SQL, run in one transaction."""
-
-
-class UnusableError(Exception):
-    """There can't be a history; says why, for the log."""
 
 
 class BrokenError(UnusableError):
