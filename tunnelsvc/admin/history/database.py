@@ -14,6 +14,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from tunnelsvc.admin.history.values import UnusableError
 from tunnelsvc.units import MiB
 
 NAME: Final = "tunnelsvc.db"
@@ -74,10 +75,6 @@ MIGRATIONS: Final = (
 """Each brings the tables from the version before to its own: SQL, run in one transaction."""
 
 
-class UnusableError(Exception):
-    """There can't be a history; says why, for the log."""
-
-
 class BrokenError(UnusableError):
     """The database is ours, and damaged."""
 
@@ -97,24 +94,24 @@ class Lock:
             OSError: the file can't be made.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(directory / f"{NAME}.lock", flags, MODE)
+        self._file = os.fdopen(os.open(directory / f"{NAME}.lock", flags, MODE))
         deadline = time.monotonic() + LOCK_SECONDS
         while not self._take():
             if time.monotonic() > deadline:
-                os.close(self._descriptor)
+                self.release()
                 raise UnusableError(f"another server has {directory}")
             time.sleep(LOCK_POLL_SECONDS)
 
     def _take(self) -> bool:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def release(self) -> None:
         """Let others come."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -174,7 +171,8 @@ def _version(database: sqlite3.Connection, path: Path) -> int:
         raise
     if mark == APPLICATION_ID and version > 0:
         return int(version)
-    if pages:
+    # SQLite would write over a file that is shorter than a page.
+    if pages or path.stat().st_size:
         raise UnusableError(foreign)
     return 0
 
