@@ -21,6 +21,7 @@ from tunnelsvc.config.proxies import (
 )
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.errors import ProxyRefused
+from tunnelsvc.metrics.clients import ClientStats
 
 BLOCKED = "blocked by the server's administrator"
 
@@ -47,6 +48,36 @@ class ClientTests(ModeratedCase):
         await self.online("ssh")
         self.assertEqual(self.run_id(), before, "it comes back as the same client")
         await self.user(number)
+
+    async def test_kick_a_visitor(self) -> None:
+        """What it visits ends with it, also where it isn't in the same connection."""
+        self.server = self.serve()
+        await self.connect(
+            self.server,
+            STCPProxyConfig(name="s", type="stcp", local_port=await self.echo(), secret_key="k"),
+            client_id="owner",
+        )
+        for mux in (True, False):
+            name, port = f"visitor-{mux}", free_port()
+            visit = VisitorConfig(
+                name="v", type="stcp", server_name="s", secret_key="k", bind_port=port
+            )
+            await self.connect(self.server, visitors=(visit,), client_id=name, tcp_mux=mux)
+            await self.until_listening(port)
+            _, reader = await self.user(port)
+            self.assertTrue(self.server.moderation.kick(name))
+            await self.gone(reader)
+            await self.count(self.users, 0)
+            self.assertEqual([client.key for client in self.owners()], ["owner"])
+
+    def owners(self) -> list[ClientStats]:
+        """Clients that never had to log in again."""
+        return [
+            client
+            for client in self.server.stats.clients()
+            if client.first_connected_at == client.last_connected_at
+            and not client.key.startswith("visitor")
+        ]
 
     async def check_block(self, **options: Any) -> None:
         number = await self.start(**options)
