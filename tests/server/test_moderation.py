@@ -19,6 +19,7 @@ from tunnelsvc.relay import Meter
 from tunnelsvc.server.client import REFUSED_SECONDS
 from tunnelsvc.server.moderation import Moderation
 from tunnelsvc.server.proxies.http import HTTPProxy
+from tunnelsvc.server.proxies.tcp import TCPProxy
 from tunnelsvc.wire.messages import CloseProxy, LoginResp, NewProxy, NewProxyResp
 
 KICKED = "kicked by the server's administrator"
@@ -462,7 +463,24 @@ class DisableTests(ModerationCase):
         self.open(client, ssh(50000, "thief"))
         self.assertIn("[:50000], where proxy [a] was, is taken", self.not_enabled("a"))
         self.assertEqual(list(client.reactor.listening), [50000])
-        self.assertEqual(self.moderation.disabled, {"a"})
+        self.assert_gone("a")
+        stats = self.stats.proxy("a")
+        assert stats is not None
+        self.assertEqual(stats.remote_addr, ":50000")
+
+    def test_a_bug_as_it_is_enabled(self) -> None:
+        """It is told to whoever asked, and stays disabled."""
+        client = self.client()
+        self.open(client)
+        self.disable()
+
+        def broken(*_: Any) -> None:
+            raise ZeroDivisionError
+
+        self.patch(TCPProxy, "again", broken)
+        enabling = ensureDeferred(self.moderation.enable("ssh"))
+        self.failureResultOf(enabling, ZeroDivisionError)
+        self.assert_gone()
 
     def test_http(self) -> None:
         client = self.client()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from attrs import evolve
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
 from tunnelsvc import __version__
@@ -47,6 +48,7 @@ class Client:
     """One login: its conversation, its work connections, its proxies."""
 
     log = Logger()
+    _end_reason = ""
 
     def __init__(
         self,
@@ -76,7 +78,6 @@ class Client:
         self._context = context
         self._registry = registry
         self._session = session
-        self._end_reason = ""
         self.permission = Permission(context, login)
         self.hears_pings = self.permission.hears_pings
         self.ping = self.permission.ping
@@ -235,33 +236,22 @@ class Client:
         Raises:
             ProxyRefused: it can't be reached where the client was told.
         """
-        refusals: list[ProxyRefused] = [ProxyRefused("internal error of the server")]
+        await self._core.turn.run(lambda: ensureDeferred(self._open_again(proxy)))
 
-        async def replace() -> None:
-            if self.proxies.get(proxy.called) is proxy and proxy.closed:
-                try:
-                    self.proxies[proxy.called] = await self._opened_again(proxy)
-                except ProxyRefused as why:
-                    refusals[0] = why
-                    return
-            refusals.clear()
-
-        await self._core.in_turn(replace)
-        for why in refusals:
-            raise why
-
-    async def _opened_again(self, proxy: Proxy) -> Proxy:
+    async def _open_again(self, proxy: Proxy) -> None:
+        if self.proxies.get(proxy.called) is not proxy or not proxy.closed:
+            return
         await proxy.close()  # until it is
         again = proxy.again()
         address = await again.open()
         if address != proxy.address:
-            await again.close(f"not at [{proxy.address}] any more")
+            await again.close(DISABLED)
+            again.stats.remote_addr = proxy.address
             raise ProxyRefused(
                 f"[{proxy.address}], where proxy [{proxy.name}] was, is taken by now; kick its"
                 " client to give it another place"
             )
-        self._context.proxies[proxy.name] = again
-        return again
+        self.proxies[proxy.called] = self._context.proxies[proxy.name] = again
 
     def _ports(self) -> int:
         return sum(proxy.uses_port for proxy in self.proxies.values())
