@@ -127,6 +127,13 @@ class OpenTests(SynchronousTestCase):
         (line,) = self.lines
         self.assertIn(str(aside), line)
 
+    def test_a_large_one(self) -> None:
+        """Who starts doesn't wait for the look at all of it."""
+        self.make()
+        self.patch(database_module, "CHECK_SECONDS", -1.0)
+        self.patch(database_module, "_OPERATIONS", 1)
+        self.assertEqual(self.open()[1].next_batch, 2)
+
     @settings(max_examples=40, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_size=400))))
     def test_damaged_anywhere(self, patches: list[tuple[int, bytes]]) -> None:

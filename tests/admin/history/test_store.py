@@ -82,12 +82,16 @@ class LoadTests(StoreTestCase):
             "INSERT INTO traffic VALUES ('ssh', 'tcp', '2026-99-99', 1, 1);"
             "INSERT INTO traffic VALUES ('', '', '2026-07-01', 'many', -1);"
             "UPDATE proxies SET user = CAST(x'ff41' AS TEXT), in_bytes = 'x' WHERE name = 'ssh';"
+            "DELETE FROM proxies WHERE name = '';"
             "UPDATE state SET value = 'x' WHERE key = 'batch'"
         )
         loaded = self.load()
         self.assertEqual(loaded.events, (event(1),))
         self.assertEqual(loaded.proxies[0].user, "\ufffdA")
         self.assertEqual(loaded.proxies[0].past.total, Traffic(0, 2))
+        self.assertEqual(loaded.next_event_id, 2 + ID_GAP)
+        self.write(ssh(1))
+        self.assertEqual(self.load().past.total, Traffic(1, 2))
 
 
 class WriteTests(StoreTestCase):

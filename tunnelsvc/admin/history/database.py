@@ -30,6 +30,10 @@ LOCK_SECONDS: Final = 6.0
 LOCK_POLL_SECONDS: Final = 0.1
 BUSY_SECONDS: Final = 1.0
 """How long somebody else may be writing, who looks at the file by other programs."""
+CHECK_SECONDS: Final = 5.0
+"""How long the look at whether a database is whole may take; a large one is looked at in part."""
+_OPERATIONS: Final = 20_000
+"""Of SQLite, between two looks at the clock: about a millisecond."""
 MOST_WAL_BYTES: Final = 4 * MiB
 """Of the log beside the file, after it has been worked off."""
 
@@ -189,12 +193,18 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
     Raises:
         BrokenError: it isn't.
     """
+    deadline = time.monotonic() + CHECK_SECONDS
+    database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
     try:
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as why:
+        if code_of(why) == sqlite3.SQLITE_INTERRUPT:
+            return
         if code_of(why) not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise
         found = str(why)
+    finally:
+        database.set_progress_handler(None, 0)
     if found != "ok":
         raise BrokenError(f"{path} is damaged ({found})")
 

@@ -340,7 +340,9 @@ class History(MultiService):
         for _ in range(3):
             await self.save()
         if self._store is not None:
-            await self._worker.ask(self._store.close)
+            await self._worker.ask(self._store.close).addErrback(
+                lambda failure: self._complain("history can't be closed", failure)
+            )
 
     def _close(self) -> None:
         """Let another server have the database, at once."""

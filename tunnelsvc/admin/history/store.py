@@ -147,6 +147,8 @@ class Store:
             today: the ordinal of the day.
         """
         with self._transaction():
+            # All proxies together, if somebody has deleted them.
+            self._database.execute("INSERT OR IGNORE INTO proxies (name, type) VALUES ('', '')")
             self._database.execute(
                 "UPDATE proxies SET closed_at = ? WHERE closed_at IS NULL AND type <> ''",
                 (self._time_of("saved_at"),),
@@ -156,7 +158,7 @@ class Store:
             past=self._past(*NOBODY, today),
             proxies=tuple(self._remembered(now, today)),
             events=tuple(events),
-            next_event_id=events[-1].id + ID_GAP if events else 1,
+            next_event_id=self._next_event_id(),
             rules=rows.rules(self._get("rules")),
             next_batch=rows.number(self._get("batch")) + 1,
         )
@@ -186,6 +188,10 @@ class Store:
             if record is not None and record.name not in names:
                 names.add(record.name)
                 yield record
+
+    def _next_event_id(self) -> int:
+        (last,) = self._database.execute("SELECT max(id) FROM events").fetchone()
+        return rows.number(last) + ID_GAP if last else 1
 
     def _latest_events(self) -> list[Event]:
         found = self._database.execute(
