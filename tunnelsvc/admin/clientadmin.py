@@ -1,8 +1,9 @@
 # -*- test-case-name: tests.admin.test_clientadmin -*-
-"""Our own JSON API of the client, ``/api/admin/`` (docs/client-control.md): what answers where.
+"""Our own JSON API of the client, ``/api/admin/``: which path answers what.
 
-Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in `tunnelsvc.admin.clientstatus`,
-`clientconfig` and `clientrequests`, and described in `clientschemas`.
+docs/client-control.md has it. Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in
+`tunnelsvc.admin.clientstatus`, `clientconfig` and `clientrequests`, and described in
+`clientschemas`.
 """
 
 import binascii
