@@ -32,7 +32,6 @@ from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer, answer_json
 from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.curl import curl_of
 from tunnelsvc.client.inspection.facts import TextHeader, unmasked
-from tunnelsvc.client.inspection.har import har_of
 from tunnelsvc.client.inspection.request import CannotReplayError, Edits
 from tunnelsvc.client.inspection.search import STATUS, Filter, Found, search
 from tunnelsvc.errors import ConfigError
@@ -164,6 +163,9 @@ class ClientAdminAPI(Resource):
 
     def har(self, asked: Asked) -> Any:
         """The same as a HTTP Archive."""
+        # Few ask for it.
+        from tunnelsvc.client.inspection.har import har_of  # noqa: PLC0415
+
         exchanges = self._search(asked, MOST_ROWS).exchanges
         archive = har_of(reversed(exchanges), reveal=asked["reveal"] == "1")
         asked.request.setHeader(b"Content-Disposition", b'attachment; filename="requests.har"')
