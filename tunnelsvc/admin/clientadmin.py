@@ -361,7 +361,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             ClientAdminAPI.body,
             "A body by itself.",
             path=(_ID, Choice("side", "Whose.", _SIDES)),
-            content_type="application/octet-stream",
+            content_type="*/*",
         )
     },
     ("requests", ANY, "curl"): {

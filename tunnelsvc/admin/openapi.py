@@ -202,7 +202,7 @@ def _parameter(parameter: Parameter, where: str) -> dict[str, Any]:
     if isinstance(parameter, Choices):
         described |= {"style": "form"}
         return {**described, "explode": False, "schema": schema}
-    return {**described, "required": False, "schema": schema}
+    return {**described, "required": parameter.required, "schema": schema}
 
 
 def _responses(section: Section, endpoint: Endpoint[Any], *, secured: bool) -> dict[str, Any]:
