@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tests.e2e.commands import run_to_end
 from tests.e2e.pages import UNREACHABLE
-from tests.e2e.services import Answer, echo, request
+from tests.e2e.services import Answer, echo, request, websocket, websocket_echo
 from tests.e2e.tunnel import TunnelTestCase, http_proxy, tcp_proxy
 from tests.e2e.webpages import PageMixin
 from tests.programs import Program, eventually, free_port, require_program
@@ -251,6 +251,28 @@ class InspectorTests(ClientPageTestCase):
         page.get_by_role("dialog").get_by_role("button", name="Clear").click()
         page.get_by_role("heading", name="Waiting for the first request").wait_for()
 
+    def test_websocket_and_search(self) -> None:
+        """Messages are counted; a text is found in what only the client has."""
+        self.start_server()
+        chat = self.local_site("chat")
+        options = {"custom_domains": HOST, "inspect": True}
+        self.start_client({"chat": http_proxy(chat, options)}, {"admin_port": self.admin_port})
+
+        def look(page: Any) -> None:
+            page.goto(f"{self.url}#/inspector")
+            with websocket(self.vhost_port, HOST) as user:
+                for _ in range(3):
+                    websocket_echo(user, b"hello")
+                page.locator(".request", has_text="WS").click()
+                page.get_by_text("WebSocket: 3 messages from the user, 3 to the user.").wait_for()
+            self.assertEqual(page.get_by_role("button", name="Replay", exact=True).count(), 0)
+            self.ask("/nothing")
+            page.get_by_role("searchbox").fill('"site": "chat"')
+            page.get_by_text("1 of 2").wait_for()
+            self.assertIn("/nothing", page.locator(".request").inner_text())
+
+        self.browse(look)
+
     def test_hostile_requests(self) -> None:
         """What users send is text to the page, wherever they put it."""
         self.start()
@@ -357,6 +379,29 @@ class StatusTests(ClientPageTestCase):
             page.locator(".request").first.wait_for()
 
         self.browse(look, forgiven=UNREACHABLE.pattern)
+
+    def test_password(self) -> None:
+        """Who has logged in by the form can change something, and leave."""
+        self.start_server()
+        options = {"custom_domains": HOST, "inspect": True}
+        admin = {"admin_port": self.admin_port, "admin_user": "ada", "admin_pwd": "lovelace"}
+        self.start_client({"shop": http_proxy(self.shop_port, options)}, admin)
+
+        def look(page: Any) -> None:
+            page.fill("input[name=user]", "ada")
+            page.fill("input[name=password]", "lovelace")
+            page.click("button[type=submit]")
+            page.get_by_text("Connected to").first.wait_for()
+            page.get_by_role("button", name="Reload the file").click()
+            page.get_by_text("Reloaded", exact=True).wait_for()
+            page.get_by_role("tab", name="Configuration").click()
+            page.locator(".editor-line >> nth=5").wait_for()
+            # Who knows the password sees the file as it is.
+            self.assertIn("lovelace", page.get_by_label("The configuration file").input_value())
+            page.get_by_role("button", name="Log out").click()
+            page.wait_for_selector("input[name=password]")
+
+        self.browse(look)
 
     def test_chinese(self) -> None:
         self.start()
