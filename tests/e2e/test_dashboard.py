@@ -132,6 +132,20 @@ class DashboardTests(TunnelTestCase):
             watched.row("Connection closed").first.wait_for()
 
     @in_browser
+    def test_what_is_gone_by_then(self) -> None:
+        """Who takes long to agree is told that it can't be done any more."""
+        self.start_services()
+        with self.dashboard("connections") as watched:
+            watched.forgiven.append(re.compile(r" 404 "))
+            with connected(self.remote_port) as user:
+                self.assertTrue(echo_once(user))
+                row = watched.row("{}:{}".format(*user.getsockname()))
+                row.locator("button").click()
+            row.wait_for(state="detached")
+            watched.agree("Close")
+            watched.page.wait_for_selector(".toast.bad:has-text('That failed: ')")
+
+    @in_browser
     def test_kick_and_block_a_client(self) -> None:
         self.start_services()
         with connected(self.remote_port) as user, self.dashboard("clients") as watched:
@@ -175,7 +189,8 @@ class DashboardTests(TunnelTestCase):
             watched.until(lambda: "Online" in row.inner_text(), "it is enabled")
             self.assertEqual(self.ask_site(), 200)
             watched.row("echo").locator("a").first.click()
-            watched.page.wait_for_selector("dialog .chart path.line")
+            watched.page.wait_for_selector("dialog .bar", state="attached")
+            self.assertIn("Last start", watched.page.inner_text("dialog"))
             watched.page.keyboard.press("Escape")
             watched.page.wait_for_selector("dialog", state="detached")
 

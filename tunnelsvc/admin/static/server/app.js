@@ -1,6 +1,6 @@
 // The dashboard: puts the views together, and tells them what the stream brings.
 
-import { logOut, session } from "../shared/api.js";
+import { logOut } from "../shared/api.js";
 import { attr, button, h, icon, put, show } from "../shared/dom.js";
 import { number, t } from "../shared/i18n.js";
 import { live, Rows } from "../shared/live.js";
@@ -117,6 +117,7 @@ const handlers = {
     pulse.className = `pulse ${name}`;
     put(pulse, t(`live.${name}`));
   },
+  session: ({ by }) => show(leave, by === "cookie"),
 };
 for (const topic of Object.keys(take)) {
   handlers[topic] = (message, kind) => {
@@ -137,8 +138,6 @@ function begin() {
 const hasPlace = location.hash.startsWith("#/");
 const asked = views.find((view) => view.id === location.hash.split("/")[1]) ?? views[0];
 let stream = null;
-const found = await session();
-show(leave, found.by === "cookie");
 stream = live(topicsOf(asked), handlers);
 if (hasPlace) {
   started = true;

@@ -1,6 +1,6 @@
 // Who is connected, and who was.
 
-import { del, get, part, post } from "../shared/api.js";
+import { attempt, del, get, part, post } from "../shared/api.js";
 import { attr, button, h, name as label, put, show } from "../shared/dom.js";
 import { confirm } from "../shared/dialog.js";
 import { ago, moment, NONE } from "../shared/format.js";
@@ -72,16 +72,14 @@ export class Clients {
     const name = clientName(row);
     const text = [t("clients.kick.text", { n: row.proxies.length }), t("clients.kick.then")];
     if (!(await this.ask("kick", name, text))) return;
-    await post(`clients/${part(row.key)}/kick`);
-    toast(t("clients.kick.done", { name }), "good");
+    if (await attempt(() => post(`clients/${part(row.key)}/kick`))) toast(t("clients.kick.done", { name }), "good");
   }
 
   async block(row) {
     const name = clientName(row);
     const text = [row.online && t("clients.kick.text", { n: row.proxies.length }), t("clients.block.then")].filter(Boolean);
     if (!(await this.ask("block", name, text))) return;
-    await post(`clients/${part(row.key)}/block`);
-    toast(t("clients.block.done", { name }), "good");
+    if (await attempt(() => post(`clients/${part(row.key)}/block`))) toast(t("clients.block.done", { name }), "good");
     await this.loadBlocks();
   }
 
@@ -95,8 +93,7 @@ export class Clients {
   async allow(block) {
     const name = clientName(block);
     if (!(await this.ask("allow", name, [t("clients.allow.text")]))) return;
-    await del(`blocks/${part(block.id)}`);
-    toast(t("clients.allow.done", { name }), "good");
+    if (await attempt(() => del(`blocks/${part(block.id)}`))) toast(t("clients.allow.done", { name }), "good");
     await this.loadBlocks();
     this.panel.querySelector("h1").focus();
   }

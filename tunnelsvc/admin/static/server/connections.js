@@ -1,6 +1,6 @@
 // Who uses what, right now.
 
-import { part, post } from "../shared/api.js";
+import { attempt, part, post } from "../shared/api.js";
 import { confirm } from "../shared/dialog.js";
 import { attr, button, h, name as label, put, show } from "../shared/dom.js";
 import { bytes, duration, moment } from "../shared/format.js";
@@ -62,8 +62,7 @@ export class Connections {
       fallback: () => this.table.element,
     });
     if (!agreed) return;
-    await post(`connections/${part(row.id)}/close`);
-    toast(t("connections.close.done", { user: row.user }), "good");
+    if (await attempt(() => post(`connections/${part(row.id)}/close`))) toast(t("connections.close.done", row), "good");
   }
 
   enter(proxy) {

@@ -1,6 +1,6 @@
 // What clients offer, and how it is used.
 
-import { get, part, post } from "../shared/api.js";
+import { attempt, get, part, post } from "../shared/api.js";
 import { Bars, Curve } from "../shared/chart.js";
 import { copyButton } from "../shared/copy.js";
 import { confirm, open } from "../shared/dialog.js";
@@ -98,13 +98,13 @@ export class Proxies {
       fallback: () => this.table.element,
     });
     if (!agreed) return;
-    await post(`proxies/${part(name)}/${action}`);
-    toast(t(`proxies.${action}.done`, { name }), "good");
+    if (await attempt(() => post(`proxies/${part(name)}/${action}`))) toast(t(`proxies.${action}.done`, { name }), "good");
   }
 
   enter(name) {
     if (this.state.proxies.known) this.show();
     this.wanted = name;
+    if (this.detail && this.detail.name !== name) this.detail.close();
     this.openWanted();
   }
 
@@ -204,7 +204,7 @@ const brief = (url) => url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 function addressLine({ text, href }) {
   const node = href
     ? h("a", { href, target: "_blank", rel: "noopener noreferrer", title: t("proxies.open", { url: text }) }, brief(text))
-    : h("span", { class: "mono", title: text }, text);
+    : h("span", { class: "place", title: text }, text.split(/(?=:\d+$)/).map((each) => h("span", {}, each)));
   return h("span", { class: "with-copy" }, node, copyButton(() => text, text));
 }
 
