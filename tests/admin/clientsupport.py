@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.admin.test_clientapi -*-
 """A client that isn't there, and its site without a network."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from tests.admin.support import Answer
+from tests.admin.support import RIGHT, Answer
 from tunnelsvc.admin.clientsite import admin_site
 from tunnelsvc.client.inspection import Exchange, Inspector
 from tunnelsvc.client.inspection.request import CannotReplayError, Edits
@@ -81,7 +82,7 @@ class AdminTester:
     def __init__(self, path: str, config: AdminConfig = OPEN) -> None:
         self.clock = Clock()
         self.client = FakeClient(path)
-        self.site, self.guard = admin_site(config, self.client, self.clock)
+        self.site, self.gate = admin_site(config, self.client, self.clock)
         self.transport = StringTransport()
 
     @property
@@ -94,6 +95,11 @@ class AdminTester:
         assert channel is not None
         channel.makeConnection(self.transport)
         return channel
+
+    def ask_json(self, path: str, method: str = "GET", value: object = None) -> Answer:
+        """Ask with a body of JSON, and with the right password."""
+        body = b"" if value is None else json.dumps(value).encode()
+        return self.ask(path, method, body, Authorization=RIGHT.decode())
 
     def ask(
         self, path: str, method: str = "GET", body: bytes = b"", host: str = HOST, **headers: str

@@ -1,85 +1,139 @@
 # -*- test-case-name: tests.admin.test_clientpage -*-
-"""Tests of `tunnelsvc.admin.clientpage`."""
+"""Tests of what the files of the client's page promise; what they do, browsers show (tests/e2e)."""
 
-from html.parser import HTMLParser
+import re
 
-from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.admin.clientsupport import SSH, AdminTester
+from tests.admin.clientsupport import AdminTester
+from tests.admin.test_pages import text_of
+from tunnelsvc.admin.pages import INDEX, SHARED, TYPES, files_of
 from tunnelsvc.admin.web import HEADERS
-from tunnelsvc.client.status import START_ERROR, ProxyStatus
+
+LANGUAGES = ("en", "zh")
+TEXT = r'"([\w.]+)": (".*?"|\{.*?\}),'
+"""One text: its key, and what it says, for one or for many."""
+KEY = r'"((?:%s)\.\w+)"'
+MADE_KEY = r"`(\w+\.)\$\{"
+"""A key of which the end is found out only when the page runs."""
 
 
-class Elements(HTMLParser):
-    """What is in a page: elements with their attributes, and the text of cells."""
-
-    def __init__(self, page: bytes) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(page.decode())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+def texts(folder: str) -> dict[str, dict[str, str]]:
+    """Give the dictionaries of a ``texts.js``: language, key, text."""
+    source = text_of(folder, "texts.js")
+    parts = re.findall(r"^  (\w+): \{$(.+?)^  \},$", source, re.DOTALL | re.MULTILINE)
+    return {language: dict(re.findall(TEXT, part)) for language, part in parts}
 
 
-class PageTests(SynchronousTestCase):
+def scripts(folder: str) -> dict[str, str]:
+    return {
+        file.name: file.read_text("utf-8") for file in files_of(folder) if file.name.endswith(".js")
+    }
+
+
+class SiteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.tester = AdminTester("")
 
-    def page(self) -> Elements:
+    def test_the_root_leads_to_the_page(self) -> None:
         answer = self.tester.ask("/")
-        self.assertEqual(answer.status, 200)
-        self.assertEqual(answer.headers["Content-Type"], "text/html; charset=utf-8")
+        self.assertEqual((answer.status, answer.headers["Location"]), (301, "static/"))
+        page = self.tester.ask("/static/")
+        self.assertEqual((page.status, page.body.decode()), (200, text_of("client", INDEX)))
         policy = HEADERS[b"Content-Security-Policy"].decode()
-        self.assertEqual(answer.headers["Content-Security-Policy"], policy)
-        return Elements(answer.body)
+        self.assertEqual(page.headers["Content-Security-Policy"], policy)
 
-    def test_statuses(self) -> None:
-        self.tester.client.statuses.append(
-            ProxyStatus(evolve(SSH, name="x"), START_ERROR, "port already used")
-        )
-        page = self.page()
-        for text in ("ssh", "running", "127.0.0.1:22", "vps:6000", "start error"):
-            self.assertIn(text, page.texts)
-        self.assertIn("port already used", page.texts)
-        self.assertEqual([each.get("class") for tag, each in page.found if tag == "tr"][1:],
-                         ["good", "bad"])  # fmt: skip
+    def test_files(self) -> None:
+        for folder in (SHARED, "client"):
+            for file in files_of(folder):
+                if file.name == INDEX:
+                    continue
+                answer = self.tester.ask(f"/static/{folder}/{file.name}")
+                suffix = "." + file.name.rpartition(".")[2]
+                self.assertEqual(
+                    (answer.status, answer.headers["Content-Type"]), (200, TYPES[suffix])
+                )
 
-    def test_no_proxies(self) -> None:
-        self.tester.client.statuses.clear()
-        self.assertIn("No proxies.", self.page().texts)
-
-    def test_what_others_choose_is_text(self) -> None:
-        """Names are the file's, errors the server's."""
-        self.tester.client.statuses = [
-            ProxyStatus(evolve(SSH, name="<b>"), START_ERROR, "<script>alert(1)</script>")
-        ]
-        page = self.page()
-        self.assertIn("<script>alert(1)</script>", page.texts)
-        self.assertFalse({"script", "b"} & {tag for tag, _ in page.found})
-
-    def test_nothing_that_the_policy_forbids(self) -> None:
-        for tag, attributes in self.page().found:
-            self.assertNotIn(tag, ("script", "style", "iframe"))
-            self.assertFalse([name for name in attributes if name.startswith(("on", "style"))])
-
-    def test_all_that_it_links_to_is_there(self) -> None:
-        links = [attributes["href"] for tag, attributes in self.page().found if tag == "link"]
-        self.assertEqual(len(links), 2)
-        for link in links:
-            answer = self.tester.ask(f"/{link}")
-            self.assertEqual(answer.status, 200)
-            self.assertTrue(answer.body)
-
-    def test_bookmarks_of_frpc(self) -> None:
-        answer = self.tester.ask("/static/")
-        self.assertEqual((answer.status, answer.headers["Location"]), (301, ".."))
-        self.assertEqual(self.tester.ask("/static/app.js").status, 404)
+    def test_the_servers_page_is_not_here(self) -> None:
+        self.assertEqual(self.tester.ask("/static/server/app.js").status, 404)
 
     def test_only_to_be_read(self) -> None:
         self.assertEqual(self.tester.ask("/", "POST").status, 405)
+
+
+class ContentTests(SynchronousTestCase):
+    """The page keeps the promises that its policy makes the browser enforce."""
+
+    def test_links_are_files_and_nothing_is_inline(self) -> None:
+        page = text_of("client", INDEX)
+        self.assertEqual(re.findall(r"<script(?![^>]*\bsrc=)", page), [])
+        self.assertEqual(re.findall(r"<style|\bstyle=|\bon\w+=|javascript:", page), [])
+        known = {f"{each}/{file.name}" for each in (SHARED, "client") for file in files_of(each)}
+        links = set(re.findall(r'(?:src|href)="([^"#]+)"', page))
+        self.assertLessEqual(links - {"../api/status"}, known)
+        self.assertIn("<noscript>", page)
+
+    def test_imports_are_files(self) -> None:
+        for name, script in scripts("client").items():
+            for folder, file in re.findall(r'"(\./|\.\./shared/)(\w+\.js)"', script):
+                known = scripts(SHARED if "shared" in folder else "client")
+                self.assertIn(file, known, name)
+
+    def test_nothing_from_the_network_becomes_markup(self) -> None:
+        pattern = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+        for name, script in scripts("client").items():
+            self.assertEqual(re.findall(pattern, script), [], name)
+
+    def test_no_other_host(self) -> None:
+        for file in files_of("client"):
+            found = re.findall(r"https?://[\w-]+(?:\.[\w-]+)+", file.read_text("utf-8"))
+            self.assertEqual(found, [], file.name)
+
+
+class TextsTests(SynchronousTestCase):
+    """The page speaks two languages."""
+
+    def setUp(self) -> None:
+        self.own = texts("client")
+        self.known = set(self.own["en"]) | set(texts(SHARED)["en"])
+
+    def test_both_have_all_texts(self) -> None:
+        self.assertEqual(sorted(self.own), sorted(LANGUAGES))
+        self.assertGreater(len(self.own["en"]), 100)
+        self.assertEqual(set(self.own["en"]), set(self.own["zh"]))
+
+    def test_both_fill_in_the_same(self) -> None:
+        def names(text: str) -> set[str]:
+            return set(re.findall(r"\{(\w+)\}", text))
+
+        for key, text in self.own["en"].items():
+            self.assertEqual(names(text), names(self.own["zh"][key]), key)
+
+    def test_chinese_is_chinese(self) -> None:
+        """But for names, and what is only filled in."""
+        same = {
+            key for key, text in self.own["zh"].items() if not re.search(r"[\u4e00-\u9fff]", text)
+        }
+        self.assertEqual(same, {"inspector.countOf", "body.viewJson"})
+
+    def test_what_is_used_is_there(self) -> None:
+        pattern = KEY % "|".join({key.partition(".")[0] for key in self.known})
+        for name, script in scripts("client").items():
+            missing = set(re.findall(pattern, script)) - self.known
+            files = {each for each in missing if each.endswith(".js")}
+            self.assertEqual(missing - files, set(), name)
+
+    def test_what_is_there_is_used(self) -> None:
+        everything = "\n".join(
+            text
+            for folder in (SHARED, "client")
+            for name, text in scripts(folder).items()
+            if name != "texts.js"
+        )
+        made = tuple(re.findall(MADE_KEY, everything))
+        unused = [
+            key
+            for key in self.own["en"]
+            if f'"{key}"' not in everything and not key.startswith(made)
+        ]
+        self.assertEqual(unused, [])

@@ -93,4 +93,5 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(answer.status, 403)
 
     def test_a_link_to_the_page(self) -> None:
-        self.assertEqual(self.tester.ask("/", Sec_Fetch_Site="cross-site").status, 200)
+        for path, status in (("/", 301), ("/static/", 200)):
+            self.assertEqual(self.tester.ask(path, Sec_Fetch_Site="cross-site").status, status)

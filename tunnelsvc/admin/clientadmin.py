@@ -1,8 +1,9 @@
 # -*- test-case-name: tests.admin.test_clientadmin -*-
-"""Our own JSON API of the client, ``/api/admin/`` (docs/client-control.md): which path answers what.
+"""Our own JSON API of the client, ``/api/admin/``: which path answers what.
 
-Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in `tunnelsvc.admin.clientstatus`,
-`clientconfig` and `clientrequests`, and described in `clientschemas`.
+docs/client-control.md has it. Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in
+`tunnelsvc.admin.clientstatus`, `clientconfig` and `clientrequests`, and described in
+`clientschemas`.
 """
 
 import binascii
@@ -18,7 +19,6 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import clientrequests, clientshapes
-from tunnelsvc.admin.auth import TOO_MANY_REQUESTS
 from tunnelsvc.admin.clientconfig import NO_FILE, ConfigText
 from tunnelsvc.admin.clientstatus import status
 from tunnelsvc.admin.clientview import ClientView
@@ -28,11 +28,10 @@ from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
-from tunnelsvc.admin.web import answer, answer_json
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer, answer_json
 from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.curl import curl_of
 from tunnelsvc.client.inspection.facts import TextHeader, unmasked
-from tunnelsvc.client.inspection.har import har_of
 from tunnelsvc.client.inspection.request import CannotReplayError, Edits
 from tunnelsvc.client.inspection.search import STATUS, Filter, Found, search
 from tunnelsvc.errors import ConfigError
@@ -164,6 +163,9 @@ class ClientAdminAPI(Resource):
 
     def har(self, asked: Asked) -> Any:
         """The same as a HTTP Archive."""
+        # Few ask for it.
+        from tunnelsvc.client.inspection.har import har_of  # noqa: PLC0415
+
         exchanges = self._search(asked, MOST_ROWS).exchanges
         archive = har_of(reversed(exchanges), reveal=asked["reveal"] == "1")
         asked.request.setHeader(b"Content-Disposition", b'attachment; filename="requests.har"')
@@ -359,7 +361,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             ClientAdminAPI.body,
             "A body by itself.",
             path=(_ID, Choice("side", "Whose.", _SIDES)),
-            content_type="application/octet-stream",
+            content_type="*/*",
         )
     },
     ("requests", ANY, "curl"): {

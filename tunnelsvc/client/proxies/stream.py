@@ -60,8 +60,8 @@ class StreamProxy:
                 stream, unread = self.limit.put_on(bare, unread)
             stream, unread = dress(stream, unread, self._codecs())  # 6
             if self.plugin is not None:
-                closed = await self.plugin.serve(stream, unread, start, far_half_closes=ours)
                 self.dial_error = ""
+                closed = await self.plugin.serve(stream, unread, start, far_half_closes=ours)
             else:
                 local = await dial_local(self.reactor, self.config)  # 7
                 if self.dial_error:

@@ -1,0 +1,82 @@
+# -*- test-case-name: tests.e2e.test_clientpage -*-
+"""What tests of the client's page do to it; the browser is that of `tests.e2e.pages`."""
+
+import os
+import re
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.e2e.pages import in_browser, open_page
+
+T = TypeVar("T")
+
+# The folder for screenshots of the documentation, from the root; nothing: none are made.
+SCREENSHOTS: Final = "TUNNELSVC_SCREENSHOTS"
+
+# Kinds of trouble that axe-core finds and nobody should have.
+FAULTS: Final = ("serious", "critical")
+# Of those, what another set of colours can bring.
+CONTRAST: Final = "color-contrast"
+
+
+class PageMixin(SynchronousTestCase):
+    """Looks at `url`, and at what goes wrong there."""
+
+    url: str
+    """The page's."""
+
+    def browse(self, look: Callable[[Any], None], *, forgiven: str = "", **options: Any) -> None:
+        """Look at the page.
+
+        Args:
+            look: gets Playwright's page.
+            forgiven: a regular expression for what the browser may say on the console: of errors
+                that are asked for.
+            options: see `open_page`.
+        """
+
+        def inside(_: object) -> None:
+            with open_page(self.url, **options) as watched:
+                if forgiven:
+                    watched.forgiven.append(re.compile(forgiven))
+                look(watched.page)
+
+        in_browser(inside)(self)
+
+    def check_access(self, page: Any, what: str, *rules: str) -> None:
+        """Have axe-core look for what keeps people from using the page.
+
+        Args:
+            page: as it is now.
+            what: its name, if it is faulty.
+            rules: by name; none: all there are.
+        """
+        script = resources.files("axe_playwright_python").joinpath("axe.min.js")
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(script.read_text("utf-8") + ";0")
+        only = {"runOnly": list(rules)} if rules else {}
+        found = page.evaluate("options => axe.run(document, options)", only)
+        faults = [
+            (each["id"], [node["target"] for node in each["nodes"]][:3])
+            for each in found["violations"]
+            if each["impact"] in FAULTS
+        ]
+        self.assertTrue(found["passes"], what)
+        self.assertEqual(faults, [], what)
+
+    def check_width(self, page: Any, what: str) -> None:
+        """Nobody has to scroll a page to the side."""
+        over = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        self.assertLessEqual(over, 0, what)
+
+    def picture(self, page: Any, name: str) -> None:
+        """Make a screenshot for the documentation, if somebody wants some."""
+        folder = os.environ.get(SCREENSHOTS)
+        if folder:
+            page.screenshot(path=str(Path(folder) / f"{name}.png"))
