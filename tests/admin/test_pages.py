@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.support import Dashboard
 from tunnelsvc.admin.pages import INDEX, SHARED, TYPES, StoredFile, files_of
+from tunnelsvc.metrics.events import GROUPS
 
 A_FILE = "/static/shared/dom.js"
 
@@ -115,3 +116,85 @@ class ContentTests(SynchronousTestCase):
         for name, text in self.texts().items():
             if name.endswith(".js"):
                 self.assertEqual(re.findall(pattern, text), [], name)
+
+
+class TextTests(SynchronousTestCase):
+    """All that the pages say is there in both languages."""
+
+    LINE = re.compile(r'^    "([\w.]+)": (.+),$', re.MULTILINE)
+    PLACEHOLDER = re.compile(r"\{(\w+)\}")
+    # Keys with a part that the code fills in, and what that can be.
+    FILLED = re.compile(r"\bt\(`([^`]*)`")
+
+    def languages(self, folder: str) -> dict[str, dict[str, str]]:
+        """Give the texts of a folder by language and key."""
+        found = re.findall(
+            r"^  (en|zh): \{\n(.+?)^  \},", text_of(folder, "texts.js"), re.DOTALL | re.MULTILINE
+        )
+        self.assertEqual([name for name, _ in found], ["en", "zh"])
+        return {name: dict(self.LINE.findall(part)) for name, part in found}
+
+    def test_each_line_is_a_text(self) -> None:
+        """The tests below see all there are."""
+        for folder in (SHARED, "server"):
+            lines = re.findall(r"^    \S.*$", text_of(folder, "texts.js"), re.MULTILINE)
+            count = sum(len(each) for each in self.languages(folder).values())
+            self.assertEqual(len(lines), count)
+            self.assertGreater(count, 60)
+
+    def test_no_key_is_there_twice(self) -> None:
+        for folder in (SHARED, "server"):
+            keys = self.LINE.findall(text_of(folder, "texts.js"))
+            self.assertEqual(len(keys), sum(map(len, self.languages(folder).values())))
+
+    def test_both_languages_say_the_same(self) -> None:
+        for folder in (SHARED, "server"):
+            texts = self.languages(folder)
+            self.assertEqual(set(texts["en"]), set(texts["zh"]))
+            for key, english in texts["en"].items():
+                names = set(self.PLACEHOLDER.findall(english))
+                self.assertEqual(names, set(self.PLACEHOLDER.findall(texts["zh"][key])), key)
+
+    def test_what_is_said_is_there(self) -> None:
+        for folder in (SHARED, "server"):
+            known = {key for each in {SHARED, folder} for key in self.languages(each)["en"]}
+            scripts = {
+                file.name: file.read_text("utf-8")
+                for file in files_of(folder)
+                if file.name.endswith(".js")
+            }
+            for name, script in scripts.items():
+                used = set(re.findall(r'\bt\("([^"]+)"', script))
+                self.assertEqual(used - known, set(), name)
+                for pattern in self.FILLED.findall(script):
+                    shape = re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"\\w+", re.escape(pattern)))
+                    self.assertTrue(any(map(shape.fullmatch, known)), f"{name}: {pattern}")
+
+    def test_all_is_said(self) -> None:
+        """No text is left that nothing says."""
+        scripts = "".join(
+            file.read_text("utf-8")
+            for folder in (SHARED, "server")
+            for file in files_of(folder)
+            if file.name.endswith(".js") and file.name != "texts.js"
+        )
+        shapes = [
+            re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"\\w+", re.escape(pattern)))
+            for pattern in re.findall(r"`([\w.]*\$\{[^`]+\}[\w.]*)`", scripts)
+        ]
+        unused = [
+            key
+            for folder in (SHARED, "server")
+            for key in self.languages(folder)["en"]
+            if f'"{key}"' not in scripts
+            and not any(shape.fullmatch(key) for shape in shapes)
+            and not key.startswith("overview.port.")
+        ]
+        self.assertEqual(unused, [])
+
+    def test_every_event_has_words(self) -> None:
+        kinds = {f"event.{kind}" for kinds in GROUPS.values() for kind in kinds}
+        texts = set(self.languages("server")["en"])
+        self.assertEqual({key for key in texts if key.startswith("event.")}, kinds)
+        groups = {f"group.{group}" for group in GROUPS}
+        self.assertEqual({key for key in texts if key.startswith("group.")}, groups)

@@ -33,6 +33,7 @@ from tests.admin.support import (
     basic,
 )
 from tests.admin.test_tls import make_files
+from tests.programs import free_port
 from tunnelsvc.admin.site import DashboardService
 from tunnelsvc.admin.throttle import FIRST_LOCK_SECONDS, LOCK_FAILURES, MOST_DELAY_SECONDS
 from tunnelsvc.admin.view import DashboardView
@@ -254,7 +255,7 @@ class ServiceTests(TestCase):
 
     @in_coroutine
     async def test_the_port_is_free_again_afterwards(self) -> None:
-        service = self.start()
+        service = self.start(port=free_port())
         port = service.port
         await service.stopService()  # type: ignore[misc]
         self.assertIsNone(service.stopService())

@@ -1,6 +1,6 @@
 // The dashboard: puts the views together, and tells them what the stream brings.
 
-import { logOut, session } from "../shared/api.js";
+import { logOut } from "../shared/api.js";
 import { attr, button, h, icon, put, show } from "../shared/dom.js";
 import { number, t } from "../shared/i18n.js";
 import { live, Rows } from "../shared/live.js";
@@ -9,6 +9,7 @@ import "../shared/texts.js";
 import "./texts.js";
 import { Clients } from "./clients.js";
 import { Connections } from "./connections.js";
+import { withEvents } from "./eventrows.js";
 import { Events } from "./events.js";
 import { Overview } from "./overview.js";
 import { Proxies } from "./proxies.js";
@@ -36,7 +37,8 @@ const take = {
   overview({ value }, kind) {
     state.overview = kind === "snapshot" ? value : { ...state.overview, ...value };
     state.offset = state.overview.now - Date.now() / 1000;
-    if (kind === "snapshot") state.points = value.curve;
+    // A whole curve comes at first, and when points were missed.
+    if (value.curve) state.points = value.curve;
     else if (value.point) state.points = [...state.points.slice(1 - (state.points.length || 1)), value.point];
   },
   clients: (message) => state.clients.take(message),
@@ -46,8 +48,7 @@ const take = {
     state.more = message.more ?? (message.rows ? 0 : state.more);
   },
   events({ rows, changed = [] }) {
-    const fresh = [...(rows ?? changed)].sort((a, b) => b.id - a.id);
-    state.events = (rows ? fresh : [...fresh, ...state.events]).slice(0, KEPT_EVENTS);
+    state.events = withEvents(rows ?? changed, rows ? [] : state.events).slice(0, KEPT_EVENTS);
   },
 };
 
@@ -116,6 +117,7 @@ const handlers = {
     pulse.className = `pulse ${name}`;
     put(pulse, t(`live.${name}`));
   },
+  session: ({ by }) => show(leave, by === "cookie"),
 };
 for (const topic of Object.keys(take)) {
   handlers[topic] = (message, kind) => {
@@ -136,8 +138,6 @@ function begin() {
 const hasPlace = location.hash.startsWith("#/");
 const asked = views.find((view) => view.id === location.hash.split("/")[1]) ?? views[0];
 let stream = null;
-const found = await session();
-show(leave, found.by === "cookie");
 stream = live(topicsOf(asked), handlers);
 if (hasPlace) {
   started = true;

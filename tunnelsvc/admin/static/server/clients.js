@@ -1,7 +1,7 @@
 // Who is connected, and who was.
 
-import { del, get, part, post } from "../shared/api.js";
-import { attr, button, h, put, show } from "../shared/dom.js";
+import { attempt, del, get, part, post } from "../shared/api.js";
+import { attr, button, h, name as label, put, show } from "../shared/dom.js";
 import { confirm } from "../shared/dialog.js";
 import { ago, moment, NONE } from "../shared/format.js";
 import { number, t } from "../shared/i18n.js";
@@ -49,7 +49,7 @@ export class Clients {
       { id: "system", label: t("clients.system"), width: "118px", sort: (row) => row.version, paint: (cell, row) => twoLines(cell, row.version, [row.os, row.arch].filter(Boolean).join(" ")) },
       { id: "rtt", label: t("clients.rtt"), width: "104px", numeric: true, sort: (row) => row.rtt_ms ?? Infinity, text: (row) => (row.rtt_ms === null || row.rtt_ms === undefined ? NONE : t("clients.ms", { n: number(row.rtt_ms, { maximumFractionDigits: row.rtt_ms < 10 ? 1 : 0 }) })) },
       { id: "serves", label: t("clients.serves"), descending: true, sort: (row) => row.proxies.length, paint: paintProxies },
-      { id: "actions", label: t("common.actions"), hidden: true, class: "actions", width: "182px", paint: (cell, row) => this.paintActions(cell, row) },
+      { id: "actions", label: t("common.actions"), hidden: true, class: "actions", width: "182px", narrow: "100px", paint: (cell, row) => this.paintActions(cell, row) },
     ];
   }
 
@@ -62,8 +62,8 @@ export class Clients {
         button(t("clients.block"), () => this.block(cell.row), { kind: "small", image: "block" }));
     }
     const [kick, block] = cell.children;
-    attr(kick, "aria-label", t("clients.kick.of", { name }));
-    attr(block, "aria-label", t("clients.block.of", { name }));
+    label(kick, t("clients.kick.of", { name }));
+    label(block, t("clients.block.of", { name }));
     show(kick, row.online);
     show(block, !row.blocked);
   }
@@ -72,16 +72,14 @@ export class Clients {
     const name = clientName(row);
     const text = [t("clients.kick.text", { n: row.proxies.length }), t("clients.kick.then")];
     if (!(await this.ask("kick", name, text))) return;
-    await post(`clients/${part(row.key)}/kick`);
-    toast(t("clients.kick.done", { name }), "good");
+    if (await attempt(() => post(`clients/${part(row.key)}/kick`))) toast(t("clients.kick.done", { name }), "good");
   }
 
   async block(row) {
     const name = clientName(row);
     const text = [row.online && t("clients.kick.text", { n: row.proxies.length }), t("clients.block.then")].filter(Boolean);
     if (!(await this.ask("block", name, text))) return;
-    await post(`clients/${part(row.key)}/block`);
-    toast(t("clients.block.done", { name }), "good");
+    if (await attempt(() => post(`clients/${part(row.key)}/block`))) toast(t("clients.block.done", { name }), "good");
     await this.loadBlocks();
   }
 
@@ -95,8 +93,7 @@ export class Clients {
   async allow(block) {
     const name = clientName(block);
     if (!(await this.ask("allow", name, [t("clients.allow.text")]))) return;
-    await del(`blocks/${part(block.id)}`);
-    toast(t("clients.allow.done", { name }), "good");
+    if (await attempt(() => del(`blocks/${part(block.id)}`))) toast(t("clients.allow.done", { name }), "good");
     await this.loadBlocks();
     this.panel.querySelector("h1").focus();
   }

@@ -1,8 +1,8 @@
 // Who uses what, right now.
 
-import { part, post } from "../shared/api.js";
+import { attempt, part, post } from "../shared/api.js";
 import { confirm } from "../shared/dialog.js";
-import { attr, button, h, put, show } from "../shared/dom.js";
+import { attr, button, h, name as label, put, show } from "../shared/dom.js";
 import { bytes, duration, moment } from "../shared/format.js";
 import { compare, t } from "../shared/i18n.js";
 import { Table, twoLines } from "../shared/table.js";
@@ -46,14 +46,14 @@ export class Connections {
       } },
       { id: "in", label: t("connections.in"), width: "13%", numeric: true, descending: true, sort: (row) => row.in, text: (row) => bytes(row.in) },
       { id: "out", label: t("connections.out"), width: "13%", numeric: true, descending: true, sort: (row) => row.out, text: (row) => bytes(row.out) },
-      { id: "actions", label: t("common.actions"), hidden: true, class: "actions", width: "112px", paint: (cell, row) => this.paintAction(cell, row) },
+      { id: "actions", label: t("common.actions"), hidden: true, class: "actions", width: "112px", narrow: "62px", paint: (cell, row) => this.paintAction(cell, row) },
     ];
   }
 
   paintAction(cell, row) {
     cell.row = row;
     if (!cell.firstChild) cell.append(button(t("connections.close"), () => this.close(cell.row), { kind: "small", image: "close" }));
-    attr(cell.firstChild, "aria-label", t("connections.close.of", { user: row.user }));
+    label(cell.firstChild, t("connections.close.of", { user: row.user }));
   }
 
   async close(row) {
@@ -62,8 +62,7 @@ export class Connections {
       fallback: () => this.table.element,
     });
     if (!agreed) return;
-    await post(`connections/${part(row.id)}/close`);
-    toast(t("connections.close.done", { user: row.user }), "good");
+    if (await attempt(() => post(`connections/${part(row.id)}/close`))) toast(t("connections.close.done", row), "good");
   }
 
   enter(proxy) {

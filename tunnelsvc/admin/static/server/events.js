@@ -6,7 +6,7 @@ import { clock, moment } from "../shared/format.js";
 import { t } from "../shared/i18n.js";
 import { Table, twoLines } from "../shared/table.js";
 import { chips, emptiness, head, mark, matches, search } from "./common.js";
-import { GROUPS, kindClass, kindText, subject } from "./eventrows.js";
+import { GROUPS, kindClass, kindText, subject, withEvents } from "./eventrows.js";
 
 const PAGE = 200;
 
@@ -83,10 +83,9 @@ export class Events {
 
   update(topic, message) {
     if (topic !== "events") return;
-    const known = new Set(this.rows.map((row) => row.id));
-    const fresh = (message.rows ?? message.changed ?? []).filter((row) => !known.has(row.id) && this.wants(row));
+    const fresh = (message.rows ?? message.changed ?? []).filter((row) => this.wants(row));
     if (!fresh.length) return;
-    this.rows = [...fresh, ...this.rows];
+    this.rows = withEvents(fresh, this.rows);
     this.show();
   }
 
@@ -104,7 +103,7 @@ export class Events {
 
 function columns() {
   return [
-    { id: "time", label: t("events.time"), width: "17%", sort: (row) => row.id, paint: (cell, row) => {
+    { id: "time", label: t("events.time"), class: "plain", width: "17%", sort: (row) => row.id, paint: (cell, row) => {
       put(cell, clock(row.at));
       cell.title = moment(row.at);
     } },
@@ -112,8 +111,8 @@ function columns() {
       if (!cell.firstChild) cell.append(h("span"));
       mark(cell.firstChild, kindClass(row), kindText(row));
     } },
-    { id: "who", label: t("events.who"), width: "26%", sort: (row) => subject(row), paint: (cell, row) => twoLines(cell, subject(row) || row.address, subject(row) ? row.address : "") },
-    { id: "detail", label: t("events.detail"), class: "span", sort: (row) => row.detail, paint: (cell, row) => {
+    { id: "who", label: t("events.who"), width: "26%", sort: (row) => subject(row)[0], paint: (cell, row) => twoLines(cell, ...subject(row)) },
+    { id: "detail", label: t("events.detail"), class: "span-end", sort: (row) => row.detail, paint: (cell, row) => {
       put(cell, row.detail);
       cell.title = row.detail;
     } },

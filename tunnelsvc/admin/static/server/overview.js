@@ -4,11 +4,13 @@ import { Bars, Curve } from "../shared/chart.js";
 import { get } from "../shared/api.js";
 import { attr, h, keyed, put, show } from "../shared/dom.js";
 import { ago, bytes, duration, moment } from "../shared/format.js";
-import { number, t } from "../shared/i18n.js";
+import { date, has, number, t } from "../shared/i18n.js";
 import { head, mark } from "./common.js";
 import { kindClass, kindText, subject } from "./eventrows.js";
 
 const LATEST = 7;
+const STARTED = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
+const PORT = "overview.port.";
 
 function stat(key) {
   const value = h("span");
@@ -52,7 +54,7 @@ export class Overview {
   }
 
   enter() {
-    this.update("overview", { value: this.state.overview }, "snapshot");
+    if (this.state.overview) this.update("overview", { value: { curve: this.state.points } });
     this.showFeed();
     this.loadDays();
   }
@@ -67,7 +69,7 @@ export class Overview {
     this.bars.set(this.days);
   }
 
-  update(topic, message, kind) {
+  update(topic, message) {
     if (topic === "events") this.showFeed();
     const value = this.state.overview;
     if (topic !== "overview" || !value) return;
@@ -75,8 +77,8 @@ export class Overview {
     this.showTypes(value.proxies);
     this.showFacts(value);
     this.showToday(value.today);
-    if (kind === "snapshot") this.curve.set(this.state.points, value.curve_seconds);
-    else if (message.value.point) this.curve.push(message.value.point);
+    if (message.value.point) this.curve.push(message.value.point);
+    else if (message.value.curve) this.curve.set(this.state.points, value.curve_seconds);
   }
 
   showStats(value) {
@@ -92,7 +94,7 @@ export class Overview {
       put(node.more, t("common.traffic", { in: bytes(size.in), out: bytes(size.out) }));
     }
     put(uptime.value, duration(value.now - value.started_at));
-    put(uptime.more, t("overview.since", { time: moment(value.started_at) }));
+    put(uptime.more, t("overview.since", { time: date(value.started_at, STARTED) }));
   }
 
   showTypes(proxies) {
@@ -114,12 +116,12 @@ export class Overview {
       ["overview.cpu", cpu === null ? null : number(cpu / 100, { style: "percent", maximumFractionDigits: 1, minimumFractionDigits: 1 })],
       ["overview.memory", memory && bytes(memory)],
       ["overview.files", files && number(files)],
-      ...ports.map(([name, port]) => [`overview.port.${name}`, String(port)]),
+      ...ports.map(([name, port]) => [PORT + name, String(port)]),
       ["overview.subdomain", value.subdomain_host],
       ["overview.history", t(value.history ? "overview.history.on" : "overview.history.off")],
     ].filter(([, shown]) => shown);
-    keyed(this.facts, facts.map(([key, shown]) => ({ key, shown })), (each) => each.key,
-      (each) => h("div", { class: "fact" }, h("dt", {}, t(each.key)), h("dd")),
+    keyed(this.facts, facts.map(([key, shown]) => ({ key, shown, label: has(key) ? t(key) : key.slice(PORT.length) })), (each) => each.key,
+      (each) => h("div", { class: "fact" }, h("dt", {}, each.label), h("dd")),
       (node, each) => put(node.children[1], each.shown));
   }
 
@@ -143,7 +145,7 @@ export class Overview {
     const rows = this.state.events.slice(0, LATEST);
     keyed(this.feed, rows, (row) => row.id, () => h("li", {}, h("span"), h("span", { class: "what" }), h("time")), (node, row) => {
       mark(node.children[0], kindClass(row), kindText(row));
-      put(node.children[1], subject(row) || row.address || row.detail);
+      put(node.children[1], subject(row)[0] || row.detail);
       attr(node.children[2], "title", moment(row.at));
       attr(node.children[2], "datetime", new Date(row.at * 1000).toISOString());
       put(node.children[2], ago(row.at));

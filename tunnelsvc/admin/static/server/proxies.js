@@ -1,10 +1,10 @@
 // What clients offer, and how it is used.
 
-import { get, part, post } from "../shared/api.js";
+import { attempt, get, part, post } from "../shared/api.js";
 import { Bars, Curve } from "../shared/chart.js";
 import { copyButton } from "../shared/copy.js";
 import { confirm, open } from "../shared/dialog.js";
-import { attr, button, h, put, show } from "../shared/dom.js";
+import { attr, button, h, name as label, put, show } from "../shared/dom.js";
 import { ago, bytes, moment, NONE } from "../shared/format.js";
 import { number, t } from "../shared/i18n.js";
 import { Table } from "../shared/table.js";
@@ -65,10 +65,10 @@ export class Proxies {
       { id: "state", label: t("proxies.state"), width: "132px", live: true, sort: (row) => stateOf(row), paint: paintState },
       { id: "address", label: t("proxies.address"), class: "span", sort: (row) => addresses(row)[0]?.text ?? "", paint: paintAddress },
       { id: "connections", label: t("proxies.connections"), width: "104px", numeric: true, descending: true, sort: (row) => row.connections, text: (row) => number(row.connections) },
-      { id: "now", label: t("proxies.now"), width: "112px", numeric: true, descending: true, sort: (row) => (row.rate?.in ?? 0) + (row.rate?.out ?? 0), paint: (cell, row) => inAndOut(cell, row.rate, true) },
-      { id: "today", label: t("proxies.today"), width: "96px", numeric: true, descending: true, sort: (row) => row.today.in + row.today.out, paint: (cell, row) => inAndOut(cell, row.today) },
-      { id: "total", label: t("proxies.total"), width: "96px", numeric: true, descending: true, sort: (row) => row.total.in + row.total.out, paint: (cell, row) => inAndOut(cell, row.total) },
-      { id: "actions", label: t("common.actions"), hidden: true, class: "actions", width: "120px", paint: (cell, row) => this.paintAction(cell, row) },
+      { id: "now", label: t("proxies.now"), width: "116px", numeric: true, descending: true, sort: (row) => (row.rate?.in ?? 0) + (row.rate?.out ?? 0), paint: (cell, row) => inAndOut(cell, row.rate, true) },
+      { id: "today", label: t("proxies.today"), width: "106px", numeric: true, descending: true, sort: (row) => row.today.in + row.today.out, paint: (cell, row) => inAndOut(cell, row.today) },
+      { id: "total", label: t("proxies.total"), width: "106px", numeric: true, descending: true, sort: (row) => row.total.in + row.total.out, paint: (cell, row) => inAndOut(cell, row.total) },
+      { id: "actions", label: t("common.actions"), hidden: true, class: "actions", width: "120px", narrow: "62px", paint: (cell, row) => this.paintAction(cell, row) },
     ];
   }
 
@@ -80,8 +80,8 @@ export class Proxies {
         button(t("proxies.enable"), () => this.turn(cell.row, "enable"), { kind: "small", image: "play" }));
     }
     const [disable, enable] = cell.children;
-    attr(disable, "aria-label", t("proxies.disable.of", { name: row.name }));
-    attr(enable, "aria-label", t("proxies.enable.of", { name: row.name }));
+    label(disable, t("proxies.disable.of", { name: row.name }));
+    label(enable, t("proxies.enable.of", { name: row.name }));
     const focused = cell.contains(document.activeElement);
     show(disable, !row.disabled);
     show(enable, row.disabled);
@@ -98,13 +98,13 @@ export class Proxies {
       fallback: () => this.table.element,
     });
     if (!agreed) return;
-    await post(`proxies/${part(name)}/${action}`);
-    toast(t(`proxies.${action}.done`, { name }), "good");
+    if (await attempt(() => post(`proxies/${part(name)}/${action}`))) toast(t(`proxies.${action}.done`, { name }), "good");
   }
 
   enter(name) {
     if (this.state.proxies.known) this.show();
     this.wanted = name;
+    if (this.detail && this.detail.name !== name) this.detail.close();
     this.openWanted();
   }
 
@@ -204,7 +204,7 @@ const brief = (url) => url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 function addressLine({ text, href }) {
   const node = href
     ? h("a", { href, target: "_blank", rel: "noopener noreferrer", title: t("proxies.open", { url: text }) }, brief(text))
-    : h("span", { class: "mono", title: text }, text);
+    : h("span", { class: "place", title: text }, text.split(/(?=:\d+$)/).map((each) => h("span", {}, each)));
   return h("span", { class: "with-copy" }, node, copyButton(() => text, text));
 }
 
@@ -216,16 +216,17 @@ class Detail {
     this.curve = new Curve();
     this.bars = new Bars();
     this.values = {};
+    this.rows = {};
     const row = state.proxies.get(name);
     const facts = ["state", "client", "connections", "now", "today", "total", "started", "closed", "reason"].map((key) => {
       this.values[key] = h("dd");
-      return h("div", { class: "fact" }, h("dt", {}, t(`proxies.${key}`)), this.values[key]);
+      return (this.rows[key] = h("div", { class: "fact" }, h("dt", {}, t(`proxies.${key}`)), this.values[key]));
     });
     this.addresses = h("div");
     open({
       title: name, wide: true,
       content: h("div", { class: "detail grid" },
-        h("div", {}, h("span", { class: "tag" }, row.type)), this.addresses,
+        h("div", { class: "reached" }, h("span", { class: "tag" }, row.type), this.addresses),
         h("dl", { class: "facts apart" }, facts),
         h("div", {}, h("h3", {}, t("overview.now")), this.curve.element),
         h("div", {}, h("h3", {}, t("overview.days")), this.bars.element)),
@@ -276,7 +277,8 @@ class Detail {
     put(total, t("common.traffic", { in: bytes(row.total.in), out: bytes(row.total.out) }));
     put(started, moment(row.started_at));
     put(closed, moment(row.closed_at));
-    put(reason, row.closed_reason || NONE);
+    put(reason, row.closed_reason);
+    show(this.rows.reason, row.closed_reason);
     const found = JSON.stringify(addresses(row));
     if (found !== this.found) {
       this.found = found;

@@ -4,7 +4,6 @@ import { add } from "../shared/i18n.js";
 
 add({
   en: {
-    "page.title": "Tunnel server",
     "view.overview": "Overview",
     "view.clients": "Clients",
     "view.proxies": "Proxies",
@@ -22,8 +21,6 @@ add({
     "common.disabled": "Disabled",
     "common.blocked": "Blocked",
     "common.actions": "Actions",
-    "common.loading": "Loading…",
-    "common.off": "off",
     "common.traffic": "{in} in, {out} out",
     "common.nothing": "Nothing matches",
     "common.nothing.text": "No row has this text and this state.",
@@ -105,7 +102,6 @@ add({
     "proxies.type": "Type",
     "proxies.type.all": "All types",
     "proxies.client": "Client",
-    "proxies.since": "since {time}",
     "proxies.started": "Last start",
     "proxies.closed": "Last close",
     "proxies.reason": "Reason",
@@ -163,7 +159,7 @@ add({
     "event.proxy_closed": "Proxy closed",
     "event.proxy_refused": "Proxy refused",
     "event.user_refused": "User refused",
-    "event.reloaded": "Configuration reloaded",
+    "event.reloaded": "Reloaded",
     "event.reload_failed": "Reload failed",
     "event.started": "Server started",
     "event.kicked": "Client kicked",
@@ -200,7 +196,6 @@ add({
     "start.what.toml": "the TOML file",
   },
   zh: {
-    "page.title": "隧道服务器",
     "view.overview": "概览",
     "view.clients": "客户端",
     "view.proxies": "代理",
@@ -218,8 +213,6 @@ add({
     "common.disabled": "已停用",
     "common.blocked": "已封禁",
     "common.actions": "操作",
-    "common.loading": "正在加载…",
-    "common.off": "关闭",
     "common.traffic": "入站 {in}，出站 {out}",
     "common.nothing": "没有匹配项",
     "common.nothing.text": "没有符合此文字和状态的行。",
@@ -301,7 +294,6 @@ add({
     "proxies.type": "类型",
     "proxies.type.all": "所有类型",
     "proxies.client": "客户端",
-    "proxies.since": "自 {time}",
     "proxies.started": "上次启动",
     "proxies.closed": "上次关闭",
     "proxies.reason": "原因",

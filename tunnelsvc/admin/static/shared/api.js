@@ -92,6 +92,17 @@ export const post = (path, body = {}, options = {}) => request("POST", path, bod
 export const put = (path, body = {}, options = {}) => request("PUT", path, body, options);
 export const del = (path, options) => request("DELETE", path, undefined, options);
 
+/** Do what asks the server for something; give whether that worked. A toast has said why not. */
+export async function attempt(work) {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return false;
+  }
+}
+
 /** Escape a name for a path, its slashes as well. */
 export const part = encodeURIComponent;
 

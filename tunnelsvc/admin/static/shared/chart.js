@@ -39,15 +39,16 @@ function frame(plot, xs) {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true",
   }, grid, plot);
   const note = h("div", { class: "chart-note", hidden: true });
+  const said = h("div", { class: "unseen", role: "status" });
   const element = h("div", { class: "chart", role: "img", tabindex: "0" },
     h("div", { class: "chart-y", "aria-hidden": "true" }, ys),
     h("div", { class: "chart-plot" }, picture, note),
     h("div", { class: "chart-x", "aria-hidden": "true" }, xs));
-  return { element, picture, note, ys };
+  return { element, picture, note, said, ys };
 }
 
 // Point at a value, or reach it by the arrow keys: it is marked, and put into words.
-function explore({ element, note, picture }, count, describe, mark) {
+function explore({ element, note, said, picture }, count, describe, mark) {
   let at = null;
   const shown = (place) => {
     at = place;
@@ -71,6 +72,7 @@ function explore({ element, note, picture }, count, describe, mark) {
     if (!(event.key in steps) || !count()) return;
     event.preventDefault();
     shown(Math.min(count() - 1, Math.max(0, (at ?? count()) + steps[event.key])));
+    put(said, note.textContent);
   });
   return () => at !== null && shown(Math.min(at, count() - 1));
 }
@@ -89,7 +91,7 @@ export class Curve {
     const xs = [count * seconds, (count * seconds) / 2].map((each) => h("span", {}, t("chart.ago", { time: duration(each) })));
     this.frame = frame([...this.areas, ...this.lines, this.cursor], [...xs, h("span", {}, t("chart.now"))]);
     this.legend = legend();
-    this.element = h("div", { class: "figure" }, this.legend.element, this.frame.element);
+    this.element = h("div", { class: "figure" }, this.legend.element, this.frame.element, this.frame.said);
     this.again = explore(this.frame, () => this.points.length, (place) => this.describe(place), (place) => this.mark(place));
   }
 
@@ -155,7 +157,7 @@ export class Bars {
     this.xs = [h("span"), h("span"), h("span")];
     this.frame = frame([this.plot], this.xs);
     this.legend = legend();
-    this.element = h("div", { class: "figure" }, this.legend.element, this.frame.element);
+    this.element = h("div", { class: "figure" }, this.legend.element, this.frame.element, this.frame.said);
     this.again = explore(this.frame, () => this.days.length, (place) => this.describe(place), (place) => this.mark(place));
   }
 

@@ -70,6 +70,12 @@ export function button(text, onclick, { kind = "", image = null, label = null, .
   );
 }
 
+/** Say what a button does, to those who hear and those who point. */
+export function name(node, label) {
+  attr(node, "aria-label", label);
+  attr(node, "title", label);
+}
+
 const lists = new WeakMap();
 
 /**

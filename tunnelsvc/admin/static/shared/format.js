@@ -12,11 +12,11 @@ export function bytes(count) {
   if (count === null || count === undefined) return NONE;
   let unit = 0;
   let value = count;
-  while (Math.abs(value) >= 1000 && unit < UNITS.length - 1) {
+  while (Math.abs(value) >= 999.5 && unit < UNITS.length - 1) {
     value /= 1024;
     unit += 1;
   }
-  const digits = unit && Math.abs(value) < 100 ? 1 : 0;
+  const digits = unit && Math.abs(value) < 99.95 ? 1 : 0;
   const shown = number(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return `${shown}\u00a0${UNITS[unit]}`;
 }

@@ -73,7 +73,7 @@ class Live {
     document.addEventListener("visibilitychange", () => this.seen());
     window.addEventListener("online", () => this.now());
     setInterval(() => this.listen(), SILENCE_MS / 4);
-    this.open();
+    this.again();
   }
 
   /** Listen to other topics; those get a snapshot. */
@@ -106,6 +106,7 @@ class Live {
     this.close();
     const source = new EventSource(url(`stream?topics=${this.topics.join()}`));
     this.source = source;
+    this.opened = false;
     this.heard = performance.now();
     source.onopen = () => this.there();
     source.onerror = () => this.lost();
@@ -137,6 +138,7 @@ class Live {
   }
 
   there() {
+    this.opened = true;
     this.pause = FIRST_PAUSE_MS;
     showBanner(null);
     this.handlers.state?.("online");
@@ -148,6 +150,8 @@ class Live {
     this.close();
     // Leaving a page ends its stream, too.
     if (this.retry !== null || document.hidden) return;
+    // It knew us a moment ago, and gave us no stream: there are as many as there may be.
+    if (!this.opened) this.gone(t("live.full"));
     this.later();
   }
 
@@ -159,7 +163,7 @@ class Live {
     this.pause = Math.min(this.pause * 2, MOST_PAUSE_MS);
   }
 
-  gone(text) {
+  gone(text = null) {
     this.goneSince ??= Date.now() / 1000;
     showBanner(text ?? t("live.gone", { time: clock(this.goneSince) }));
     this.handlers.state?.("offline");
@@ -173,13 +177,14 @@ class Live {
       const found = await session();
       if (this.version !== null && found.version !== this.version) location.reload();
       this.version = found.version;
+      this.handlers.session?.(found);
       this.open();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) {
         showBanner(error.message, h("a", { href: "" }, t("live.login")));
         return;
       }
-      this.gone(error.status === 503 ? t("live.full") : null);
+      this.gone();
       this.later();
     }
   }
@@ -190,7 +195,7 @@ class Live {
  *
  * @param topics - names.
  * @param handlers - for each topic a function `(message, kind)`, kind being "snapshot" or "delta";
- *   and `state`, called with "online" or "offline".
+ *   `state`, called with "online" or "offline"; and `session`, with what `GET session` answers.
  * @returns an object with `follow(topics)`.
  */
 export function live(topics, handlers) {

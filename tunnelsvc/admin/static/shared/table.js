@@ -19,8 +19,8 @@ function order(a, b) {
  * A table. On narrow screens each row becomes a card, and the columns' names are in it.
  *
  * Columns are `{ id, label, text(row) | paint(cell, row), sort(row)?, numeric?, live?, width?,
- * descending?, hidden? }`. `paint` is given a cell that it has filled before; `live` ones are
- * painted at each `tick`. `descending`: the first click on the heading sorts so. The first column
+ * narrow?, descending?, hidden? }`. `paint` is given a cell that it has filled before; `live` ones are
+ * painted at each `tick`. `narrow`: the width where buttons are icons only. `descending`: the first click on the heading sorts so. The first column
  * is the rows' heading.
  *
  * While somebody points at a row, or has the focus in it, rows keep their order: nobody closes a
@@ -37,6 +37,9 @@ export class Table {
     this.rows = [];
     this.places = new Map();
     this.height = 0;
+    this.shownHeight = 0;
+    this.measured = false;
+    this.from = 0;
     this.range = [0, WHOLE];
     this.headings = new Map(columns.map((column) => [column.id, this.heading(column)]));
     this.above = h("td", { colspan: columns.length });
@@ -58,6 +61,10 @@ export class Table {
   col(column) {
     const col = h("col");
     if (column.width) col.style.width = column.width;
+    if (column.narrow) {
+      col.style.setProperty("--narrow", column.narrow);
+      attr(col, "data-narrow", true);
+    }
     return col;
   }
 
@@ -112,8 +119,12 @@ export class Table {
       });
     };
     window.addEventListener("scroll", later, { passive: true });
-    new ResizeObserver(() => {
-      this.height = 0;
+    // Rows are as high as others of their width; what changes all the time is how many there are.
+    let width = 0;
+    new ResizeObserver(([entry]) => {
+      if (entry.contentRect.width === width) return;
+      width = entry.contentRect.width;
+      this.measured = false;
       later();
     }).observe(this.element);
     this.later = later;
@@ -121,15 +132,17 @@ export class Table {
 
   look() {
     if (this.rows.length <= WHOLE || !this.element.offsetParent) return;
-    if (!this.height && this.body.firstChild) {
-      this.height = this.body.getBoundingClientRect().height / this.body.children.length;
+    const box = this.body.getBoundingClientRect();
+    const top = box.top - this.from * this.height;
+    if (!this.measured && this.body.firstChild) {
+      this.height = box.height / this.body.children.length;
+      this.measured = true;
     }
     if (!this.height) return;
-    const top = this.body.getBoundingClientRect().top - this.range[0] * this.height;
     const first = Math.max(0, Math.floor(-top / this.height) - MARGIN);
     const count = Math.ceil(window.innerHeight / this.height) + 2 * MARGIN;
     const start = Math.min(first, Math.max(0, this.rows.length - count));
-    if (start === this.range[0] && start + count === this.range[1]) return;
+    if (start === this.range[0] && start + count === this.range[1] && this.shownHeight === this.height) return;
     this.range = [start, start + count];
     this.paint();
   }
@@ -139,7 +152,7 @@ export class Table {
     this.rows = rows;
     this.arrange(false);
     this.paint();
-    if (rows.length > WHOLE && (!this.height || this.range[1] === WHOLE)) this.later();
+    if (rows.length > WHOLE && !this.shownHeight) this.later();
   }
 
   arrange(anew) {
@@ -164,6 +177,8 @@ export class Table {
   paint() {
     const all = this.rows.length <= WHOLE;
     const [from, to] = all ? [0, this.rows.length] : [Math.min(this.range[0], Math.max(0, this.rows.length - 1)), Math.min(this.range[1], this.rows.length)];
+    this.from = from;
+    this.shownHeight = this.height;
     this.above.style.height = `${from * this.height}px`;
     this.below.style.height = `${(this.rows.length - to) * this.height}px`;
     attr(this.table, "aria-rowcount", this.rows.length + 1);

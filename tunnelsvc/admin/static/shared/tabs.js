@@ -4,6 +4,15 @@ import { attr, h, icon, show } from "./dom.js";
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
+// Addresses are also typed, and a wrong one is as good as none.
+function unescaped(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Make tabs.
  *
@@ -64,7 +73,7 @@ export function tabs(views, { label, fallback }) {
       nodes.get(view.id).scrollIntoView({ block: "nearest", inline: "nearest" });
       window.scrollTo(0, 0);
     }
-    view.enter?.(argument ? decodeURIComponent(argument) : null);
+    view.enter?.(argument ? unescaped(argument) : null);
   }
 
   list.addEventListener("keydown", press);
