@@ -141,7 +141,8 @@ class Conversation:
     def _broken(self, why: str) -> None:
         """Look at nothing more."""
         if not self._waiting and self._tunnel is None and self._asking is None:
-            exchange = Exchange(self._start, self._since or self._now())
+            since = self._since if self._request_heads.begun else self._now()
+            exchange = Exchange(self._start, since)
             self._waiting.append(exchange)
             self._ledger.began(exchange)
         self.close(why)
