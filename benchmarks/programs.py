@@ -26,7 +26,7 @@ TERMINATE_GRACE: Final = 5.0
 
 # Below the kernel's range for outgoing connections (32768 up), so that none of those takes a port
 # between our looking and the program's listening.
-PORT_RANGE: Final = range(20000, 32000)
+PORT_RANGE: Final = range(10000, 20000)
 
 # Where Debian keeps programs that a plain user's PATH lacks.
 SYSTEM_PATHS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,9 +34,14 @@ POLL_INTERVAL: Final = 0.02
 # Seconds that a program gets to end by itself after SIGTERM.
 TERMINATE_GRACE: Final = 10.0
 
-# Below the kernel's range for outgoing connections (32768 up), so that none of those takes a port
-# between our looking and the program's listening; above what services of a machine use.
-PORT_RANGE: Final = range(20000, 32000)
+# Ports of which a process that runs tests takes its own, and blocks of them, of which it claims one
+# after the other.
+PORTS: Final = 12000
+BLOCK: Final = 100
+
+# The first port that the kernel may give to anybody who doesn't mind which; else what Linux has.
+EPHEMERAL_FILE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+EPHEMERAL: Final = 32768
 
 # Where Debian keeps programs that a plain user's PATH lacks.
 SYSTEM_PATHS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -135,20 +140,56 @@ def _missing(name: str) -> Exception:
     return SkipTest(f"{name} is not installed")
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
+def _first_ephemeral() -> int:
+    try:
+        first = int(EPHEMERAL_FILE.read_text(encoding="ascii").split()[0])
+    except OSError:
+        return EPHEMERAL
+    return first if first > 1024 + PORTS else EPHEMERAL
+
+
+def _claimed_ports() -> Iterator[int]:
+    """Give ports that no other process gives, as long as this one lives.
+
+    All are below those that the kernel chooses itself, so that no connection and no listener of
+    anybody takes one between our looking and the program's listening. A block of them belongs to
+    whoever has bound a name made of its number: names of Unix sockets without a file are as wide as
+    ports are, the network namespace, and the kernel frees them when their process ends.
+    """
+    first = _first_ephemeral() - PORTS
+    for start in random.sample(range(first, first + PORTS, BLOCK), PORTS // BLOCK):
+        claim = socket.socket(socket.AF_UNIX)
         try:
-            probe.bind(("0.0.0.0", port))
+            claim.bind(f"\0tunnelsvc-tests-ports-{start}")
         except OSError:
-            return False
+            claim.close()
+            continue
+        _claims.append(claim)
+        yield from filter(_is_free, range(start, start + BLOCK))
+    raise AssertionError(f"all {PORTS} ports for tests are in use")
+
+
+def _is_free(port: int) -> bool:
+    """Whether nobody has it, for neither TCP nor UDP."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                return False
     return True
 
 
-_ports = filter(_is_free, random.sample(PORT_RANGE, len(PORT_RANGE)))
+_claims: Final[list[socket.socket]] = []
+_ports: Final = _claimed_ports()
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on, never the same one twice."""
+    """Return a port that nobody listens on, never the same one twice, in no other process either.
+
+    Raises:
+        AssertionError: there is none left.
+    """
     return next(_ports)
 
 

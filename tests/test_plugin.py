@@ -109,7 +109,7 @@ class InstalledTests(ElsewhereCase):
             for path in package.rglob("*.*")
             if path.suffix != ".pyc"
         }
-        self.assertIn("admin/static/index.html", expected)
+        self.assertIn("admin/static/server/index.html", expected)
         self.assertEqual(
             set(listed.split()), expected, "more in the wheel: remove build/, setuptools keeps it"
         )

@@ -75,22 +75,30 @@ def makeService(options: Options, reactor: Any = global_reactor) -> Program:
     )
     with config_errors_exit():
         server = TunnelServer(config, reactor)
-        server.setServiceParent(program)
         parts: list[Prepare] = [lambda new: partial(program.set_log_level, new.log.level)]
         if config.dashboard.port:
             # Half of the start-up time of a server that has no dashboard.
             import_web()
+            from tunnelsvc.admin.history.place import find  # noqa: PLC0415
+            from tunnelsvc.admin.history.service import History  # noqa: PLC0415
             from tunnelsvc.admin.site import DashboardService  # noqa: PLC0415
 
-            dashboard = DashboardService(config.dashboard, server, reactor)
-            dashboard.setServiceParent(program)
+            place = find(config.data_dir, options.parent, os.environ)
+            history = History(place, server.stats, server.moderation, reactor)
+            history.setServiceParent(program)
+            # What is saved ends before the last of it is written.
+            server.setServiceParent(history)
+            dashboard = DashboardService(config.dashboard, server, reactor, history)
+            dashboard.setServiceParent(history)
             parts.append(dashboard.prepare)
+        else:
+            server.setServiceParent(program)
     parts.append(server.prepare)  # the last: it opens files
     program.on_hangup.append(server.reopen_logs)
     if config.path:
         # A daemon changes its directory before it reads the file again.
         load = partial(options.load, str(Path(config.path).absolute()))
-        program.on_hangup.append(Reload(load, lambda: server.config, parts))
+        program.on_hangup.append(Reload(load, lambda: server.config, server.stats.events, parts))
     program.on_hangup.append(server.reload_certificates)
     program.on_started = lambda: program.ready(f"listening on port {server.ports['bind']}")
     return program

@@ -16,7 +16,7 @@ URI = "urn:client"
 @cache
 def validator_for(name: str) -> Any:
     """Make a validator of one schema in the client's description."""
-    resource = DRAFT202012.create_resource(description())
+    resource = DRAFT202012.create_resource(description("tunnelsvc_client_12345", secured=True))
     registry: Any = Registry().with_resource(URI, resource)
     return Draft202012Validator({"$ref": f"{URI}#/components/schemas/{name}"}, registry=registry)
 

@@ -82,7 +82,7 @@ class AdminTester:
     def __init__(self, path: str, config: AdminConfig = OPEN) -> None:
         self.clock = Clock()
         self.client = FakeClient(path)
-        self.site, self.guard = admin_site(config, self.client, self.clock)
+        self.site, self.gate = admin_site(config, self.client, self.clock)
         self.transport = StringTransport()
 
     @property

@@ -10,6 +10,8 @@ from referencing.jsonschema import DRAFT202012
 
 from tunnelsvc.admin.described import description
 
+# Of a site on the port of a `StringTransport`.
+COOKIE = "tunnelsvc_server_12345"
 URI = "urn:description"
 
 
@@ -18,7 +20,7 @@ def validator_for(pointer: str) -> Any:
     """Make a validator of one schema in the server's description."""
     registry: Any = Registry().with_resource(
         URI,
-        DRAFT202012.create_resource(description()),
+        DRAFT202012.create_resource(description(COOKIE, metrics=True)),
     )
     return Draft202012Validator({"$ref": f"{URI}#{pointer}"}, registry=registry)
 

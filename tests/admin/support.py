@@ -9,7 +9,7 @@ from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any, cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -19,9 +19,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from tunnelsvc.admin.auth import BasicAuth
+from tunnelsvc.admin.gate import Gate
+from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.site import dashboard_site
 from tunnelsvc.config.schema import DashboardConfig, ServerConfig
+from tunnelsvc.gateway.forwarded import Network, Trust
 from tunnelsvc.metrics.counters import ProxyStats, ServerStats
 from tunnelsvc.metrics.prometheus import Exporter
 
@@ -190,14 +192,22 @@ class Dashboard:
     """The dashboard of a `FakeServer`."""
 
     def __init__(
-        self, *, config: DashboardConfig = DASHBOARD, metrics: bool = True, **server: Any
+        self,
+        *,
+        config: DashboardConfig = DASHBOARD,
+        metrics: bool = True,
+        trusted: tuple[Network, ...] = (),
+        **server: Any,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(STARTED)
         self.server = FakeServer(stats=ServerStats(self.clock.seconds), **server)
+        self.server.config = evolve(self.server.config, trusted_proxies=trusted)
         exporter = Exporter(self.server.stats) if metrics else None
-        self.guard: BasicAuth
-        self.site, self.guard = dashboard_site(config, self.server, self.clock, exporter)
+        self.gate: Gate
+        api = ServerAPI(self.server, self.clock)
+        trust = Trust(trusted) if trusted else None
+        self.site, self.gate = dashboard_site(config, api, self.clock, exporter, trust)
 
     def connect(self, host: str = "192.0.2.1") -> Conversation:
         return Conversation(self.site, host)
@@ -213,4 +223,50 @@ class Dashboard:
         """Ask once, on a connection of its own."""
         connection = self.connect()
         connection.send(method, path, authorization, more, host)
-        return connection.answer()
+        answer = connection.answer()
+        connection.lose()
+        return answer
+
+
+class Visitor:
+    """A person's browser, as far as a site notices: keeps the cookie, sends the token."""
+
+    def __init__(self, site: Site, host: str = "127.0.0.1:7500") -> None:
+        self.site = site
+        self.host = host
+        self.cookie = ""
+        self.csrf = ""
+
+    def begin(
+        self, path: str, method: str = "GET", body: bytes = b"", **headers: str
+    ) -> Conversation:
+        """Ask without waiting; underscores in names of headers become hyphens."""
+        if self.cookie:
+            headers.setdefault("Cookie", self.cookie)
+        if body or method != "GET":
+            headers["Content-Length"] = str(len(body))
+        lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
+        connection = Conversation(self.site)
+        connection.send(method, path, None, "".join(lines).encode(), self.host)
+        if body:
+            connection.channel.dataReceived(body)
+        return connection
+
+    def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: Any) -> Answer:
+        """Ask, and get the answer at once."""
+        answer = self.begin(path, method, body, **headers).answer()
+        for line in answer.headers.get_all("Set-Cookie") or ():
+            self.cookie = line.partition(";")[0]
+        return answer
+
+    def change(self, path: str, method: str = "POST", **headers: Any) -> Answer:
+        """Ask with the token."""
+        return self.ask(path, method, X_CSRF_Token=self.csrf, **headers)
+
+    def log_in(self, user: str = "admin", password: str = "secret") -> Answer:
+        """Do what the page's script does."""
+        body = json.dumps({"user": user, "password": password}).encode()
+        answer = self.ask("/login", "POST", body, Content_Type="application/json")
+        if answer.status == 200:
+            self.csrf = answer.json["csrf"]
+        return answer

@@ -1,210 +1,117 @@
 # -*- test-case-name: tests.admin.test_auth -*-
-"""Tests of `tunnelsvc.admin.auth`."""
+"""Tests of `tunnelsvc.admin.auth`: from where somebody tries, and who is told."""
 
-from base64 import b64encode
+from ipaddress import ip_network
+from typing import Any
 
-from attrs import evolve
-from hypothesis import assume, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.error import ConnectionDone
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test.requesthelper import DummyRequest
 
-from tests.admin.support import DASHBOARD, RIGHT, Dashboard, basic
-from tunnelsvc.admin import auth
-from tunnelsvc.admin.auth import (
+from tests.admin.support import Dashboard, basic
+from tests.loglines import LogLines
+from tunnelsvc.admin.auth import LOCKED, LOGIN, REFUSED, Keeper, Verdict
+from tunnelsvc.admin.throttle import (
     FIRST_DELAY_SECONDS,
-    FORGET_SECONDS,
+    FIRST_LOCK_SECONDS,
+    LOCK_FAILURES,
     MOST_DELAY_SECONDS,
-    MOST_WAITING,
     Throttle,
 )
+from tunnelsvc.gateway.forwarded import Trust
 
-WRONG = basic("admin:wrong")
+LOOPBACK = Trust([ip_network("127.0.0.0/8"), ip_network("::1/128")])
 
 
-class WhoMayPassTests(SynchronousTestCase):
+def asked(host: str, *said: str) -> Any:
+    request = DummyRequest([b""])
+    kind: Any = IPv6Address if ":" in host else IPv4Address
+    request.client = kind("TCP", host, 4321)
+    for value in said:
+        request.requestHeaders.addRawHeader("X-Forwarded-For", value)
+    return request
+
+
+class AddressTests(SynchronousTestCase):
+    """Behind a proxy all have its address, unless it is trusted."""
+
+    def address(self, trust: Trust | None, host: str, *said: str) -> str:
+        return Keeper("u", "p", Throttle(Clock()), trust).address(asked(host, *said))
+
+    def test_without_trust(self) -> None:
+        self.assertEqual(self.address(None, "127.0.0.1", "192.0.2.1"), "127.0.0.1")
+        self.assertEqual(self.address(None, "::ffff:192.0.2.7"), "192.0.2.7")
+
+    def test_a_trusted_peer(self) -> None:
+        for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+            self.assertEqual(self.address(LOOPBACK, host, "192.0.2.1"), "192.0.2.1")
+        self.assertEqual(self.address(LOOPBACK, "127.0.0.1"), "127.0.0.1")
+        self.assertEqual(self.address(LOOPBACK, "127.0.0.1", ""), "127.0.0.1")
+        self.assertEqual(self.address(LOOPBACK, "127.0.0.1", "nobody"), "127.0.0.1")
+
+    def test_what_the_user_claims_is_not_believed(self) -> None:
+        for said in (("198.51.100.1, 192.0.2.1",), ("198.51.100.1", "192.0.2.1, 127.0.0.2")):
+            self.assertEqual(self.address(LOOPBACK, "127.0.0.1", *said), "192.0.2.1")
+
+    def test_a_stranger(self) -> None:
+        self.assertEqual(self.address(LOOPBACK, "192.0.2.9", "198.51.100.1"), "192.0.2.9")
+
+    @settings(derandomize=True, deadline=None)
+    @given(st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=100))
+    def test_whatever_is_said(self, said: str) -> None:
+        address = self.address(LOOPBACK, "127.0.0.1", said)
+        self.assertTrue(address == "127.0.0.1" or address in said or ":" in address)
+
+    def test_the_key_of_the_file(self) -> None:
+        """It is that of the users' sites."""
+        for trusted, status in ((ip_network("192.0.2.1/32"),), 200), ((), 429):
+            dashboard = Dashboard(trusted=trusted)
+            for _ in range(LOCK_FAILURES):
+                more = b"X-Forwarded-For: 198.51.100.1\r\n"
+                dashboard.connect().send("GET", "/", basic("a:b"), more)
+                dashboard.clock.advance(MOST_DELAY_SECONDS)
+            more = b"X-Forwarded-For: 198.51.100.1\r\n"
+            self.assertEqual(dashboard.ask("/api/serverinfo", more=more).status, 429)
+            more = b"X-Forwarded-For: 198.51.100.2\r\n"
+            self.assertEqual(dashboard.ask("/api/serverinfo", more=more).status, status)
+
+
+class TellingTests(SynchronousTestCase):
+    """What is in the log and among the events."""
+
     def setUp(self) -> None:
-        self.dashboard = Dashboard()
+        self.lines = LogLines(self)
+        self.told: list[tuple[str, str, str]] = []
+        self.clock = Clock()
+        throttle = Throttle(self.clock)
+        self.keeper = Keeper("u", "p", throttle, None, lambda *event: self.told.append(event))
+        self.request = asked("192.0.2.1")
 
-    def status(self, authorization: bytes | None) -> int:
-        """Ask with an Authorization header, and wait for as long as it takes."""
-        connection = self.dashboard.connect()
-        connection.send("GET", "/api/serverinfo", authorization)
-        if not connection.answered():
-            self.dashboard.clock.advance(MOST_DELAY_SECONDS)
-        return connection.answer().status
+    def test_wrong(self) -> None:
+        verdict = self.keeper.asks(self.request, b"u:secret word")
+        self.assertEqual(verdict, Verdict(delay_seconds=FIRST_DELAY_SECONDS))
+        self.assertEqual(self.told, [(REFUSED, "192.0.2.1", "1 in a row")])
+        self.assertEqual(self.lines, ["wrong user or password from 192.0.2.1, 1 in a row"])
+
+    def test_locked_out(self) -> None:
+        for _ in range(LOCK_FAILURES):
+            self.clock.advance(MOST_DELAY_SECONDS)
+            verdict = self.keeper.asks(self.request, b"")
+        self.assertEqual(verdict, Verdict(refused_seconds=FIRST_LOCK_SECONDS))
+        self.assertEqual(self.told[-1], (LOCKED, "192.0.2.1", "5 minutes"))
+        self.assertEqual(self.lines[-1], "192.0.2.1 is locked out for 5 minutes")
+        told = len(self.told)
+        self.clock.advance(10)
+        verdict = self.keeper.asks(self.request, b"u:p")
+        self.assertEqual(verdict, Verdict(refused_seconds=FIRST_LOCK_SECONDS - 10))
+        self.assertEqual(len(self.told), told)
 
     def test_right(self) -> None:
-        self.assertEqual(self.status(RIGHT), 200)
-
-    def test_the_scheme_in_any_case(self) -> None:
-        self.assertEqual(self.status(RIGHT.replace(b"Basic", b"bASIC")), 200)
-
-    def test_both_parts_count(self) -> None:
-        for given_ in ("admin:wrong", "other:secret", "admin:", ":secret", "admin", "", ":"):
-            self.assertEqual(self.status(basic(given_)), 401, given_)
-            self.dashboard.clock.advance(FORGET_SECONDS)
-
-    def test_unreadable(self) -> None:
-        encoded = b64encode(b"admin:secret")
-        for header in (
-            b"",
-            b"Basic",
-            b"Basic !!!!",
-            b"Basic " + encoded[:5] + b"\xff" + encoded[5:],
-            b"Basic " + encoded.rstrip(b"=") + b"A",
-            b"Bearer " + encoded,
-            encoded,
-        ):
-            self.assertEqual(self.status(header), 401, header)
-            self.dashboard.clock.advance(FORGET_SECONDS)
-
-    def test_everything_but_the_health_is_guarded(self) -> None:
-        for path in ("/", "/static/", "/static/app.js", "/api/serverinfo", "/metrics", "/x", "//"):
-            answer = self.dashboard.ask(path, authorization=None)
-            self.assertEqual(answer.status, 401, path)
-            self.assertTrue(answer.headers["WWW-Authenticate"].startswith('Basic realm="Restrict'))
-        self.assertEqual(self.dashboard.ask("/healthz", authorization=None).status, 200)
-
-    def test_nothing_hides_behind_the_health(self) -> None:
-        for path in ("/healthz/", "/healthz/api/serverinfo", "/healthz/../api/serverinfo"):
-            answer = self.dashboard.ask(path, authorization=None)
-            self.assertEqual((answer.status, answer.body), (404, b"Not Found\n"), path)
-
-    def test_other_characters_than_ascii(self) -> None:
-        config = evolve(DASHBOARD, user="jürgen", password="密码:x")
-        self.dashboard = Dashboard(config=config)
-        self.assertEqual(self.status(basic("jürgen:密码:x")), 200)
-        self.assertEqual(self.status(basic("jurgen:密码:x")), 401)
-
-    def test_nothing_configured_is_admin_admin(self) -> None:
-        config = evolve(DASHBOARD, user="x", password="", credentials_configured=False)
-        self.dashboard = Dashboard(config=config)
-        self.assertEqual(self.status(basic("admin:admin")), 200)
-        self.assertEqual(self.status(basic("x:")), 401)
-
-    @given(st.binary(max_size=60).filter(lambda raw: not set(raw) & set(b"\r\n\0")))
-    def test_no_header_breaks_it(self, raw: bytes) -> None:
-        assume(raw.strip() != RIGHT)
-        self.dashboard.clock.advance(2 * FORGET_SECONDS)
-        self.assertIn(self.status(raw), {400, 401})
-
-
-class DelayTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.dashboard = Dashboard()
-        self.clock = self.dashboard.clock
-
-    def test_a_browser_that_has_not_been_asked_yet_does_not_wait(self) -> None:
-        for _ in range(20):
-            self.assertEqual(self.dashboard.ask("/", authorization=None).status, 401)
-
-    def test_each_failure_waits_longer(self) -> None:
-        for delay in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0):
-            connection = self.dashboard.connect()
-            connection.send("GET", "/", WRONG)
-            self.clock.advance(delay - 0.01)
-            self.assertFalse(connection.answered())
-            self.clock.advance(0.02)
-            self.assertEqual(connection.answer().status, 401)
-
-    def test_others_do_not_wait(self) -> None:
-        attacker, other = self.dashboard.connect("198.51.100.1"), self.dashboard.connect()
-        attacker.send("GET", "/", WRONG)
-        other.send("GET", "/api/serverinfo")
-        self.assertFalse(attacker.answered())
-        self.assertEqual(other.answer().status, 200)
-
-    def test_the_right_password_does_not_wait(self) -> None:
-        connections = [self.dashboard.connect() for _ in range(3)]
-        for connection in connections:
-            connection.send("GET", "/", WRONG)
-        self.assertEqual(self.dashboard.ask("/api/serverinfo").status, 200)
-
-    def test_many_connections_do_not_make_guessing_faster(self) -> None:
-        connections = [self.dashboard.connect() for _ in range(MOST_WAITING + 3)]
-        for connection in connections:
-            connection.send("GET", "/", WRONG)
-        refused = connections[MOST_WAITING:]
-        self.assertEqual([each.answer().status for each in refused], [429] * 3)
-        answer = self.dashboard.ask("/")
-        self.assertEqual(answer.status, 429)
-        self.assertEqual(answer.headers["Retry-After"], "5")
-        self.clock.advance(MOST_DELAY_SECONDS)
-        waiting = connections[:MOST_WAITING]
-        self.assertEqual([each.answer().status for each in waiting], [401] * MOST_WAITING)
-        self.assertEqual(self.dashboard.ask("/api/serverinfo").status, 200)
-
-    def test_hanging_up_early_frees_no_place(self) -> None:
-        for _ in range(MOST_WAITING):
-            connection = self.dashboard.connect()
-            connection.send("GET", "/", WRONG)
-            connection.channel.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.dashboard.ask("/").status, 429)
-        self.clock.advance(MOST_DELAY_SECONDS)
-        self.assertEqual(self.dashboard.ask("/").status, 301)
-
-    def test_nobody_waits_after_the_end(self) -> None:
-        connection = self.dashboard.connect()
-        connection.send("GET", "/", WRONG)
-        self.dashboard.guard.close()
-        self.clock.advance(2 * MOST_DELAY_SECONDS)
-        self.assertFalse(connection.answered())
-        connection.channel.connectionLost(Failure(ConnectionDone()))
-
-
-class ThrottleTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.throttle = Throttle(self.clock)
-
-    def test_counts(self) -> None:
-        self.assertEqual(self.throttle.failed("192.0.2.1"), (1, FIRST_DELAY_SECONDS))
-        self.assertEqual(self.throttle.failed("192.0.2.1"), (2, 2 * FIRST_DELAY_SECONDS))
-        self.assertEqual(self.throttle.failed("192.0.2.2"), (1, FIRST_DELAY_SECONDS))
-
-    def test_the_delay_is_bounded(self) -> None:
-        for _ in range(2000):
-            _, delay = self.throttle.failed("192.0.2.1")
-        self.assertEqual(delay, MOST_DELAY_SECONDS)
-
-    def test_a_success_starts_again(self) -> None:
-        self.throttle.failed("192.0.2.1")
-        self.throttle.succeeded("192.0.2.1")
-        self.throttle.succeeded("192.0.2.9")
-        self.assertEqual(self.throttle.failed("192.0.2.1")[0], 1)
-
-    def test_time_starts_again(self) -> None:
-        self.throttle.failed("192.0.2.1")
-        self.clock.advance(FORGET_SECONDS)
-        self.assertEqual(self.throttle.failed("192.0.2.1")[0], 2)
-        self.clock.advance(FORGET_SECONDS + 1)
-        self.assertEqual(self.throttle.failed("192.0.2.1")[0], 1)
-
-    def test_addresses_of_one_ipv6_network_are_one(self) -> None:
-        self.throttle.failed("2001:db8::1")
-        self.assertEqual(self.throttle.failed("2001:db8::2:3%eth0")[0], 2)
-        self.assertEqual(self.throttle.failed("2001:db8:0:1::1")[0], 1)
-
-    def test_ipv4_in_ipv6_is_ipv4(self) -> None:
-        self.throttle.failed("192.0.2.1")
-        self.assertEqual(self.throttle.failed("::ffff:192.0.2.1")[0], 2)
-        self.assertEqual(self.throttle.failed("::ffff:192.0.2.2")[0], 1)
-
-    def test_something_else_than_an_address(self) -> None:
-        self.assertEqual(self.throttle.failed("")[0], 1)
-        self.assertEqual(self.throttle.failed("")[0], 2)
-
-    def test_memory_is_bounded(self) -> None:
-        self.patch(auth, "MOST_ADDRESSES", 100)
-        self.throttle.failed("192.0.2.1")
-        self.throttle.failed("192.0.2.2")
-        for number in range(98):
-            self.throttle.failed(f"198.51.100.{number}")
-        self.assertEqual(self.throttle.failed("192.0.2.2")[0], 2)
-        self.throttle.failed("203.0.113.1")
-        self.assertEqual(self.throttle.failed("192.0.2.1")[0], 1)
-        self.throttle.close()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        """A script asks every few seconds; only who logs in is an event."""
+        self.assertEqual(self.keeper.asks(self.request, b"u:p"), Verdict(right=True))
+        self.assertEqual((self.told, self.lines), ([], []))
+        self.keeper.logged_in(self.request)
+        self.assertEqual(self.told, [(LOGIN, "192.0.2.1", "u")])

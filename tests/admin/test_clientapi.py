@@ -181,7 +181,7 @@ class FileTests(APICase):
         for method in ("GET", "PUT"):
             self.assertEqual(self.tester.ask("/api/config", method).status, 401)
         self.assertEqual(self.tester.ask("/healthz").status, 200)
-        self.tester.guard.close()  # type: ignore[union-attr]
+        self.tester.gate.close()  # type: ignore[union-attr]
 
 
 class HiddenTests(APICase):

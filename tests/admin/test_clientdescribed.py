@@ -2,13 +2,16 @@
 """Tests of `tunnelsvc.admin.clientdescribed`: that there is what it says, and nothing else."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from openapi_spec_validator import validate
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.admin.clientsupport import AdminTester
+from tests.admin.clientsupport import OPEN, SECURED, AdminTester
+from tests.admin.support import RIGHT, Answer
 from tunnelsvc.admin import clientadmin, clientapi
 from tunnelsvc.admin.clientdescribed import FRP, description
+from tunnelsvc.config.schema import AdminConfig
 
 
 def shapes(table: object) -> set[tuple[object, bytes]]:
@@ -23,13 +26,25 @@ def _shapes(table: object) -> Iterator[tuple[object, bytes]]:
             yield pattern, method
 
 
+COOKIE = "tunnelsvc_client_12345"
+"""By the port of `StringTransport`."""
+BOTH = ((OPEN, False), (SECURED, True))
+
+
 class DescriptionTests(SynchronousTestCase):
+    def ask(self, config: AdminConfig, path: str, method: str = "GET") -> Answer:
+        tester = AdminTester(self.mktemp(), config)
+        return tester.ask(path, method, Authorization=RIGHT.decode())
+
     def test_valid(self) -> None:
-        validate(description())
+        for _, secured in BOTH:
+            validate(description(COOKIE, secured=secured))
 
     def test_served(self) -> None:
-        answer = AdminTester(self.mktemp()).ask("/api/openapi.json")
-        self.assertEqual((answer.status, answer.json), (200, description()))
+        for config, secured in BOTH:
+            answer = self.ask(config, "/api/openapi.json")
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(answer.json, description(COOKIE, secured=secured))
 
     def test_frps_api(self) -> None:
         """But what only says that it isn't there."""
@@ -37,22 +52,24 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(shapes(FRP), there)
 
     def test_each_path_answers(self) -> None:
-        tester = AdminTester(self.mktemp())
-        for path, operations in description()["paths"].items():
-            if path.endswith("/stream"):
-                continue
-            asked = "/".join("1" if part.startswith("{") else part for part in path.split("/"))
-            for method in ("get", "post", "put", "delete", "patch"):
-                status = tester.ask(asked, method.upper()).status
-                if method in operations:
-                    self.assertIn(str(status), operations[method]["responses"], f"{method} {path}")
-                else:
-                    self.assertEqual(status, 405, f"{method} {path}")
+        for config, secured in BOTH:
+            for path, operations in description(COOKIE, secured=secured)["paths"].items():
+                if not path.endswith("/stream"):
+                    self.check(config, path, operations)
+
+    def check(self, config: AdminConfig, path: str, operations: dict[str, Any]) -> None:
+        asked = "/".join("1" if part.startswith("{") else part for part in path.split("/"))
+        for method in ("get", "post", "put", "delete", "patch"):
+            status = self.ask(config, asked, method.upper()).status
+            if method in operations:
+                self.assertIn(str(status), operations[method]["responses"], f"{method} {path}")
+            else:
+                self.assertEqual(status, 405, f"{method} {path}")
 
     def test_our_own(self) -> None:
         paths = {
             path.removeprefix("/api/admin/")
-            for path in description()["paths"]
+            for path in description(COOKIE, secured=True)["paths"]
             if path.startswith("/api/admin/")
         }
         self.assertEqual(len(paths), len(clientadmin.ROUTES))

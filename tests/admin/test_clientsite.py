@@ -161,15 +161,15 @@ class PasswordTests(SynchronousTestCase):
 
     def test_with_a_password(self) -> None:
         tester = AdminTester("", SECURED)
-        assert tester.guard is not None
+        assert tester.gate is not None
         for path in ("/", "/api/status", "/static/client.css"):
             self.assertEqual(tester.ask(path).status, 401)
             self.assertEqual(tester.ask(path, Authorization=RIGHT.decode()).status, 200)
-        tester.guard.close()
+        tester.gate.close()
 
     def test_without(self) -> None:
         """Real frpc up to 0.51 send an empty one."""
         tester = AdminTester("")
-        self.assertIsNone(tester.guard)
+        self.assertIsNone(tester.gate)
         for value in (basic(":"), basic("a:b")):
             self.assertEqual(tester.ask("/api/status", Authorization=value.decode()).status, 200)

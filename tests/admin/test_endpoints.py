@@ -13,7 +13,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tests.admin.support import Answer, Conversation
-from tunnelsvc.admin.clientweb import MOST_BODY_BYTES, AdminSite
+from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.clientweb import MOST_BODY_BYTES, AdminRequest
 from tunnelsvc.admin.endpoints import MOST_ID, MOST_TEXT, Choice, Choices, Endpoint, Text, Whole
 from tunnelsvc.admin.endpoints import asked as check
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
@@ -32,6 +33,7 @@ ROUTES: Routes[Endpoint[None]] = {
             ),
         )
     },
+    ("must",): {b"GET": Endpoint(None, "Some.", query=(Choice("of", "", ("a",), required=True),))},
     ("one", ANY, "of", ANY): {
         b"GET": Endpoint(None, "One.", path=(Whole("id", ""), Text("key", "")))
     },
@@ -53,14 +55,16 @@ class API(Resource):
 
 class EndpointTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.site = AdminSite(API(), Clock())
+        self.site = DashboardSite(API(), Clock(), AdminRequest)
 
     def ask(self, path: str, method: str = "GET", body: bytes = b"") -> Answer:
         connection = Conversation(self.site)
         more = b"Content-Length: %d\r\n" % len(body) if body else b""
         connection.send(method, path, None, more)
         connection.channel.dataReceived(body)
-        return connection.answer()
+        answer = connection.answer()
+        connection.lose()
+        return answer
 
     def assertRefused(self, path: str, why: str) -> None:
         answer = self.ask(path)
@@ -69,13 +73,14 @@ class EndpointTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         nothing = {"limit": 200, "text": "", "group": "", "topics": ["a", "b"]}
         self.assertEqual(self.ask("/all").json, nothing)
-        self.assertEqual(self.ask("/all?limit=&text=&group=&topics=&other=1").json, nothing)
+        self.assertEqual(self.ask("/all?text=&group=&topics=&other=1").json, nothing)
 
     def test_given(self) -> None:
         self.assertEqual(
             self.ask("/all?limit=1&text=%C3%A4%00&group=admin&topics=b,b").json,
             {"limit": 1, "text": "ä\0", "group": "admin", "topics": ["b"]},
         )
+        self.assertEqual(self.ask("/must?of=a").json, {"of": "a"})
         self.assertEqual(self.ask("/one/7/of/a%2Fb").json, {"id": 7, "key": "a/b"})
         self.assertEqual(self.ask(f"/one/{MOST_ID}/of/x").json["id"], MOST_ID)
 
@@ -83,6 +88,7 @@ class EndpointTests(SynchronousTestCase):
         number = "limit must be a whole number between 1 and 1000, not "
         for query, why in {
             "limit=abc": number + '"abc"',
+            "limit=": number + '""',
             "limit=0": number + '"0"',
             "limit=1001": number + '"1001"',
             "limit=%D9%A1": number + '"١"',
@@ -96,6 +102,8 @@ class EndpointTests(SynchronousTestCase):
             "topics=a,c": 'each of topics must be one of a, b, not "c"',
         }.items():
             self.assertRefused(f"/all?{query}", why)
+        self.assertRefused("/must", "of is missing")
+        self.assertRefused("/must?of=", 'of must be one of a, not ""')
         self.assertRefused(
             "/one/x/of/y", f'id must be a whole number between 0 and {MOST_ID}, not "x"'
         )

@@ -57,6 +57,10 @@ class DescribeTests(SynchronousTestCase):
             Section("/api/v2", "second", ROUTES, "Other", lambda schema: record(data=schema)),
         ],
         SCHEMAS,
+        cookie="c",
+    )
+    without_login: ClassVar[dict[str, Any]] = describe(
+        "things", [Section("/api", "t", ROUTES)], SCHEMAS, cookie="c", secured=False
     )
 
     def operation(self, method: str, path: str) -> Any:
@@ -64,7 +68,9 @@ class DescribeTests(SynchronousTestCase):
 
     def test_valid(self) -> None:
         validate(self.description)
-        validate(describe("things", [Section("/api", "t", ROUTES)], SCHEMAS, secured=False))
+        validate(
+            describe("things", [Section("/api", "t", ROUTES)], SCHEMAS, cookie="c", secured=False)
+        )
 
     def test_paths(self) -> None:
         paths = {path: list(methods) for path, methods in self.description["paths"].items()}
@@ -123,5 +129,7 @@ class DescribeTests(SynchronousTestCase):
         )
         self.assertEqual(self.operation("get", "/api/open")["security"], [])
         self.assertNotIn("401", self.operation("get", "/api/open")["responses"])
-        without = describe("things", [Section("/api", "t", ROUTES)], SCHEMAS, secured=False)
+        without = describe(
+            "things", [Section("/api", "t", ROUTES)], SCHEMAS, cookie="c", secured=False
+        )
         self.assertEqual(without["paths"]["/api/things"]["post"]["security"], [])

@@ -8,11 +8,13 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.schemas import wrong_with
-from tests.admin.support import CONFIG, STARTED, Answer, Dashboard, FakeBlock
+from tests.admin.streams import Listener
+from tests.admin.support import CONFIG, RIGHT, STARTED, Answer, Dashboard, FakeBlock, Visitor
+from tunnelsvc.admin.history.service import HistoryError
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.stream import MOST_STREAMS
 from tunnelsvc.config.schema import ServerConfig
@@ -43,9 +45,16 @@ class FakeHistory:
 
     asked: list[Any] = field(factory=list)
 
-    def events(self, before: int | None, limit: int, group: str, text: str) -> list[Event]:
+    is_on: bool = True
+    fails: bool = False
+
+    def events(
+        self, before: int | None, limit: int, group: str, text: str
+    ) -> Deferred[list[Event]]:
+        if self.fails:
+            return fail(HistoryError("the search takes too long"))
         self.asked.append((before, limit, group, text))
-        return [Event(9 - n, STARTED, "login", "login") for n in range(min(limit, 3))]
+        return succeed([Event(9 - n, STARTED, "login", "login") for n in range(min(limit, 3))])
 
 
 class APITestCase(SynchronousTestCase):
@@ -185,6 +194,11 @@ class ReadingTests(APITestCase):
         self.assertEqual([row["id"] for row in answer.json["rows"]], [9, 8])
         self.assertTrue(answer.json["more"])
         self.assertTrue(self.dashboard.ask("/admin/overview").json["history"])
+        history.is_on, history.fails = False, True
+        self.assertFalse(self.dashboard.ask("/admin/overview").json["history"])
+        answer = self.dashboard.ask("/admin/events")
+        self.assertRefused(answer, 503, "the search takes too long")
+        self.assertEqual(wrong_with(answer.json, "get", "/api/admin/events", 503), [])
 
     @settings(max_examples=30)
     @given(NAMES, st.text(max_size=40))
@@ -303,3 +317,20 @@ class StreamTests(APITestCase):
         self.assertRefused(answer, 429, why)
         self.assertEqual(answer.headers["Retry-After"], "10")
         self.assertEqual(wrong_with(answer.json, "get", "/api/admin/stream", 429), [])
+
+    def test_the_stream_ends_with_its_session(self) -> None:
+        visitor = Visitor(self.dashboard.site)
+        visitor.log_in()
+        headers = b"Cookie: " + visitor.cookie.encode() + b"\r\n"
+        mine = Listener(self.dashboard.site, "/api/admin/stream?topics=events", headers)
+        basic = b"Authorization: " + RIGHT + b"\r\n"
+        other = Listener(self.dashboard.site, "/api/admin/stream?topics=events", basic)
+        for listener in (mine, other):
+            self.assertEqual([kind for kind, _ in listener.take()], ["retry", "snapshot"])
+        visitor.change("/logout")
+        for listener in (mine, other):
+            listener.take()
+        self.assertEqual((mine.ended, other.ended), (True, False))
+        self.dashboard.gate.retire()  # as when the password changes
+        other.take()
+        self.assertTrue(other.ended)

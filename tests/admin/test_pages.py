@@ -1,12 +1,20 @@
 # -*- test-case-name: tests.admin.test_pages -*-
-"""Tests of `tunnelsvc.admin.pages`."""
+"""Tests of `tunnelsvc.admin.pages`, and of what the files promise."""
 
 import re
+from importlib import resources
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.support import Dashboard
-from tunnelsvc.admin.pages import FILES
+from tunnelsvc.admin.pages import INDEX, SHARED, TYPES, StoredFile, files_of
+from tunnelsvc.metrics.events import GROUPS
+
+A_FILE = "/static/shared/dom.js"
+
+
+def text_of(folder: str, name: str) -> str:
+    return (resources.files("tunnelsvc.admin") / "static" / folder / name).read_text("utf-8")
 
 
 class StaticFilesTests(SynchronousTestCase):
@@ -26,13 +34,21 @@ class StaticFilesTests(SynchronousTestCase):
         self.assertEqual(answer.status, 200)
         self.assertIn(b"<!DOCTYPE html>", answer.body)
         self.assertEqual(answer.headers["Content-Type"], "text/html; charset=utf-8")
-        self.assertEqual(self.dashboard.ask("/static/index.html").body, answer.body)
 
     def test_each_file_has_its_type(self) -> None:
-        for name, content_type in FILES.items():
-            answer = self.dashboard.ask(f"/static/{name}")
-            self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, content_type))
-            self.assertEqual(answer.headers["Content-Length"], str(len(answer.body)))
+        seen = set()
+        for folder in (SHARED, "server"):
+            for file in files_of(folder):
+                if file.name == INDEX:
+                    continue
+                answer = self.dashboard.ask(f"/static/{folder}/{file.name}")
+                suffix = "." + file.name.rpartition(".")[2]
+                self.assertEqual(
+                    (answer.status, answer.headers["Content-Type"]), (200, TYPES[suffix])
+                )
+                self.assertEqual(answer.body, file.read_bytes())
+                seen.add(suffix)
+        self.assertEqual(seen, set(TYPES) - {".html"})
 
     def test_head_is_get_without_the_body(self) -> None:
         got, head = self.dashboard.ask("/static/"), self.dashboard.ask("/static/", "HEAD")
@@ -41,52 +57,144 @@ class StaticFilesTests(SynchronousTestCase):
             self.assertEqual(head.headers[name], got.headers[name])
 
     def test_what_the_browser_has_is_not_sent_again(self) -> None:
-        etag = self.dashboard.ask("/static/app.js").headers["ETag"]
-        answer = self.dashboard.ask(
-            "/static/app.js", more=f"If-None-Match: {etag}\r\n".encode("ascii")
-        )
+        first = self.dashboard.ask(A_FILE)
+        self.assertEqual(first.headers["Cache-Control"], "no-cache")
+        more = f"If-None-Match: {first.headers['ETag']}\r\n".encode("ascii")
+        answer = self.dashboard.ask(A_FILE, more=more)
         self.assertEqual((answer.status, answer.body), (304, b""))
 
+    def test_another_file_has_another_etag(self) -> None:
+        etags = [StoredFile.read(file).etag for file in files_of(SHARED)]
+        self.assertEqual(len(set(etags)), len(etags))
+
     def test_nothing_else(self) -> None:
-        for path in ("x", "app.js/", "app.js/x", "../auth.py", "..%2fauth.py", "%00", "index.htm"):
+        for path in (
+            *("x", "index.html", "shared", "shared/", "shared/x", "shared/dom.js/", "server/"),
+            *("server/index.html", "shared/dom.js/x", "shared/../../auth.py", "..%2fauth.py"),
+            *("shared/..%2f..%2fauth.py", "%00", "shared/%00", "shared//dom.js", "//"),
+        ):
+            self.assertEqual(self.dashboard.ask(f"/static/{path}").status, 404, path)
+
+    def test_the_other_sites_page_is_not_here(self) -> None:
+        for path in ("client", "client/", "client/index.html", "client/app.js"):
             self.assertEqual(self.dashboard.ask(f"/static/{path}").status, 404, path)
 
     def test_only_to_be_read(self) -> None:
-        answer = self.dashboard.ask("/static/app.js", "POST")
+        answer = self.dashboard.ask(A_FILE, "POST")
         self.assertEqual((answer.status, answer.headers["Allow"]), (405, "GET, HEAD"))
 
 
 class ContentTests(SynchronousTestCase):
-    """The page keeps the promises that its policy makes the browser enforce."""
+    """The pages keep the promises that their policy makes the browser enforce."""
 
-    def text(self, name: str) -> str:
-        return Dashboard().ask(f"/static/{name}").body.decode()
+    def texts(self) -> dict[str, str]:
+        """Give every file that any page consists of."""
+        return {
+            f"{folder}/{file.name}": file.read_text("utf-8")
+            for folder in (SHARED, "server")
+            for file in files_of(folder)
+        }
 
     def test_no_inline_code_and_no_inline_style(self) -> None:
-        page = self.text("index.html")
+        page = text_of("server", INDEX)
         self.assertEqual(re.findall(r"<script(?![^>]*\bsrc=)", page), [])
         self.assertEqual(re.findall(r"<style|\bstyle=|\bon\w+=|javascript:", page), [])
 
     def test_every_link_is_a_file_of_ours(self) -> None:
-        links = re.findall(r'(?:src|href)="([^"#][^"]*)"', self.text("index.html"))
-        self.assertEqual(sorted(links), sorted(set(FILES) - {"index.html"}))
+        links = re.findall(r'(?:src|href)="([^"#][^"]*)"', text_of("server", INDEX))
+        self.assertGreater(len(links), 2)
+        self.assertLessEqual(set(links), set(self.texts()))
 
     def test_no_other_host(self) -> None:
-        for name in ("index.html", "app.js", "style.css"):
-            self.assertEqual(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", self.text(name)), [], name)
+        for name, text in self.texts().items():
+            found = set(re.findall(r"(?:https?:)?//[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", text))
+            # The name of SVG's elements, which nobody asks for.
+            self.assertEqual(found - {"http://www.w3.org"}, set(), name)
 
     def test_nothing_from_the_network_becomes_markup(self) -> None:
-        script = self.text("app.js")
-        self.assertEqual(
-            re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script), []
-        )
+        pattern = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+        for name, text in self.texts().items():
+            if name.endswith(".js"):
+                self.assertEqual(re.findall(pattern, text), [], name)
 
-    def test_both_languages_have_all_texts(self) -> None:
-        script = self.text("app.js")
-        texts = re.findall(r"^  (?:en|zh): \{(.+?)^  \}", script, re.DOTALL | re.MULTILINE)
-        self.assertEqual(len(texts), 2)
-        keys = [set(re.findall(r"\b(\w+): \"", part)) for part in texts]
-        self.assertEqual(keys[0], keys[1])
-        used = set(re.findall(r'data-text="(\w+)"', self.text("index.html")))
-        self.assertGreater(len(used), 10)
-        self.assertLessEqual(used, keys[0])
+
+class TextTests(SynchronousTestCase):
+    """All that the pages say is there in both languages."""
+
+    LINE = re.compile(r'^    "([\w.]+)": (.+),$', re.MULTILINE)
+    PLACEHOLDER = re.compile(r"\{(\w+)\}")
+    # Keys with a part that the code fills in, and what that can be.
+    FILLED = re.compile(r"\bt\(`([^`]*)`")
+
+    def languages(self, folder: str) -> dict[str, dict[str, str]]:
+        """Give the texts of a folder by language and key."""
+        found = re.findall(
+            r"^  (en|zh): \{\n(.+?)^  \},", text_of(folder, "texts.js"), re.DOTALL | re.MULTILINE
+        )
+        self.assertEqual([name for name, _ in found], ["en", "zh"])
+        return {name: dict(self.LINE.findall(part)) for name, part in found}
+
+    def test_each_line_is_a_text(self) -> None:
+        """The tests below see all there are."""
+        for folder in (SHARED, "server"):
+            lines = re.findall(r"^    \S.*$", text_of(folder, "texts.js"), re.MULTILINE)
+            count = sum(len(each) for each in self.languages(folder).values())
+            self.assertEqual(len(lines), count)
+            self.assertGreater(count, 60)
+
+    def test_no_key_is_there_twice(self) -> None:
+        for folder in (SHARED, "server"):
+            keys = self.LINE.findall(text_of(folder, "texts.js"))
+            self.assertEqual(len(keys), sum(map(len, self.languages(folder).values())))
+
+    def test_both_languages_say_the_same(self) -> None:
+        for folder in (SHARED, "server"):
+            texts = self.languages(folder)
+            self.assertEqual(set(texts["en"]), set(texts["zh"]))
+            for key, english in texts["en"].items():
+                names = set(self.PLACEHOLDER.findall(english))
+                self.assertEqual(names, set(self.PLACEHOLDER.findall(texts["zh"][key])), key)
+
+    def test_what_is_said_is_there(self) -> None:
+        for folder in (SHARED, "server"):
+            known = {key for each in {SHARED, folder} for key in self.languages(each)["en"]}
+            scripts = {
+                file.name: file.read_text("utf-8")
+                for file in files_of(folder)
+                if file.name.endswith(".js")
+            }
+            for name, script in scripts.items():
+                used = set(re.findall(r'\bt\("([^"]+)"', script))
+                self.assertEqual(used - known, set(), name)
+                for pattern in self.FILLED.findall(script):
+                    shape = re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"\\w+", re.escape(pattern)))
+                    self.assertTrue(any(map(shape.fullmatch, known)), f"{name}: {pattern}")
+
+    def test_all_is_said(self) -> None:
+        """No text is left that nothing says."""
+        scripts = "".join(
+            file.read_text("utf-8")
+            for folder in (SHARED, "server")
+            for file in files_of(folder)
+            if file.name.endswith(".js") and file.name != "texts.js"
+        )
+        shapes = [
+            re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"\\w+", re.escape(pattern)))
+            for pattern in re.findall(r"`([\w.]*\$\{[^`]+\}[\w.]*)`", scripts)
+        ]
+        unused = [
+            key
+            for folder in (SHARED, "server")
+            for key in self.languages(folder)["en"]
+            if f'"{key}"' not in scripts
+            and not any(shape.fullmatch(key) for shape in shapes)
+            and not key.startswith("overview.port.")
+        ]
+        self.assertEqual(unused, [])
+
+    def test_every_event_has_words(self) -> None:
+        kinds = {f"event.{kind}" for kinds in GROUPS.values() for kind in kinds}
+        texts = set(self.languages("server")["en"])
+        self.assertEqual({key for key in texts if key.startswith("event.")}, kinds)
+        groups = {f"group.{group}" for group in GROUPS}
+        self.assertEqual({key for key in texts if key.startswith("group.")}, groups)

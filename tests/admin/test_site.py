@@ -4,6 +4,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 from typing import Any
 
 from attrs import evolve
@@ -21,9 +22,20 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from tests.admin.support import DASHBOARD, RIGHT, Dashboard, FakeServer
+from tests.admin.support import (
+    CONFIG,
+    DASHBOARD,
+    RIGHT,
+    Conversation,
+    Dashboard,
+    FakeServer,
+    Visitor,
+    basic,
+)
 from tests.admin.test_tls import make_files
+from tests.programs import free_port
 from tunnelsvc.admin.site import DashboardService
+from tunnelsvc.admin.throttle import FIRST_LOCK_SECONDS, LOCK_FAILURES, MOST_DELAY_SECONDS
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.config.schema import DashboardConfig
 from tunnelsvc.errors import ConfigError
@@ -118,6 +130,51 @@ class InMemoryServiceTests(SynchronousTestCase):
         service.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_events(self) -> None:
+        service = self.make()
+        conversation = Conversation(service._site)
+        for _ in range(LOCK_FAILURES):
+            conversation.send("GET", "/", basic("admin:wrong"))
+            self.reactor.advance(MOST_DELAY_SECONDS)
+        self.reactor.advance(FIRST_LOCK_SECONDS)
+        service.prepare(evolve(CONFIG, dashboard=evolve(DASHBOARD, password="other")))()
+        Visitor(service._site).log_in(password="other")
+        events = service._server.stats.events.recent()
+        kinds = ["dashboard_refused"] * LOCK_FAILURES + ["dashboard_locked", "dashboard_login"]
+        self.assertEqual([each.kind for each in events], kinds)
+        self.assertEqual({each.address for each in events}, {"192.0.2.1"})
+
+    def test_another_password(self) -> None:
+        """Ends all sessions and what waits; who is locked out stays that."""
+        service = self.make()
+        site, visitor = service._site, Visitor(service._site)
+        visitor.log_in()
+        ended: list[str] = []
+        sessions = service._gate.sessions
+        session = sessions.find(visitor.cookie.partition("=")[2].encode())
+        service._gate.identity(session).on_end(lambda: ended.append("cookie"))
+        service._gate.identity(None).on_end(lambda: ended.append("basic"))
+        locked = Conversation(site, "198.51.100.1")
+        for _ in range(LOCK_FAILURES):
+            locked.send("GET", "/", basic("admin:wrong"))
+            self.reactor.advance(MOST_DELAY_SECONDS)
+        waiting = Conversation(site, "203.0.113.1")
+        waiting.send("GET", "/", basic("admin:wrong"))
+        same = evolve(CONFIG, trusted_proxies=(ip_network("192.0.2.1/32"),))
+        service.prepare(same)()
+        self.assertEqual((visitor.ask("/api/serverinfo").status, ended), (200, []))
+        self.assertFalse(waiting.answered())
+        service.prepare(evolve(same, dashboard=evolve(DASHBOARD, password="other")))()
+        self.assertEqual(sorted(ended), ["basic", "cookie"])
+        self.assertEqual(waiting.answer().status, 401)
+        self.assertEqual(visitor.ask("/api/serverinfo").status, 401)
+        self.assertEqual(visitor.log_in(password="other").status, 200)
+        forwarded = b"X-Forwarded-For: 198.51.100.1\r\n"
+        conversation = Conversation(site)
+        conversation.send("GET", "/", basic("admin:other"), forwarded)
+        self.assertEqual(conversation.answer().status, 429)
+        service._gate.close()
+
     def test_a_bad_certificate_is_found_before_anything_listens(self) -> None:
         self.assertRaises(ConfigError, self.make, tls_cert_file="nowhere", tls_key_file="nowhere")
 
@@ -198,7 +255,7 @@ class ServiceTests(TestCase):
 
     @in_coroutine
     async def test_the_port_is_free_again_afterwards(self) -> None:
-        service = self.start()
+        service = self.start(port=free_port())
         port = service.port
         await service.stopService()  # type: ignore[misc]
         self.assertIsNone(service.stopService())

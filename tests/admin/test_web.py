@@ -8,7 +8,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tests.admin.support import Conversation, Dashboard
-from tunnelsvc.admin.web import HEADERS, DashboardSite
+from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.web import HEADERS, OPENER
 
 
 class HeaderTests(SynchronousTestCase):
@@ -18,6 +19,7 @@ class HeaderTests(SynchronousTestCase):
     def check(self, headers: Message, cache: str = "no-store") -> None:
         wanted = {name.decode(): value.decode() for name, value in HEADERS.items()}
         wanted["Cache-Control"] = cache
+        wanted[OPENER[0].decode()] = OPENER[1].decode()
         for name, value in wanted.items():
             self.assertEqual(headers.get_all(name), [value], name)
 
@@ -40,11 +42,23 @@ class HeaderTests(SynchronousTestCase):
             self.assertEqual(answer.status, status, f"{method} {path}")
             self.check(answer.headers)
 
+    def test_one_that_browsers_heed_on_secure_sites_only(self) -> None:
+        for host, more, there in (
+            ("dashboard.example:7500", b"", False),
+            ("192.0.2.1", b"", False),
+            ("dashboard.example", b"X-Forwarded-Proto: https\r\n", True),
+            ("localhost", b"", True),
+            ("[::1]:7500", b"", True),
+            ("[::1", b"", False),
+        ):
+            headers = self.dashboard.ask("/", more=more, host=host).headers
+            self.assertEqual(OPENER[0].decode() in headers, there, host)
+
     def test_on_a_refusal(self) -> None:
         self.check(self.dashboard.ask("/", authorization=None).headers)
 
     def test_on_files(self) -> None:
-        for path in ("/static/", "/static/app.js"):
+        for path in ("/static/", "/static/shared/dom.js"):
             self.check(self.dashboard.ask(path).headers, cache="no-cache")
 
     def test_on_a_failure_of_ours(self) -> None:

@@ -12,7 +12,7 @@ from tests.tunnels import LOOPBACK, Answering, TunnelCase, clock
 from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.config.schema import ClientConfig, TLSConfig
-from tunnelsvc.control import failback
+from tunnelsvc.control import clientside, failback
 from tunnelsvc.server.service import TunnelServer
 
 OTHER = "127.0.0.2"
@@ -23,11 +23,12 @@ class BackTests(TunnelCase):
     """The way back, at another speed."""
 
     def setUp(self) -> None:
-        for name in ("PROBE_SECONDS", "STEADY_SECONDS", "LOOK_SECONDS"):
+        for name in ("PROBE_SECONDS", "LOOK_SECONDS"):
             self.patch(failback, name, 0.05)
+        self.patch(clientside, "STEADY_SECONDS", 0.05)
         self.lines = LogLines(self)
 
-    def start(self, address: str, number: int = 0) -> TunnelServer:
+    def start(self, address: str, number: int) -> TunnelServer:
         return self.serve(bind_addr=address, proxy_bind_addr=address, bind_port=number)
 
     async def log_in(self, *servers: TunnelServer, public: int, **options: Any) -> TunnelClient:
@@ -51,9 +52,9 @@ class BackTests(TunnelCase):
 
     async def check_back(self, **options: Any) -> None:
         public = free_port()
-        first, second = self.start(LOOPBACK), self.start(OTHER)
+        number = free_port()
+        first, second = self.start(LOOPBACK, number), self.start(OTHER, free_port())
         await self.log_in(first, second, public=public, **options)
-        number = first.ports["bind"]
         await first.stopService()
         await self.wait(lambda: self.connected_clients(second) == 1)
         await self.wait(lambda: self.has_proxy(second))

@@ -1,12 +1,14 @@
 # -*- test-case-name: tests.e2e.test_https -*-
 """A real browser, without a desktop."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tests.e2e.commands import run_to_end
-from tests.programs import require_program
+from tests.programs import PATIENCE, require_module, require_program
 
 # What keeps a browser from talking to anybody but us, and from needing a desktop.
 CHROMIUM_FLAGS: Final = (
@@ -34,3 +36,42 @@ def browse(profile: Path, url: str, *flags: str) -> str:
     here = f"--host-resolver-rules=MAP {urlsplit(url).hostname} 127.0.0.1"
     command = (browser, *CHROMIUM_FLAGS, f"--user-data-dir={profile}", here, *flags)
     return run_to_end((*command, "--dump-dom", url)).decode()
+
+
+@contextmanager
+def opened(*flags: str) -> Iterator[Any]:
+    """Open a page of Chromium that a test drives (playwright's ``Page``).
+
+    Args:
+        flags: more of Chromium's.
+    """
+    chromium = require_program("chromium")
+    require_module("playwright")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not everybody has it
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=[*CHROMIUM_FLAGS, *flags]
+        )
+        try:
+            page = browser.new_page()
+            page.set_default_timeout(PATIENCE * 1000)
+            yield page
+        finally:
+            browser.close()
+
+
+def log_in(page: Any, url: str, user: str, password: str) -> None:
+    """Log in as a person does, by the form that a site of ours shows to strangers."""
+    page.goto(url)
+    page.fill("#user", user)
+    page.fill("#password", password)
+    page.press("#password", "Enter")
+    page.wait_for_selector("#password", state="detached")
+
+
+def find_logged_in(url: str, user: str, password: str, wanted: str) -> None:
+    """Log in to a site of ours, and wait until it shows something, by playwright's selector."""
+    with opened(f"--host-resolver-rules=MAP {urlsplit(url).hostname} 127.0.0.1") as page:
+        log_in(page, url, user, password)
+        page.wait_for_selector(wanted, state="attached")

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from tests.e2e.tunnel import NO_OPTIONS, Options
-from tests.programs import PATIENCE, eventually
+from tests.programs import PATIENCE, eventually, free_port
 
 # Bytes of the longest datagram of IPv4.
 LONGEST: Final = 65_507
@@ -39,7 +39,7 @@ class UDPService:
         self._respond = respond
         self._host = host
         self._socket = udp_socket(host)
-        self._socket.bind((host, port))
+        self._socket.bind((host, port or free_port()))
         self.port: int = self._socket.getsockname()[1]
         self._closed = False
         threading.Thread(target=self._serve, daemon=True).start()

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 from attrs import frozen
 
-from tests.programs import PATIENCE
+from tests.programs import PATIENCE, free_port
 from tunnelsvc.units import KiB
 
 # Bytes read or written in one call: more than one frame of any layer between.
@@ -55,7 +55,10 @@ class LocalService:
     ) -> None:
         self.live: set[socket.socket] = set()
         self._handler = handler
-        self._listener = listener or socket.create_server(("127.0.0.1", port), backlog=512)
+        # Not one that the kernel chooses: it could give that to another when the service is closed.
+        self._listener = listener or socket.create_server(
+            ("127.0.0.1", port or free_port()), backlog=512
+        )
         address = self._listener.getsockname()
         self.port: int = address[1] if isinstance(address, tuple) else 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -364,7 +367,7 @@ class _SiteServer(ThreadingHTTPServer):
 def serve_site(name: str, tls: ssl.SSLContext | None = None, port: int = 0) -> _SiteServer:
     """Start a `WebSite`; its port is ``server_port``, ``stop`` ends it."""
     handler = type("NamedSite", (WebSite,), {"name": name})
-    server = _SiteServer(("127.0.0.1", port), handler)
+    server = _SiteServer(("127.0.0.1", port or free_port()), handler)
     if tls is not None:  # shakes hands when it first reads: in the connection's own thread
         server.socket = tls.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False

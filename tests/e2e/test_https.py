@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e import nginx
-from tests.e2e.browser import browse
+from tests.e2e.browser import browse, find_logged_in
 from tests.e2e.commands import curl
 from tests.e2e.openfiles import steady_files, wait_for_files
 from tests.e2e.secure import Files, Trust, server_context
@@ -152,8 +152,9 @@ class PassedThroughTests(HTTPSTestCase):
         moved = facts(proxy)["todayTrafficOut"]
         assert isinstance(moved, int)
         self.assertGreater(moved, MiB)
-        page = self.browse(f"http://admin:secret@dashboard.example:{port}/")
-        self.assertIn(f"https://a.example:{self.https_port}<", page)
+        link = f'a[href="https://a.example:{self.https_port}/"]'
+        page = f"http://dashboard.example:{port}/static/#/proxies"
+        find_logged_in(page, "admin", "secret", link)
 
 
 class EndsHereTests(HTTPSTestCase):

@@ -33,9 +33,6 @@ TRANSFER_BYTES: Final = 192 * MiB
 # Users beside the transfer, each with a connection of its own for each request.
 USERS: Final = 4
 
-# Seconds in which a file that is watched is sure to be looked at some times.
-LOOKED_AT: Final = 5.0
-
 
 class Users(threading.Thread):
     """Somebody who makes requests, one after the other, until told to stop."""
@@ -191,11 +188,15 @@ class ReloadTests(ControlTestCase):
         self.assertEqual(client.lines("not reloaded"), [])
 
     def test_watched_and_wrong(self) -> None:
-        port = free_port()
-        client = self.begin(self.proxies(a=port), {"watch_config": True})
+        """It is told once, however often it is looked at until it is right again."""
+        port, later = free_port(), free_port()
+        watched = {"watch_config": True}
+        client = self.begin(self.proxies(a=port), watched)
         self.file.write_text("[common]\nserver_port = many\n[a]\n", encoding="utf-8")
         client.wait_for("the configuration is not reloaded")
-        time.sleep(LOOKED_AT)
+        self.assertTrue(serves_echo(port))
+        self.write(self.proxies(a=port, b=later), watched)
+        self.wait_for_echo(later)  # some looks later
         self.assertEqual(len(client.lines("the configuration is not reloaded")), 1)
         self.assertEqual(len(client.lines("server_port = many")), 1)
         self.assertTrue(serves_echo(port))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from tests.e2e.browser import browse
+from tests.e2e.browser import find_logged_in
 from tests.e2e.commands import curl, run_curl
 from tests.e2e.secure import Trust, server_context
 from tests.e2e.services import (
@@ -206,9 +206,8 @@ class TCPMuxTests(MuxCase):
         self.start_mux({"vhost_http_port": http_port, **login})
         service = self.local_service(echo).port
         self.start_client({"mux": self.mux(service, "a.test")})
-        url = f"http://admin:secret@127.0.0.1:{port}/"
-        page = browse(self.directory / "profile", url, "--virtual-time-budget=20000")
-        self.assertIn(f">a.test:{self.mux_port}<", page)
+        page = f"http://127.0.0.1:{port}/static/#/proxies"
+        find_logged_in(page, "admin", "secret", f"text=a.test:{self.mux_port}")
 
     def test_basics(self) -> None:
         self.check_basics()

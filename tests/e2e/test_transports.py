@@ -19,6 +19,7 @@ from tests.e2e.tunnel import Options, TunnelTestCase, http_proxy, tcp_proxy
 from tests.programs import (
     OUR_CLIENT,
     OUR_SERVER,
+    PATIENCE,
     Program,
     Sections,
     accepts_connections,
@@ -256,7 +257,7 @@ class ServersTests(TransportTestCase):
     def serves(self, address: str) -> bool:
         """Whether the service can be reached through a server."""
         try:
-            with socket.create_connection((address, self.tcp_port), timeout=5) as user:
+            with socket.create_connection((address, self.tcp_port), timeout=PATIENCE) as user:
                 return echo_once(user)
         except OSError:
             return False
@@ -270,7 +271,7 @@ class ServersTests(TransportTestCase):
         self.assertFalse(self.serves(second))
         used, unused = first, second
         for _ in range(3):
-            with socket.create_connection((used, self.tcp_port), timeout=5) as user:
+            with socket.create_connection((used, self.tcp_port), timeout=PATIENCE) as user:
                 self.assertTrue(echo_once(user))
                 servers[used].kill()
                 self.assertTrue(is_closed(user))

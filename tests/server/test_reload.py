@@ -44,6 +44,7 @@ from tunnelsvc.control.auth import TokenAuth
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.link.mux import MuxSession
+from tunnelsvc.metrics.events import EventLog
 from tunnelsvc.runner import Program
 from tunnelsvc.server import accept
 from tunnelsvc.server.reload import Reload
@@ -71,6 +72,7 @@ class ReloadTests(SynchronousTestCase):
         self.loaded: Any = Loaded(self.config, ())
         self.done: list[str] = []
         self.broken: list[str] = []
+        self.events = EventLog(lambda: 0.0)
 
     def reload(self) -> None:
         def load() -> Loaded[ServerConfig]:
@@ -87,7 +89,10 @@ class ReloadTests(SynchronousTestCase):
 
             return prepare
 
-        Reload(load, lambda: self.config, [part("a"), part("b")])()
+        Reload(load, lambda: self.config, self.events, [part("a"), part("b")])()
+
+    def seen(self) -> list[tuple[str, str]]:
+        return [(event.kind, event.detail) for event in self.events.recent()]
 
     def test_changes(self) -> None:
         """Those that have to wait are told, and are in nobody's configuration."""
@@ -100,6 +105,7 @@ class ReloadTests(SynchronousTestCase):
         self.assertIn("bind_port can't change while the server runs", kept)
         self.assertEqual(live, "token has changed, for clients that log in from now on")
         self.assertNotIn("new", f"{warning}{live}".replace("now", ""))
+        self.assertEqual(self.seen(), [("reloaded", "token; not before the next start: bind_port")])
 
     def test_no_change(self) -> None:
         self.reload()
@@ -107,6 +113,7 @@ class ReloadTests(SynchronousTestCase):
             list(self.lines), ["the configuration was read again; nothing has changed"]
         )
         self.assertEqual(len(self.done), 2)  # files may have
+        self.assertEqual(self.seen(), [("reloaded", "nothing has changed")])
 
     def test_a_file_that_can_not_be_used(self) -> None:
         self.loaded = ConfigError(["frps.ini:3: wrong", "frps.ini:4: wrong as well"])
@@ -114,6 +121,9 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(self.done, [])
         self.assertEqual(self.lines[:2], ["frps.ini:3: wrong", "frps.ini:4: wrong as well"])
         self.assertIn("the one before stays in force", self.lines[2])
+        self.assertEqual(
+            self.seen(), [("reload_failed", "frps.ini:3: wrong; frps.ini:4: wrong as well")]
+        )
 
     def test_a_part_that_can_not(self) -> None:
         self.loaded = Loaded(evolve(self.config, token="new"), ())
@@ -121,6 +131,7 @@ class ReloadTests(SynchronousTestCase):
         self.reload()
         self.assertEqual(self.done, [])
         self.assertEqual(self.lines[0], "b is broken")
+        self.assertEqual(self.seen(), [("reload_failed", "b is broken")])
 
 
 def ssh(port: int = 6000, name: str = "ssh", **options: Any) -> NewProxy:

@@ -118,8 +118,8 @@ class ListenTests(TunnelCase):
 
     async def test_ports_are_free_after_the_stop(self) -> None:
         local = await self.listen(Factory.forProtocol(Answering))
-        server = self.serve()
-        proxy = TCPProxyConfig(name="a", type="tcp", local_port=local)
+        server = self.serve(bind_port=free_port())
+        proxy = TCPProxyConfig(name="a", type="tcp", local_port=local, remote_port=free_port())
         client = await self.connect(server, proxy)
         public = int(client.proxy_addresses["a"][1:])
         await server.stopService()
@@ -161,7 +161,7 @@ class ListenTests(TunnelCase):
     async def test_the_client_comes_back(self) -> None:
         """After a restart of the server everything works again, without anybody's help."""
         local = await self.listen(Factory.forProtocol(Answering))
-        server = self.serve()
+        server = self.serve(bind_port=free_port())
         proxy = TCPProxyConfig(name="a", type="tcp", local_port=local)
         client = await self.connect(server, proxy)
         before = dict(client.proxy_addresses)

@@ -13,7 +13,13 @@ from tests.streams import MemoryStream, Recorder, pair, recorded
 from tunnelsvc.handover import attach
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.relay import codecs, dress
-from tunnelsvc.server.visitors import MOST_WRONG, WRONG_SECONDS, Guesses, VisitorDesk
+from tunnelsvc.server.visitors import (
+    MOST_NAME_CHARACTERS,
+    MOST_WRONG,
+    WRONG_SECONDS,
+    Guesses,
+    VisitorDesk,
+)
 from tunnelsvc.wire.auth import login_key
 from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.dialect import V1
@@ -89,6 +95,14 @@ class DeskCase(SynchronousTestCase):
         [answer] = self.heard(near)
         self.assertTrue(near.lost)
         self.assertFalse(self.judged.pop())
+        event = self.registry.context.stats.events.recent()[-1]
+        self.assertEqual(event.kind, "user_refused")
+        self.assertEqual(event.proxy, first.proxy_name[:MOST_NAME_CHARACTERS])
+        self.assertEqual(event.address, "192.0.2.7")
+        if self.registry.context.config.detailed_errors_to_client:
+            self.assertEqual(event.detail, answer.error)
+        else:
+            self.assertNotIn(event.detail, {"", answer.error})
         return answer.error
 
 

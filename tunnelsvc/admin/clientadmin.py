@@ -18,7 +18,6 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import clientrequests, clientshapes
-from tunnelsvc.admin.auth import TOO_MANY_REQUESTS
 from tunnelsvc.admin.clientbodies import edits, string, wrong
 from tunnelsvc.admin.clientconfig import NO_FILE, ConfigText
 from tunnelsvc.admin.clientstatus import status
@@ -29,7 +28,7 @@ from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
-from tunnelsvc.admin.web import SERVER_NAME, answer, answer_json
+from tunnelsvc.admin.web import SERVER_NAME, TOO_MANY_REQUESTS, answer, answer_json
 from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.curl import curl_of
 from tunnelsvc.client.inspection.request import CannotReplayError
@@ -329,7 +328,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             ClientAdminAPI.body,
             "A body by itself.",
             path=(_ID, Choice("side", "Whose.", _SIDES)),
-            content_type="application/octet-stream",
+            content_type="*/*",
         )
     },
     ("requests", ANY, "curl"): {

@@ -17,6 +17,7 @@ from tunnelsvc.admin import clientshapes, configfile
 from tunnelsvc.admin.clientadmin import ClientAdminAPI
 from tunnelsvc.admin.clientview import ClientView
 from tunnelsvc.admin.clientweb import MOST_BODY_BYTES, AdminRequest
+from tunnelsvc.admin.cookies import cookie_name
 from tunnelsvc.admin.hidden import Hider
 from tunnelsvc.admin.routing import ANY, APIError, Routes, query, route
 from tunnelsvc.admin.web import answer, answer_json
@@ -72,7 +73,8 @@ class ClientAPI(Resource):
         # Who doesn't ask for it doesn't spend the memory.
         from tunnelsvc.admin.clientdescribed import description  # noqa: PLC0415
 
-        return answer_json(request, description())
+        cookie = cookie_name(request, "client").decode()
+        return answer_json(request, description(cookie, secured=self._hider is None))
 
     def status(self, request: AdminRequest, variables: list[str]) -> bytes:  # noqa: ARG002
         """How all proxies are."""

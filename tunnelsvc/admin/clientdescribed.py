@@ -13,12 +13,27 @@ PLAIN: Final = "text/plain"
 _NAME: Final = Text("name", "As in the file.", None)
 _STRICT: Final = Choice("strictConfig", "Whether unknown keys are errors.", ("true", "false"))
 
-SITE: Final[Routes[Endpoint[None]]] = {
+HEALTH: Final[Routes[Endpoint[None]]] = {
     ("healthz",): {
         b"GET": Endpoint(None, "200 while the client lives.", content_type=PLAIN, is_open=True)
     },
 }
-"""What of the site is no API, and still for programs."""
+LOGIN: Final[Routes[Endpoint[None]]] = {
+    ("login",): {
+        b"GET": Endpoint(None, "A form for people.", content_type="text/html", is_open=True),
+        b"POST": Endpoint(
+            None,
+            "Begin a session, whose cookie comes with the answer.",
+            "Begun",
+            body="Credentials",
+            takes_forms=True,
+            errors=(403, 429),
+            is_open=True,
+        ),
+    },
+    ("logout",): {b"POST": Endpoint(None, "End the session.")},
+}
+"""What of the site is no API, and still for programs; the second only with a password."""
 
 FRP: Final[Routes[Endpoint[None]]] = {
     ("openapi.json",): {b"GET": Endpoint(None, "This description.", "Description")},
@@ -48,13 +63,20 @@ FRP: Final[Routes[Endpoint[None]]] = {
 """frp's, as `tunnelsvc.admin.clientapi` answers it; nothing is kept in a store."""
 
 SECTIONS: Final = (
-    Section("", "site", SITE),
+    Section("", "site", HEALTH),
     Section("/api/admin", "client", clientadmin.ROUTES),
     Section("/api", "frp", FRP),
 )
 
 
 @cache
-def description() -> dict[str, Any]:
-    """Make the description, once."""
-    return describe("tunnelsvc client", SECTIONS, clientschemas.SCHEMAS)
+def description(cookie: str, *, secured: bool) -> dict[str, Any]:
+    """Make the description, once for each.
+
+    Args:
+        cookie: the name of the session's.
+        secured: whether a password is asked for.
+    """
+    sections = (*SECTIONS, Section("", "sessions", LOGIN)) if secured else SECTIONS
+    schemas = clientschemas.SCHEMAS
+    return describe("tunnelsvc client", sections, schemas, cookie=cookie, secured=secured)

@@ -48,6 +48,8 @@ _ROW: Final = {
 }
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
+    "Credentials": record(user=STRING, password=STRING),
+    "Begun": record(csrf=STRING),
     "Session": record(
         user=STRING,
         csrf=STRING,

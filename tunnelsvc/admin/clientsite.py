@@ -13,12 +13,13 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tunnelsvc.addresses import LOOPBACK, is_loopback
-from tunnelsvc.admin.auth import BasicAuth
+from tunnelsvc.admin.channel import DashboardSite
 from tunnelsvc.admin.clientapi import ClientAPI
 from tunnelsvc.admin.clientconfig import NO_FILE
 from tunnelsvc.admin.clientpage import STYLE, PageFile, StatusPage
 from tunnelsvc.admin.clientview import ClientView
-from tunnelsvc.admin.clientweb import AdminSite
+from tunnelsvc.admin.clientweb import AdminRequest
+from tunnelsvc.admin.gate import Gate, OpenGate
 from tunnelsvc.admin.listening import Entrance, Root, SiteService
 from tunnelsvc.admin.origin import SameOrigin
 from tunnelsvc.admin.pages import Redirect
@@ -38,7 +39,7 @@ STOP_SECONDS: Final = 0.1
 
 def admin_site(
     config: AdminConfig, client: ClientView, reactor: Any, api: ClientAPI | None = None
-) -> tuple[AdminSite, BasicAuth | None]:
+) -> tuple[DashboardSite, Gate | None]:
     """Put the site together.
 
     Args:
@@ -48,7 +49,7 @@ def admin_site(
         api: of the client; None: it is made, and not to be closed.
 
     Returns:
-        The site, and its guard, which is to be closed when the site is; None if everybody on this
+        The site, and its gate, which is to be closed when the site is; None if everybody on this
         machine may see it.
     """
     secured = config.has_password
@@ -57,14 +58,15 @@ def admin_site(
     static = Root()
     static.putChild(b"", Redirect(b".."))
     static.putChild(STYLE.encode(), PageFile(STYLE, "text/css; charset=utf-8"))
-    static.putChild(b"icon.svg", PageFile("icon.svg", "image/svg+xml"))
+    static.putChild(b"icon.svg", PageFile("shared/icon.svg", "image/svg+xml"))
     root.putChild(b"static", static)
     root.putChild(b"api", api or ClientAPI(client, reactor, hides=not secured))
-    guard = BasicAuth(root, config.user, config.password, reactor) if secured else None
-    checked = SameOrigin(
-        guard or root, None if secured else {config.addr.lower()}, "admin_user, admin_pwd"
-    )
-    return AdminSite(Entrance(checked), reactor), guard
+    gate = None
+    if secured:
+        gate = Gate.of_site("client", root, config.user, config.password, reactor)
+    names = None if secured else {config.addr.lower()}
+    checked = SameOrigin(gate or OpenGate(root), names, "admin_user, admin_pwd")
+    return DashboardSite(Entrance(checked), reactor, AdminRequest), gate
 
 
 def listening_address(config: AdminConfig) -> str:
@@ -107,7 +109,7 @@ class AdminService(SiteService):
         self._admin = config = client.config.admin
         self._ports = ports or (config.port,)
         self._api = ClientAPI(self, reactor, hides=not config.has_password)
-        site, self._guard = admin_site(config, self, reactor, self._api)
+        site, self._gate = admin_site(config, self, reactor, self._api)
         super().__init__(
             "admin API", site, tls_options(config, client.config.path, "admin_tls"), reactor
         )
@@ -136,8 +138,8 @@ class AdminService(SiteService):
     def stopService(self) -> Deferred[None] | None:
         """Stop listening; fires when the port is free."""
         self._api.admin.hub.close()
-        if self._guard is not None:
-            self._guard.close()
+        if self._gate is not None:
+            self._gate.close()
         if self._ending is not None and self._ending.active():
             self._ending.cancel()
         return super().stopService()

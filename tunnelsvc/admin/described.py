@@ -15,18 +15,33 @@ def enveloped(schema: Schema) -> Schema:
     return record(code=INTEGER, msg=STRING, data=schema)
 
 
-TEXT: Final = "text/plain"
+TEXT, HTML = "text/plain", "text/html"
 SITE: Final[Routes[Endpoint[None]]] = {
     ("healthz",): {
         b"GET": Endpoint(None, "200 while the server lives.", content_type=TEXT, is_open=True)
     },
-    ("metrics",): {
-        b"GET": Endpoint(
-            None, "For Prometheus, with enable_prometheus.", content_type=TEXT, errors=(404,)
-        )
+    ("login",): {
+        b"GET": Endpoint(None, "A form for people.", content_type=HTML, is_open=True),
+        b"POST": Endpoint(
+            None,
+            "Begin a session, whose cookie comes with the answer.",
+            "Begun",
+            body="Credentials",
+            takes_forms=True,
+            errors=(403, 429),
+            is_open=True,
+        ),
+    },
+    ("logout",): {b"POST": Endpoint(None, "End the session.")},
+    ("api", "admin", "session"): {
+        b"GET": Endpoint(None, "Who asks, and the token for changes.", "Session")
     },
 }
-"""What of the site is no API, and still for programs."""
+"""What isn't answered by an API, and still is for programs."""
+METRICS: Final[Routes[Endpoint[None]]] = {
+    ("metrics",): {b"GET": Endpoint(None, "For Prometheus.", content_type=TEXT)}
+}
+"""With ``enable_prometheus``."""
 
 SECTIONS: Final = (
     Section("", "site", SITE),
@@ -37,6 +52,13 @@ SECTIONS: Final = (
 
 
 @cache
-def description() -> dict[str, Any]:
-    """Make the description, once."""
-    return describe("tunnelsvc server", SECTIONS, {**ownschemas.SCHEMAS, **frpschemas.SCHEMAS})
+def description(cookie: str, *, metrics: bool) -> dict[str, Any]:
+    """Make the description, once for each name that the session's cookie has.
+
+    Args:
+        cookie: that name.
+        metrics: whether there are any.
+    """
+    sections = (*SECTIONS, Section("", "site", METRICS)) if metrics else SECTIONS
+    schemas = {**ownschemas.SCHEMAS, **frpschemas.SCHEMAS}
+    return describe("tunnelsvc server", sections, schemas, cookie=cookie)

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.admin.test_ownapi -*-
+# -*- test-case-name: tests.admin.test_gate -*-
 """Who makes a request, as the guard of a site has found."""
 
 from collections.abc import Callable

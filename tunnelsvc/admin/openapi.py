@@ -3,7 +3,7 @@
 
 A site puts its `Section` s together, with the schemas that their endpoints name::
 
-    description = describe("tunnelsvc client", SECTIONS, SCHEMAS, secured=True)
+    description = describe("tunnelsvc client", SECTIONS, SCHEMAS, cookie=name)
 
 Nothing of it is imported or made before somebody asks for it.
 """
@@ -22,8 +22,8 @@ VERSION: Final = "3.1.0"
 ERROR: Final = "Error"
 """The schema of errors, unless a section has one of its own."""
 BASIC, COOKIE, CSRF = "basic", "cookie", "csrf"
-COOKIE_NAME: Final = "tunnelsvc_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
+FORM: Final = "application/x-www-form-urlencoded"
 
 TEXTS: Final = {
     400: "A parameter or the body isn't what it may be.",
@@ -33,7 +33,9 @@ TEXTS: Final = {
     405: "The path has no such method.",
     409: "It has changed meanwhile.",
     413: "The body is too long.",
+    415: "The body is neither a form nor JSON.",
     429: "Too many at a time, or after too many failures; Retry-After says when to try again.",
+    503: "This takes too long, or can't be done now.",
 }
 """Of errors; each that an endpoint names must be here."""
 FOR_ALL: Final = (401, 403, 405, 429)
@@ -115,6 +117,7 @@ def describe(
     sections: Iterable[Section],
     schemas: Mapping[str, Schema],
     *,
+    cookie: str,
     secured: bool = True,
 ) -> dict[str, Any]:
     """Make the description.
@@ -123,6 +126,7 @@ def describe(
         title: whose API it is.
         sections: all there is, each path once.
         schemas: by the names that endpoints and other schemas have for them.
+        cookie: name of the one that sessions have (`tunnelsvc.admin.cookies`).
         secured: whether a login is asked for.
     """
     paths: dict[str, dict[str, Any]] = {}
@@ -139,7 +143,7 @@ def describe(
             "schemas": {**BASIC_SCHEMAS, **schemas},
             "securitySchemes": {
                 BASIC: {"type": "http", "scheme": "basic"},
-                COOKIE: {"type": "apiKey", "in": "cookie", "name": COOKIE_NAME},
+                COOKIE: {"type": "apiKey", "in": "cookie", "name": cookie},
                 CSRF: {"type": "apiKey", "in": "header", "name": CSRF_HEADER},
             },
         },
@@ -170,7 +174,8 @@ def _operation(
         "responses": _responses(section, endpoint, secured=secured),
     }
     if endpoint.body:
-        content = {JSON: {"schema": ref(endpoint.body)}}
+        kinds = (JSON, FORM) if endpoint.takes_forms else (JSON,)
+        content = {kind: {"schema": ref(endpoint.body)} for kind in kinds}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -197,7 +202,7 @@ def _parameter(parameter: Parameter, where: str) -> dict[str, Any]:
     if isinstance(parameter, Choices):
         described |= {"style": "form"}
         return {**described, "explode": False, "schema": schema}
-    return {**described, "required": False, "schema": schema}
+    return {**described, "required": parameter.required, "schema": schema}
 
 
 def _responses(section: Section, endpoint: Endpoint[Any], *, secured: bool) -> dict[str, Any]:
@@ -208,6 +213,8 @@ def _responses(section: Section, endpoint: Endpoint[Any], *, secured: bool) -> d
         codes.add(http.NOT_FOUND)
     if endpoint.body:
         codes.add(http.REQUEST_ENTITY_TOO_LARGE)
+    if endpoint.takes_forms:
+        codes.add(http.UNSUPPORTED_MEDIA_TYPE)
     is_json = endpoint.content_type == JSON
     schema = section.around(ref(endpoint.answer)) if is_json else STRING
     answer = {"description": "Done.", "content": {endpoint.content_type: {"schema": schema}}}
@@ -218,6 +225,6 @@ def _error(section: Section, code: int) -> dict[str, Any]:
     # Who guards the site answers browsers with a page, and programs with a line.
     schemas = [ref(ERROR)] if section.error == ERROR else [ref(ERROR), ref(section.error)]
     content = {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
-    if code in FOR_ALL:
+    if code in FOR_ALL or not section.prefix:
         content |= {kind: {"schema": STRING} for kind in ("text/plain", "text/html")}
     return {"description": TEXTS[code], "content": content}

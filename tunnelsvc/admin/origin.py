@@ -15,7 +15,6 @@ moment later (DNS rebinding) is of one origin with the API, as far as the browse
 
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import urlsplit
 
 from twisted.web import http
 from twisted.web.resource import IResource, Resource
@@ -23,9 +22,10 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from tunnelsvc.addresses import LOCALHOST, is_address
-from tunnelsvc.admin.routing import APIError
-from tunnelsvc.admin.web import answer_json
+from tunnelsvc.admin.refusals import Refusal
+from tunnelsvc.admin.web import host_of
 
+_SESSIONS: Final = (b"login", b"logout")
 _SCHEMES: Final = ("http", "https")
 _OWN_PAGES: Final = (b"same-origin", b"none")
 """Of Sec-Fetch-Site; ``none`` is a person's doing."""
@@ -54,7 +54,7 @@ class SameOrigin(Resource):
         """Find the resource to answer: one behind, or a refusal."""
         refusal = self._refusal(request, path)
         if refusal:
-            return _Refused(refusal)
+            return Refusal(http.FORBIDDEN, refusal)
         inner: IResource = self._inner.getChildWithDefault(path, request)
         return inner
 
@@ -65,17 +65,22 @@ class SameOrigin(Resource):
                 "not asked for by an address or as localhost; other names are for whoever has set "
                 f"a password ({self._keys})"
             )
-        if path != b"api":
+        if not _has_effects(path, request):
             return ""
         return "a page of another site must not ask" if _is_foreign(request, host) else ""
 
     def _is_known(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
+        name = host_of(host)
         named = name == LOCALHOST or name in (self._names or ())
         return named or is_address(name.partition("%")[0])
+
+
+def _has_effects(path: bytes, request: Request) -> bool:
+    """Tell what a link from elsewhere leads to, such as a page, from what does something.
+
+    Of logging in by another's page, somebody would see a site that isn't the one he meant.
+    """
+    return path == b"api" or (path in _SESSIONS and request.method not in {b"GET", b"HEAD"})
 
 
 def _is_foreign(request: Request, host: str) -> bool:
@@ -91,14 +96,3 @@ def _host_of(origin: bytes) -> str:
     """Return host and port of an origin; empty for what is none, as ``null``."""
     scheme, separator, rest = origin.decode("latin-1").lower().partition("://")
     return rest if separator and scheme in _SCHEMES else ""
-
-
-class _Refused(Resource):
-    isLeaf = True
-
-    def __init__(self, why: str) -> None:
-        super().__init__()
-        self._error = APIError(http.FORBIDDEN, why)
-
-    def render(self, request: Request) -> bytes:
-        return answer_json(request, self._error.shape(), self._error.code)

@@ -19,15 +19,15 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import ownshapes
-from tunnelsvc.admin.auth import TOO_MANY_REQUESTS
 from tunnelsvc.admin.endpoints import Asked, Choice, Choices, Endpoint, Text, Whole, asked
+from tunnelsvc.admin.history.service import HistoryError
 from tunnelsvc.admin.identity import identity_of
-from tunnelsvc.admin.owntopics import server_topics
+from tunnelsvc.admin.owntopics import Overview, server_topics
 from tunnelsvc.admin.process import Process
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.view import DashboardView, History
-from tunnelsvc.admin.web import answer_json
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.metrics.events import GROUPS, Event
@@ -37,7 +37,7 @@ Handler = Callable[["AdminAPI", Asked], Any]
 """Returns what becomes JSON, a coroutine of that, or ``NOT_DONE_YET`` if it answers itself."""
 
 TOPICS: Final = ("overview", "clients", "proxies", "connections", "events")
-MOST_EVENTS: Final = 1_000
+MOST_EVENTS: Final = 500
 EVENTS: Final = 200
 RETRY_SECONDS: Final = 10
 """For who finds no place for a stream."""
@@ -66,9 +66,8 @@ class AdminAPI(Resource):
         super().__init__()
         self._server = server
         self._history = history
-        self._process = Process()
-        topics = server_topics(server, self._process, history=history is not None)
-        self.hub = Hub(topics, clock)
+        self._overview = Overview(server, Process(), history)
+        self.hub = Hub(server_topics(server, self._overview), clock)
 
     def render(self, request: Request) -> Any:
         """Answer."""
@@ -104,16 +103,9 @@ class AdminAPI(Resource):
         answered.addCallback(lambda value: answer_json(request, value))
         answered.addErrback(fail).addCallback(finish)
 
-    def session(self, asked: Asked) -> Any:
-        """Who asks."""
-        return identity_of(asked.request).shape()
-
     def overview(self, asked: Asked) -> Any:  # noqa: ARG002
         """Facts, sums and the curve."""
-        value = ownshapes.overview(
-            self._server, self._process.shape(), history=self._history is not None
-        )
-        return value | ownshapes.curve(self._server.stats.curves.total())
+        return self._overview.read() | ownshapes.curve(self._server.stats.curves.total())
 
     def start(self, asked: Asked) -> Any:
         """What a first client needs to know."""
@@ -211,16 +203,19 @@ class AdminAPI(Resource):
         self.log.info("connection {id} was closed by the administrator", id=asked["id"])
         return {}
 
-    def events(self, asked: Asked) -> Any:
+    async def events(self, asked: Asked) -> Any:
         """What has happened, the newest first."""
         limit = asked["limit"]
-        found = self._events(asked["before"], limit + 1, asked["group"], asked["text"])
+        found = await self._events(asked["before"], limit + 1, asked["group"], asked["text"])
         rows = [ownshapes.event(each) for each in found[:limit]]
         return {"rows": rows, "more": len(found) > limit}
 
-    def _events(self, before: int | None, limit: int, group: str, text: str) -> list[Event]:
+    async def _events(self, before: int | None, limit: int, group: str, text: str) -> list[Event]:
         if self._history is not None:
-            return self._history.events(before, limit, group, text)
+            try:
+                return await self._history.events(before, limit, group, text)
+            except HistoryError as why:
+                raise APIError(http.SERVICE_UNAVAILABLE, str(why)) from None
         fits = ownshapes.matches(group, text)
         found = [
             event
@@ -243,9 +238,6 @@ _NAME: Final = Text("name", "Of a proxy, with its user: alice.ssh.")
 _DAYS: Final = Whole("days", "How many, today included.", 1, DAYS, default=DAYS)
 
 ROUTES: Final[Routes[Endpoint[Handler]]] = {
-    ("session",): {
-        b"GET": Endpoint(AdminAPI.session, "Who asks, and how that is known.", "Session")
-    },
     ("overview",): {b"GET": Endpoint(AdminAPI.overview, "Facts, sums and the curve.", "Overview")},
     ("start",): {b"GET": Endpoint(AdminAPI.start, "What a first client needs to know.", "Start")},
     ("traffic",): {
@@ -317,6 +309,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
                 Text("text", "Only events that have this somewhere."),
                 Whole("limit", "At most so many.", 1, MOST_EVENTS, default=EVENTS),
             ),
+            errors=(http.SERVICE_UNAVAILABLE,),
         )
     },
     ("stream",): {

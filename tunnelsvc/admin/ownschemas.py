@@ -29,6 +29,8 @@ def _rows(name: str, **more: Schema) -> Schema:
 
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
+    "Credentials": record(user=STRING, password=STRING),
+    "Begun": record(csrf=STRING),
     "Session": record(
         user=STRING,
         csrf=STRING,

@@ -9,7 +9,7 @@ from typing import Final
 from tunnelsvc.admin import ownshapes
 from tunnelsvc.admin.process import Process
 from tunnelsvc.admin.topics import LogTopic, Message, Row, TableTopic, Topic
-from tunnelsvc.admin.view import DashboardView
+from tunnelsvc.admin.view import DashboardView, History
 
 MOST_EVENTS: Final = 200
 """In a snapshot."""
@@ -24,7 +24,7 @@ class Overview:
     interval = 1.0
     """A look is nothing, and a point should be seen while it is new."""
 
-    def __init__(self, server: DashboardView, process: Process, *, history: bool) -> None:
+    def __init__(self, server: DashboardView, process: Process, history: History | None) -> None:
         self._server = server
         self._process = process
         self._history = history
@@ -45,7 +45,8 @@ class Overview:
 
     def read(self) -> Row:
         """Shape it, but for the curve."""
-        return ownshapes.overview(self._server, self._process.shape(), history=self._history)
+        history = self._history is not None and self._history.is_on
+        return ownshapes.overview(self._server, self._process.shape(), history=history)
 
     def stop(self) -> None:
         """See `Topic`."""
@@ -88,18 +89,12 @@ class Connections:
         return {"more": self._more}
 
 
-def server_topics(server: DashboardView, process: Process, *, history: bool) -> list[Topic]:
-    """Make all topics of a server.
-
-    Args:
-        server: what they tell of.
-        process: that of the server.
-        history: whether there is one.
-    """
+def server_topics(server: DashboardView, overview: Overview) -> list[Topic]:
+    """Make all topics of a server, besides one that there is."""
     events = server.stats.events
     connections = Connections(server)
     return [
-        Overview(server, process, history=history),
+        overview,
         TableTopic("clients", "key", lambda: ownshapes.clients(server)),
         TableTopic("proxies", "name", lambda: ownshapes.proxies(server)),
         TableTopic("connections", "id", connections.rows, about=connections.about),

@@ -1,8 +1,15 @@
 # -*- test-case-name: tests.admin.test_pages -*-
-"""The page and its files, read once at start."""
+"""A site's page and its files, read once at start.
 
+Each site is a page of ES modules, as they are, without a build step: ``static/server/`` or
+``static/client/``, and ``static/shared/`` which both use.
+"""
+
+from collections.abc import Iterator
 from hashlib import sha256
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
 from typing import Final
 
 from attrs import frozen
@@ -12,26 +19,50 @@ from twisted.web.server import Request
 
 from tunnelsvc.admin.web import NotFound, ReadOnly, answer, answer_text
 
-FILES: Final = {
-    "index.html": "text/html; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-    "style.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
-"""Everything there is, and its media type: what the machine's mime.types says doesn't matter."""
+"""Media types by suffix: what the machine's mime.types says doesn't matter. Files with other
+suffixes aren't served."""
+SHARED: Final = "shared"
+"""The folder of what all pages use."""
+INDEX: Final = "index.html"
+"""A page itself: at ``/static/``, from where its links lead to the folders."""
 
 
 @frozen
-class _File:
+class StoredFile:
+    """A file's bytes.
+
+    Attributes:
+        body: all of them.
+        content_type: its media type.
+        etag: changes when the bytes do.
+    """
+
     body: bytes
     content_type: str
     etag: bytes
+
+    @classmethod
+    def read(cls, file: Traversable) -> "StoredFile":
+        """Read a file of the package.
+
+        Raises:
+            KeyError: it has none of the suffixes of `TYPES`.
+        """
+        body = file.read_bytes()
+        etag = b'"%s"' % sha256(body).hexdigest()[:16].encode()
+        return cls(body, TYPES[PurePosixPath(file.name).suffix], etag)
 
 
 class StaticFile(ReadOnly):
     """One file. Browsers keep it and ask whether it is still the same, so that an update shows."""
 
-    def __init__(self, file: _File) -> None:
+    def __init__(self, file: StoredFile) -> None:
         super().__init__()
         self._file = file
 
@@ -43,17 +74,45 @@ class StaticFile(ReadOnly):
         return answer(request, self._file.body, self._file.content_type)
 
 
-class StaticFiles(Resource):
-    """``/static/``: the page itself, and beside it what it needs."""
+def files_of(folder: str) -> Iterator[Traversable]:
+    """Give the files of a folder below ``static/`` that are to be served, its page among them."""
+    for file in (resources.files("tunnelsvc.admin") / "static" / folder).iterdir():
+        if PurePosixPath(file.name).suffix in TYPES:
+            yield file
 
-    def __init__(self) -> None:
+
+class Folder(Resource):
+    """The files of one folder below ``static/``, but the page itself."""
+
+    def __init__(self, folder: str) -> None:
         super().__init__()
-        folder = resources.files("tunnelsvc.admin") / "static"
-        for name, content_type in FILES.items():
-            body = (folder / name).read_bytes()
-            etag = b'"%s"' % sha256(body).hexdigest()[:16].encode()
-            self.putChild(name.encode(), StaticFile(_File(body, content_type, etag)))
-        self.putChild(b"", self.children[b"index.html"])
+        for file in files_of(folder):
+            if file.name != INDEX:
+                self.putChild(file.name.encode(), StaticFile(StoredFile.read(file)))
+
+    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: ARG002
+        """Answer for names that there aren't."""
+        return NotFound()
+
+    def render(self, request: Request) -> bytes:
+        """Answer for the folder itself: there is no list."""
+        return NotFound().render(request)
+
+
+class StaticFiles(Resource):
+    """``/static/``: a page itself, and below it the folders of what it needs."""
+
+    def __init__(self, page: str) -> None:
+        """Read the files.
+
+        Args:
+            page: the folder with the page, ``server`` or ``client``.
+        """
+        super().__init__()
+        index = resources.files("tunnelsvc.admin") / "static" / page / INDEX
+        self.putChild(b"", StaticFile(StoredFile.read(index)))
+        for folder in (SHARED, page):
+            self.putChild(folder.encode(), Folder(folder))
 
     def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: ARG002
         """Answer for names that there aren't."""

@@ -14,6 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes
+from tunnelsvc.admin.cookies import cookie_name
 from tunnelsvc.admin.endpoints import Choice, Endpoint, Text
 from tunnelsvc.admin.ownapi import AdminAPI
 from tunnelsvc.admin.routing import ANY, APIError, Routes, query, route
@@ -42,6 +43,10 @@ class ServerAPI(Resource):
         self.admin = AdminAPI(server, clock, history)
         self._below = {b"v2": ServerAPI2(server), b"admin": self.admin}
 
+    def close(self) -> None:
+        """End all streams."""
+        self.admin.hub.close()
+
     def render(self, request: Request) -> Any:
         """Answer."""
         below = self._below.get((request.postpath or [b""])[0])
@@ -59,7 +64,8 @@ class ServerAPI(Resource):
         # Who doesn't ask for it doesn't spend the memory.
         from tunnelsvc.admin.described import description  # noqa: PLC0415
 
-        return description()
+        cookie = cookie_name(request, "server").decode()
+        return description(cookie, metrics=self._server.config.dashboard.enable_prometheus)
 
     def serverinfo(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
         """Facts and sums."""
@@ -139,7 +145,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             ServerAPI.delete_proxies,
             "Forget the proxies that are offline.",
             "Success",
-            query=(Choice("status", "Of those to forget.", ("offline",)),),
+            query=(Choice("status", "Of those to forget.", ("offline",), required=True),),
         ),
     },
     ("proxies", ANY): {b"GET": Endpoint(ServerAPI.proxy, "One proxy.", "FrpProxy", path=(_NAME,))},

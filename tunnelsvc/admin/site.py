@@ -11,16 +11,19 @@ from twisted.logger import Logger
 from twisted.web.server import Request
 
 from tunnelsvc.addresses import LOOPBACK
-from tunnelsvc.admin.auth import BasicAuth
+from tunnelsvc.admin.auth import Report, report_nowhere
+from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.gate import Gate
 from tunnelsvc.admin.listening import Entrance, Root, SiteService
 from tunnelsvc.admin.origin import SameOrigin
 from tunnelsvc.admin.pages import Redirect, StaticFiles
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.tls import RenewedOptions, tls_options
 from tunnelsvc.admin.upkeep import Upkeep
-from tunnelsvc.admin.view import DashboardView
-from tunnelsvc.admin.web import DashboardSite, ReadOnly, answer
+from tunnelsvc.admin.view import DashboardView, History
+from tunnelsvc.admin.web import ReadOnly, answer
 from tunnelsvc.config.schema import DashboardConfig, ServerConfig
+from tunnelsvc.gateway.forwarded import Trust
 
 if TYPE_CHECKING:
     from tunnelsvc.metrics.prometheus import Exporter
@@ -43,41 +46,54 @@ class Metrics(ReadOnly):
 
 def dashboard_site(
     config: DashboardConfig,
-    server: DashboardView,
+    api: ServerAPI,
     reactor: Any,
     exporter: Exporter | None = None,
-) -> tuple[DashboardSite, BasicAuth]:
+    trust: Trust | None = None,
+    *,
+    report: Report = report_nowhere,
+) -> tuple[DashboardSite, Gate]:
     """Put the dashboard together.
 
     Args:
         config: who may see it.
-        server: what to show.
+        api: what answers below ``/api/``; to be closed when the site is.
         reactor: the clock of delays and timeouts.
         exporter: answers ``/metrics``; None: nobody does.
+        trust: in proxies before us, see `tunnelsvc.admin.auth.Keeper`.
+        report: is told who logs in, and who doesn't get in.
 
     Returns:
-        The site, and its guard, which is to be closed when the site is.
+        The site, and its gate, which is to be closed when the site is.
     """
-    entrance, guard = _put_together(config, server, reactor, exporter)
-    return DashboardSite(entrance, reactor), guard
+    entrance, gate = _put_together(config, api, reactor, exporter, trust=trust, report=report)
+    return DashboardSite(entrance, reactor), gate
 
 
 def _put_together(
-    config: DashboardConfig, server: DashboardView, reactor: Any, exporter: Exporter | None
-) -> tuple[Entrance, BasicAuth]:
+    config: DashboardConfig,
+    api: ServerAPI,
+    reactor: Any,
+    exporter: Exporter | None,
+    **gate_options: Any,
+) -> tuple[Entrance, Gate]:
     root = Root()
     root.putChild(b"", Redirect(b"static/"))
-    root.putChild(b"static", StaticFiles())
-    root.putChild(b"api", ServerAPI(server, reactor))
-    guard = BasicAuth(root, *_credentials(config), reactor)
+    root.putChild(b"static", StaticFiles("server"))
+    root.putChild(b"api", api)
+    gate = Gate.of_site("server", root, *_credentials(config), reactor, **gate_options)
     secured = config.credentials_configured
-    inner = Entrance(guard)
+    inner = Entrance(gate)
     if exporter is not None:
         # Scrapers of an frps without credentials send none; without, only this machine gets here.
         place = root if secured else inner
         place.putChild(b"metrics", Metrics(exporter))
     names = None if secured else {config.addr.lower()}
-    return Entrance(SameOrigin(inner, names, "dashboard_user, dashboard_pwd")), guard
+    return Entrance(SameOrigin(inner, names, "dashboard_user, dashboard_pwd")), gate
+
+
+def _trust(config: ServerConfig) -> Trust | None:
+    return Trust(config.trusted_proxies) if config.trusted_proxies else None
 
 
 def _credentials(config: DashboardConfig) -> tuple[str, str]:
@@ -91,13 +107,20 @@ class DashboardService(SiteService):
 
     log = Logger()
 
-    def __init__(self, config: DashboardConfig, server: DashboardView, reactor: Any) -> None:
+    def __init__(
+        self,
+        config: DashboardConfig,
+        server: DashboardView,
+        reactor: Any,
+        history: History | None = None,
+    ) -> None:
         """Build everything; nothing listens yet.
 
         Args:
             config: where to listen, who may see it.
             server: what to show.
             reactor: listener and clock.
+            history: knows of events before this server's start; None: nobody does.
 
         Raises:
             ConfigError: a TLS file can't be used.
@@ -107,9 +130,16 @@ class DashboardService(SiteService):
         options = tls_options(config, server.config.path)
         self._renewed = RenewedOptions(options) if options is not None else None
         self._exporter = exporter = self._make_exporter() if config.enable_prometheus else None
-        site, self._guard = dashboard_site(config, server, reactor, exporter)
+        self._api = ServerAPI(server, reactor, history)
+        trust = _trust(server.config)
+        site, self._gate = dashboard_site(
+            config, self._api, reactor, exporter, trust, report=self._report
+        )
         super().__init__("dashboard", site, self._renewed, reactor)
         self._upkeep = Upkeep(server.stats, reactor, exporter.observe_lag if exporter else None)
+
+    def _report(self, kind: str, address: str, detail: str) -> None:
+        self._server.stats.events.add(kind, address=address, detail=detail)
 
     def _make_exporter(self) -> Exporter:
         # Memory that servers without it don't spend.
@@ -154,11 +184,14 @@ class DashboardService(SiteService):
         def commit() -> None:
             if self._renewed is not None and options is not None:
                 self._renewed.options = options
+            old = self._gate
             if _credentials(dashboard) != _credentials(self._config):
-                self._guard.close()
-                self._site.resource, self._guard = _put_together(
-                    dashboard, self._server, self._reactor, self._exporter
-                )
+                self._site.resource, self._gate = _put_together(
+                    dashboard, self._api, self._reactor, self._exporter,
+                    throttle=old.keeper.throttle, report=self._report,
+                )  # fmt: skip
+                old.retire()
+            self._gate.keeper.trust = _trust(config)
             self._config = dashboard
 
         return commit
@@ -171,5 +204,6 @@ class DashboardService(SiteService):
     def stopService(self) -> Deferred[None] | None:
         """Stop listening; fires when the port is free."""
         self._upkeep.stop()
-        self._guard.close()
+        self._gate.close()
+        self._api.close()
         return super().stopService()

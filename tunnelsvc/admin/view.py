@@ -4,6 +4,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
+
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.metrics.events import Event
@@ -72,16 +74,25 @@ class Moderation(Protocol):
 
 
 class History(Protocol):
-    """What is remembered over restarts."""
+    """What is remembered over restarts; `tunnelsvc.admin.history.service.History` is one."""
 
-    def events(self, before: int | None, limit: int, group: str, text: str) -> list[Event]:
-        """List events, the newest first.
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is."""
+
+    def events(
+        self, before: int | None, limit: int, group: str, text: str
+    ) -> Deferred[list[Event]]:
+        """Find events, the newest first.
 
         Args:
             before: only those with smaller ids; None: all.
             limit: at most so many.
             group: of one group only, unless empty.
             text: only those that have it somewhere, unless empty.
+
+        Returns:
+            Fires within seconds, or fails with a `HistoryError`.
         """
 
 

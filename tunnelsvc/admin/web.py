@@ -4,54 +4,105 @@
 import json
 from abc import ABC, abstractmethod
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from twisted.web import http
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from tunnelsvc.addresses import is_loopback
+from tunnelsvc.admin.identity import NOBODY
+from tunnelsvc.units import KiB, MiB
 
 SERVER_NAME: Final = b"tunnelsvc"
 HEADERS: Final = {
     b"Content-Security-Policy": (
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        b"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     b"X-Content-Type-Options": b"nosniff",
     b"X-Frame-Options": b"DENY",
-    b"Referrer-Policy": b"no-referrer",
-    b"Cross-Origin-Opener-Policy": b"same-origin",
+    # With "no-referrer" browsers say "Origin: null" of our own form, and nothing by which a page of
+    # ours can be told from a program where they don't send Sec-Fetch-Site: http to another machine.
+    b"Referrer-Policy": b"same-origin",
+    b"Permissions-Policy": (
+        b"accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
+        b"microphone=(), midi=(), payment=(), serial=(), usb=()"
+    ),
     b"Cross-Origin-Resource-Policy": b"same-origin",
     b"Cache-Control": b"no-store",
 }
-"""On every answer, whoever gives it. Static files replace the last."""
-IDLE_SECONDS: Final = 60.0
-"""How long a connection may be silent; the page asks every few seconds."""
+"""On every answer, whoever gives it. Static files replace the last.
+
+There is no Strict-Transport-Security: it would hold for all ports of the host, those of users'
+sites, too, and make a certificate of one's own impossible to accept.
+"""
+OPENER: Final = (b"Cross-Origin-Opener-Policy", b"same-origin")
+"""Where browsers heed it; elsewhere they write an error into their console."""
+TOO_MANY_REQUESTS: Final = 429
+"""RFC 6585 section 4; twisted.web has no name for it."""
+MOST_BODY_BYTES: Final = 16 * KiB
+MOST_DROPPED_BYTES: Final = 4 * MiB
+"""What is read of a body that is too long, so that who sends it gets to see the answer."""
 
 
 class DashboardRequest(Request):
-    """A request whose answer has the security headers, whatever becomes of it."""
+    """A request whose answer has the security headers, whatever becomes of it.
+
+    Attributes:
+        identity: who makes it, once a guard has let it pass.
+        too_long: whether the body is longer than may be, and so dropped.
+    """
+
+    most_body_bytes = MOST_BODY_BYTES
+    most_dropped_bytes = MOST_DROPPED_BYTES
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.identity = NOBODY
+        self.too_long = False
+        self._pieces: list[bytes] = []
+        self._received = 0
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 - twisted.web's name
-        """Drop the body: nothing here takes one, and `Request` would keep it, however large."""
+        """Keep a piece of the body; `Request` would keep it all, however large."""
+        self._received += len(data)
+        if self._received <= self.most_body_bytes:
+            self._pieces.append(data)
+            return
+        self.too_long = True
+        self._pieces.clear()
+        if self._received > self.most_dropped_bytes and self.channel is not None:
+            self.channel.loseConnection()
+
+    def body(self) -> bytes:
+        """Return what came with the request."""
+        return b"".join(self._pieces)
 
     def process(self) -> None:
         """Answer."""
         for name, value in HEADERS.items():
             self.setHeader(name, value)
+        host = (self.getHeader(b"host") or b"").decode("latin-1")
+        if is_secure(self) or is_loopback(host_of(host)):
+            self.setHeader(*OPENER)
         super().process()
 
 
-class DashboardSite(Site):
-    """A site that keeps no access log: the page alone would write a line a second."""
+def is_secure(request: Request) -> bool:
+    """Tell whether a browser asks by https, of us or of a proxy before us that says so.
 
-    noisy = False
+    Who lies gets a cookie that the browser doesn't keep; nobody can have others lie.
+    """
+    return request.isSecure() or request.getHeader(b"x-forwarded-proto") == b"https"
 
-    def __init__(self, resource: IResource, reactor: Any) -> None:
-        super().__init__(
-            resource, requestFactory=DashboardRequest, timeout=IDLE_SECONDS, reactor=reactor
-        )
 
-    def log(self, request: http.Request) -> None:
-        """See the class."""
+def host_of(host: str) -> str:
+    """Give name or address of a Host header, without the port; empty if it can't be read."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def answer(request: Request, body: bytes, content_type: str, code: int = http.OK) -> bytes:

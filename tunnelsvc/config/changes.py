@@ -74,6 +74,7 @@ RESTART: Final = frozenset(
         "dashboard.addr",
         "dashboard.port",
         "dashboard.enable_prometheus",
+        "data_dir",
         # Of a client; no server's file sets them.
         "tls.enable",
         "tls.server_name",

@@ -172,6 +172,7 @@ _SERVER: Final = {
     "dashboard_tls_mode": Key("dashboard.tls_mode", values.boolean),
     "dashboard_tls_cert_file": Key("dashboard.tls_cert_file"),
     "dashboard_tls_key_file": Key("dashboard.tls_key_file"),
+    "data_dir": Key("data_dir"),
     "enable_prometheus": Key("dashboard.enable_prometheus", values.boolean),
 }
 

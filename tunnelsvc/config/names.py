@@ -58,6 +58,7 @@ SERVER: Final = Names(
                 "custom_404_page": "custom404Page",
                 "access_log": "accessLog.to",
                 "access_log_format": "accessLog.format",
+                "data_dir": "dataDir",
                 "dashboard_addr": "webServer.addr",
                 "dashboard_user": "webServer.user",
                 "dashboard_pwd": "webServer.password",
@@ -102,6 +103,7 @@ SERVER: Final = Names(
         {
             "accessLog.to",
             "accessLog.format",
+            "dataDir",
             "trustedProxies",
             "vhostHTTPSRedirect",
             "vhostHTTPSHSTSMaxAge",

@@ -163,6 +163,9 @@ class ServerConfig:
     tls: TLSConfig = TLSConfig()
     log: LogConfig = LogConfig()
     dashboard: DashboardConfig = DashboardConfig(addr=LOOPBACK)
+    data_dir: str = ""
+    """Directory for what the dashboard shows to survive a restart; empty: see
+    `tunnelsvc.admin.history.place`."""
 
     @property
     def takes_http(self) -> bool:

@@ -32,6 +32,10 @@ def server(config: ServerConfig, common: Section, report: Report) -> None:
             common.find("trusted_proxies"),
         )
     _access_log(config, common, report)
+    if config.data_dir and not config.dashboard.port:
+        report.warn(
+            "ignored: only a dashboard, with dashboard_port, keeps data", common.find("data_dir")
+        )
     if not config.token:
         report.warn(
             f"NO TOKEN: whoever reaches port {config.bind_port} can use this server; set a token "

@@ -105,7 +105,7 @@ class ClientCore:
     run_ids: dict[int, str] = field(factory=dict, init=False)
     """What each server knows us by."""
     failback: Failback | None = field(default=None, init=False)
-    steady_seconds: float = field(default=STEADY_SECONDS, init=False)
+    steady_seconds: float = field(factory=lambda: STEADY_SECONDS, init=False)
     """How long better servers must have answered before one is gone back to."""
     went_back: bool = field(default=False, init=False)
     """Whether the session is at one that was."""

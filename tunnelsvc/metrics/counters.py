@@ -2,19 +2,20 @@
 """Hop 9 of a user connection: what the dashboard and ``/metrics`` show.
 
 The server tells `ServerStats` who comes and goes, and a proxy's `ProxyStats` what moves. All of it
-lives in memory.
+lives in memory; whoever saves it takes it from a `Journal`, and gives it back after a restart.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tunnelsvc.metrics.clients import ClientStats, ClientTable
 from tunnelsvc.metrics.connections import LiveConnection, User
 from tunnelsvc.metrics.curve import Curves
 from tunnelsvc.metrics.events import EventLog
+from tunnelsvc.metrics.journal import Journal, ProxyRecord
 from tunnelsvc.metrics.retention import Attic
-from tunnelsvc.metrics.traffic import Account, Ledger, Meter, Traffic
+from tunnelsvc.metrics.traffic import Account, Ledger, Meter, Past, Traffic
 
 
 class ProxyStats:
@@ -94,7 +95,7 @@ class ProxyStats:
         """Traffic of the last `DAYS` days, today first, running transfers included."""
         return self._account.days()
 
-    def today(self) -> Traffic:
+    def traffic_today(self) -> Traffic:
         """Traffic of today: the first of the `last_days`, and cheaper."""
         return self._account.today()
 
@@ -109,6 +110,10 @@ class ProxyStats:
         Prometheus takes for a start at zero.
         """
         return self._account.counted()
+
+    def restore(self, past: Past) -> None:
+        """Add what was counted before a restart."""
+        self._account.restore(past)
 
 
 class ServerStats:
@@ -129,8 +134,9 @@ class ServerStats:
         self.now = now
         self.events = EventLog(now)
         self._ledger = Ledger(now)
-        self._next_number = 1
         self.curves = Curves(self._ledger)
+        self._journal: Journal | None = None
+        self._next_number = 1
         self._clients = ClientTable(now)
         self._proxies: dict[str, ProxyStats] = {}
         self._attic = Attic()
@@ -197,15 +203,17 @@ class ServerStats:
         proxy.online = True
         proxy.started_at = self.now()
         self._attic.take(name)
+        if self._journal is not None:
+            self._journal.changed(proxy)
         return proxy
-
-    def _open(self, name: str, type: str) -> ProxyStats:  # noqa: A002
-        return ProxyStats(name, type, self._ledger.open_account(name, type))
 
     def _find_or_open(self, name: str, type: str) -> ProxyStats:  # noqa: A002
         proxy = self._proxies.get(name)
         if proxy is None or proxy.type != type:
-            proxy = self._proxies[name] = self._open(name, type)
+            account = self._ledger.open_account(name, type)
+            proxy = self._proxies[name] = ProxyStats(name, type, account)
+            if self._journal is not None:
+                self._journal.fresh(proxy)
         return proxy
 
     def proxy_disabled(self, name: str, type: str) -> None:  # noqa: A002
@@ -237,6 +245,8 @@ class ServerStats:
         proxy.closed_reason = reason
         if not proxy.disabled:
             self._attic.put(name, proxy.closed_at)
+        if self._journal is not None:
+            self._journal.changed(proxy)
         self._clear()
 
     def clear_offline_proxies(self) -> int:
@@ -244,7 +254,9 @@ class ServerStats:
         names = self._attic.keys()
         for name in names:
             self._attic.take(name)
-            del self._proxies[name]
+            proxy = self._proxies.pop(name)
+            if self._journal is not None:
+                self._journal.cleared(name, proxy.type)
         return len(names)
 
     def proxy(self, name: str) -> ProxyStats | None:
@@ -320,13 +332,47 @@ class ServerStats:
         """Traffic of all proxies in the last `DAYS` days, today first; forgotten ones included."""
         return self._ledger.days()
 
-    def today(self) -> Traffic:
+    def traffic_today(self) -> Traffic:
         """Traffic of all proxies today: the first of the `last_days`, and cheaper."""
         return self._ledger.latest()
 
     def total(self) -> Traffic:
         """Traffic of all proxies since they are known, forgotten ones included."""
         return self._ledger.total()
+
+    def keep_journal(self) -> Journal:
+        """Note from now on what is to be saved; there is one journal at a time."""
+        self._journal = journal = Journal()
+        self._ledger.tallies.append(journal)
+        return journal
+
+    def restore(self, past: Past, proxies: Iterable[ProxyRecord]) -> None:
+        """Add what was there before a restart.
+
+        Args:
+            past: traffic of all proxies together.
+            proxies: those that are to be shown, offline; one that is known already is left out.
+        """
+        self._ledger.restore(past)
+        for record in sorted(proxies, key=lambda each: each.closed_at or 0.0):
+            if record.name not in self._proxies:
+                self._restore(record)
+        self._clear()
+
+    def _restore(self, record: ProxyRecord) -> None:
+        name, type = record.name, record.type  # noqa: A001
+        proxy = ProxyStats(name, type, self._ledger.open_account(name, type))
+        proxy.restore(record.past)
+        proxy.user, proxy.client_id = record.user, record.client_id
+        proxy.remote_addr = record.remote_addr
+        proxy.started_at, proxy.closed_reason = record.started_at, record.closed_reason
+        proxy.closed_at = record.closed_at or record.started_at
+        self._proxies[name] = proxy
+        self._attic.put(name, proxy.closed_at)
+
+    def today(self) -> int:
+        """Give the ordinal of the local day."""
+        return self._ledger.today()
 
     def roll(self) -> float:
         """Attribute what moves to the right day: call it when the day ends, or more often.

@@ -6,13 +6,20 @@ all of that can be used anything changes. What can't change while the server run
 as it is (`tunnelsvc.config.changes`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
 from tunnelsvc.config import Loaded
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.metrics.events import EventLog
+
+if TYPE_CHECKING:
+    from tunnelsvc.config.changes import Change
 
 Prepare = Callable[[ServerConfig], Callable[[], None]]
 """A part of the program: given what is to be in force, it looks whether it can do so (if not, it
@@ -25,6 +32,7 @@ class Reload:
     Args:
         load: reads it.
         current: gives what is in force.
+        events: where people see what came of it, too.
         parts: of the program, each of which takes from a configuration what it needs. If one can't,
             those before it have done nothing that matters.
     """
@@ -35,10 +43,12 @@ class Reload:
         self,
         load: Callable[[], Loaded[ServerConfig]],
         current: Callable[[], ServerConfig],
+        events: EventLog,
         parts: Sequence[Prepare],
     ) -> None:
         self._load = load
         self._current = current
+        self._events = events
         self._parts = parts
 
     def __call__(self) -> None:
@@ -55,6 +65,7 @@ class Reload:
             self.log.error(
                 "the configuration can't be used; the one before stays in force, all of it"
             )
+            self._events.add("reload_failed", detail="; ".join(error.problems))
             return
         for commit in commits:
             commit()
@@ -70,3 +81,12 @@ class Reload:
             self.log.info("{key} has changed, {when}", key=key, when=when)
         if not (change.live or change.kept):
             self.log.info("the configuration was read again; nothing has changed")
+        self._events.add("reloaded", detail=_summary(change))
+
+
+def _summary(change: Change) -> str:
+    """Say which keys have other values now, and which wait for the next start."""
+    parts = [", ".join(change.live) or "nothing has changed"]
+    if change.kept:
+        parts.append(f"not before the next start: {', '.join(change.kept)}")
+    return "; ".join(parts)

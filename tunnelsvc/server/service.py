@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
+from tunnelsvc import __version__
 from tunnelsvc.addresses import host_and_port, unbracketed
 from tunnelsvc.config.schema import ServerConfig
 from tunnelsvc.control.auth import TokenAuth
@@ -314,6 +315,8 @@ class TunnelServer(MultiService):
         if self._tls_vhost is not None:
             self._tls_vhost.start()
         self.log.info("tunnel server started successfully")
+        ports = ", ".join(f"{what} {number}" for what, number in self.ports.items())
+        self.stats.events.add("started", detail=f"version {__version__}, ports: {ports}")
 
     def reopen_logs(self) -> None:
         """Go on in the files that have the paths now; for SIGHUP."""

@@ -154,6 +154,8 @@ class VisitorDesk:
             )
             bare.abortConnection()
             return
+        if client is not None:
+            client.visits.add(bare)
         # Who doesn't say who it is, is real frp, which closes both directions as soon as one ends.
         proxy.accept(user, unread, half_closes=client is not None and client.is_ours)
 
@@ -163,6 +165,7 @@ class VisitorDesk:
         name = visit.proxy_name[:MOST_NAME_CHARACTERS]
         peer = host_of(messages.stream)
         self.log.warn("register visitor conn error: {why} (from {peer})", why=why, peer=peer)
+        self._context.stats.events.add("user_refused", proxy=name, address=peer, detail=str(why))
         detailed = self._context.config.detailed_errors_to_client
         error = str(why) if detailed else "register visitor conn error"
         messages.send(NewVisitorConnResp(proxy_name=name, error=error))

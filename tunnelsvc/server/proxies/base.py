@@ -183,20 +183,21 @@ class Proxy(ABC):
             self.admit(user)  # 2
             peer = user.getPeer()
             work, unread = await self.open_work(peer, user.getHost())  # 3, 5, 6
-            if self.closed:  # while the user waited
+            if self.closed:  # while the user waited, so he isn't admitted after all
                 work.abortConnection()
                 self.admit(user)
         except WorkConnectionUnavailable as why:
             self.log.warn(
                 "[{proxy}] user {user}: {why}", proxy=self.name, user=_at(user.getPeer()), why=why
             )
-            self._pass_on(user, seen, others)
+            self._pass_on(user, seen, others, why)
             return
         except HookRefused as why:
             self.log.warn(
                 "[{proxy}] user {user} was rejected: {why}",
                 proxy=self.name, user=_at(user.getPeer()), why=why,
             )  # fmt: skip
+            self._note_refused(user.getPeer(), why)
             user.abortConnection()
             return
         if self.greeting:
@@ -216,10 +217,23 @@ class Proxy(ABC):
         self.stats.untrack(meter)
         self.account(peer, closed)  # 9
 
-    def _pass_on(self, user: Stream, seen: bytes, others: Iterator[StreamMember]) -> None:
+    def _note_refused(self, user: IAddress, why: Exception) -> None:
+        """Add to the events that people see."""
+        self.context.stats.events.add(
+            "user_refused",
+            client=self.client.key,
+            proxy=self.name,
+            address=getattr(user, "host", ""),
+            detail=str(why),
+        )
+
+    def _pass_on(
+        self, user: Stream, seen: bytes, others: Iterator[StreamMember], why: Exception
+    ) -> None:
         """Let another member of the group take a user whom we can't serve."""
         other = next(others, None)
         if other is None:
+            self._note_refused(user.getPeer(), why)
             self.turn_away(user)
         else:
             other.accept(user, seen, others)

@@ -83,7 +83,11 @@ class HTTPProxy(LoneRoute, Proxy):
         """
         if self.closed:  # a request that was let in before has lost its connection
             raise WorkConnectionUnavailable("the proxy is closed")
-        stream, _ = await self.open_work(user, None)
+        try:
+            stream, _ = await self.open_work(user, None)
+        except WorkConnectionUnavailable as why:
+            self._note_refused(user, why)
+            raise
         return stream
 
     async def listen(self) -> str:

@@ -1,0 +1,1 @@
+"""What the dashboard shows survives a restart: traffic, events and rules, in a SQLite database."""

@@ -1,0 +1,73 @@
+// Makes the form nicer: what was wrong is said without another page, and who is in already gets on.
+"use strict";
+
+const form = document.querySelector("form");
+const error = document.getElementById("error");
+const button = form.querySelector("button");
+const AGAIN_MILLISECONDS = 5000;
+
+function enter() {
+  if (location.pathname.endsWith("/login")) {
+    location.replace(form.dataset.home);
+  } else if (location.hash) {
+    location.reload();  // with the same fragment nothing else would load the page anew
+  } else {
+    location.replace(location.href);
+  }
+}
+
+// Browsers keep the cookie back (SameSite=Strict) where a link of another site leads here.
+async function enterIfKnown() {
+  try {
+    const before = Number(sessionStorage.getItem("tunnelsvc-entered") || 0);
+    if (Date.now() - before < AGAIN_MILLISECONDS) return;
+    const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
+    if (!(await answer.json()).logged_in) return;
+    sessionStorage.setItem("tunnelsvc-entered", String(Date.now()));
+    history.replaceState(null, "", location.pathname + location.search);
+    enter();
+  } catch {
+    // The form is there.
+  }
+}
+
+function say(text) {
+  error.textContent = text;
+}
+
+function reason(answer) {
+  if (answer.status === 429) {
+    const seconds = Number(answer.headers.get("Retry-After")) || 60;
+    return form.dataset.locked.replace("{minutes}", String(Math.ceil(seconds / 60)));
+  }
+  return answer.status === 403 ? form.dataset.wrong : form.dataset.refused;
+}
+
+async function logIn() {
+  const { user, password } = form.elements;
+  button.disabled = true;
+  say("");
+  try {
+    const answer = await fetch(form.action, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ user: user.value, password: password.value }),
+    });
+    if (answer.ok) {
+      enter();
+      return;
+    }
+    say(reason(answer));
+    password.select();
+    password.focus();
+  } catch {
+    say(form.dataset.gone);
+  }
+  button.disabled = false;
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  logIn();
+});
+enterIfKnown();

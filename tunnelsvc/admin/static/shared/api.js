@@ -1,0 +1,114 @@
+// Requests to `/api/admin/` of whoever served this page.
+
+import { t } from "./i18n.js";
+import { toast } from "./toast.js";
+
+// A page that was opened as http://user:password@host/ would hand both on to fetch, which refuses.
+const BASE = new URL("../../api/admin/", import.meta.url);
+BASE.username = BASE.password = "";
+
+const PATIENCE_MS = 15000;
+const RELOADED = "tunnelsvc.reloaded";
+const RELOAD_PAUSE_MS = 10000;
+
+/** An answer that isn't one of success, or none (`status` 0). */
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The URL of a path below `/api/admin/`. */
+export function url(path) {
+  return new URL(path, BASE);
+}
+
+let token = "";
+
+/** Who we are: `{user, csrf, by, version}`. Asked again after each time the server was gone. */
+export async function session() {
+  const found = await request("GET", "session", undefined, { quiet: true });
+  token = found.csrf;
+  return found;
+}
+
+async function send(method, path, body, signal) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRF-Token"] = token;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const limit = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    return await fetch(url(path), {
+      method, headers, cache: "no-store", credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, t("api.unreachable"));
+  }
+}
+
+async function problem(response) {
+  const text = await response.text();
+  try {
+    return new ApiError(response.status, JSON.parse(text).Msg);
+  } catch {
+    return new ApiError(response.status, text.trim().slice(0, 200) || response.statusText);
+  }
+}
+
+async function request(method, path, body, { quiet = false, signal = null, text = false } = {}) {
+  let response = await send(method, path, body, signal);
+  if (response.status === 403 && method !== "GET") {
+    // The server was started anew, maybe, and the token is another one.
+    const before = token;
+    await session();
+    if (token !== before) response = await send(method, path, body, signal);
+  }
+  if (response.status === 401) await loggedOut();
+  if (!response.ok) {
+    const error = await problem(response);
+    if (!quiet) toast(t("api.failed", { reason: error.message }), "bad");
+    throw error;
+  }
+  return text ? response.text() : response.json();
+}
+
+// A navigation without credentials is answered with the form to log in. Whoever gets the page
+// nevertheless, and a refusal of its requests, must not load it without end.
+function loggedOut() {
+  const last = Number(sessionStorage.getItem(RELOADED));
+  if (Date.now() - last < RELOAD_PAUSE_MS) throw new ApiError(401, t("live.ended"));
+  sessionStorage.setItem(RELOADED, String(Date.now()));
+  location.reload();
+  return new Promise(() => {});
+}
+
+/** Ask. Options: `quiet` (no toast on failure), `signal`, `text` (not JSON). */
+export const get = (path, options) => request("GET", path, undefined, options);
+export const post = (path, body = {}, options = {}) => request("POST", path, body, options);
+export const put = (path, body = {}, options = {}) => request("PUT", path, body, options);
+export const del = (path, options) => request("DELETE", path, undefined, options);
+
+/** Do what asks the server for something; give whether that worked. A toast has said why not. */
+export async function attempt(work) {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return false;
+  }
+}
+
+/** Escape a name for a path, its slashes as well. */
+export const part = encodeURIComponent;
+
+/** End the session, and go to where one logs in. */
+export async function logOut() {
+  await send("POST", "../../logout", undefined, null);
+  sessionStorage.removeItem(RELOADED);
+  location.replace(new URL("../../", BASE));
+}
