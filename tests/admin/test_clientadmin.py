@@ -5,17 +5,21 @@ import json
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.clientanswers import wrong_with
-from tests.admin.clientsupport import AdminTester
+from tests.admin.clientsupport import HOST, AdminTester
 from tests.admin.streams import Listener
+from tests.admin.support import Answer
 from tests.client.inspection.exchanges import Named, record, request, response
 from tests.client.inspection.har12 import ARCHIVE
 from tunnelsvc.admin.clientadmin import LOOK_SECONDS, SANDBOX
 from tunnelsvc.admin.stream import MOST_STREAMS
 from tunnelsvc.client.inspection.facts import MASK
 from tunnelsvc.client.inspection.request import CannotReplayError, Edits
+from tunnelsvc.wire.httpexchange import KEPT_BYTES
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -123,6 +127,27 @@ class ReadingTests(AdminCase):
         self.assertIn(b"s3cret", answer.body)
         self.assertIn("requests.har", answer.headers["Content-Disposition"])
         self.assertEqual(len(self.get("requests.har?status=4xx").json["log"]["entries"]), 1)
+
+    def test_a_long_archive(self) -> None:
+        """It is written bit by bit, as long as somebody wants it."""
+        body = b"x" * KEPT_BYTES
+        for _ in range(10):
+            record(self.inspector, request(), response(body=body))
+        channel = self.tester.connect()
+        asked = f"GET /api/admin/requests.har HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+        channel.dataReceived(asked.encode())
+        transport = self.tester.transport
+        self.assertLess(len(transport.value()), 6 * KEPT_BYTES)
+        self.tester.clock.pump([0] * 5)
+        self.assertTrue(transport.value().endswith(b"\r\n0\r\n\r\n"))
+        archive = Answer(transport.value(), "GET").json
+        self.assertEqual(len(archive["log"]["entries"]), 12)
+        channel = self.tester.connect()
+        channel.dataReceived(asked.encode())
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.tester.clock.pump([0] * 5)
+        self.assertLess(len(self.tester.transport.value()), 6 * KEPT_BYTES)
+        self.assertEqual(self.tester.ask("/api/admin/requests.har", "HEAD").body, b"")
 
     def test_nothing_inspected(self) -> None:
         self.tester.client.inspector = None

@@ -105,3 +105,10 @@ class ShapeTests(SynchronousTestCase):
         ):
             exchange = record(Named(), request(), response(f"Content-Type: {kind}", body=body))
             self.assertEqual(download_type(exchange.response), (body, expected))
+
+    def test_downloads_of_other_charsets(self) -> None:
+        for body, charset, expected in ((b"\xe9", "latin-1", "é"), (b"+2AA-", "utf-7", "?")):
+            kind = f"Content-Type: text/plain; charset={charset}"
+            exchange = record(Named(), request(), response(kind, body=body))
+            self.assertEqual(download_type(exchange.response)[0].decode(), expected)
+            whole(exchange, reveal=False)

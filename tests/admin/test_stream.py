@@ -208,6 +208,16 @@ class StreamTests(SynchronousTestCase):
         self.assertIn("text/event-stream", reader.head)
         self.assertEqual(self.hub.streams, set())
 
+    def test_a_topic_that_cannot_begin(self) -> None:
+        self.rows = None  # type: ignore[assignment]
+        reader = self.listen("value", "rows")
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        self.assertIn(b"500 Internal Server Error", reader.transport.value())
+        self.assertEqual(self.hub.streams, set())
+        self.rows = {}
+        reader = self.listen("value", "rows")
+        self.assertEqual(len(reader.take()), 3)
+
     def test_a_look_that_fails(self) -> None:
         """The next one is made all the same."""
         reader = self.listen("rows")

@@ -124,6 +124,7 @@ class ServerTests(FuzzTestCase):
             "dashboard_user": LOGIN["user"],
             "dashboard_pwd": LOGIN["password"],
             "enable_prometheus": True,
+            "data_dir": self.directory / "data",
         })  # fmt: skip
         service = self.local_service(echo)
         web = self.local_site("web")

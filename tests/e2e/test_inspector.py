@@ -15,7 +15,9 @@ from jsonschema import Draft202012Validator
 
 from tests.client.inspection.har12 import ARCHIVE
 from tests.e2e.inspected import HOST, InspectCase
+from tests.e2e.jupyter import JupyterUser, run_cell, start_jupyter
 from tests.e2e.services import connected, pattern
+from tests.e2e.tunnel import http_proxy
 from tests.programs import PATIENCE, eventually, require_program
 from tunnelsvc.client.inspection.facts import MASK
 from tunnelsvc.wire.httpexchange import KEPT_BYTES
@@ -283,3 +285,29 @@ class AgainTests(InspectCase):
         self.done()
         self.assertEqual(self.admin("requests", "DELETE").status, 200)
         self.assertEqual(self.rows(), [])
+
+
+class JupyterTests(InspectCase):
+    """A real notebook server: what its pages do is seen, and works."""
+
+    def test_a_kernel(self) -> None:
+        jupyter = start_jupyter(self, "jupyter_server", "--ServerApp.allow_remote_access=True")
+        self.start_server()
+        proxy = http_proxy(jupyter, {"custom_domains": HOST, "inspect": True})
+        self.start_client({"app": proxy}, {"admin_port": self.admin_port})
+        user = JupyterUser(self.vhost_port, f"{HOST}:{self.vhost_port}")
+        self.assertEqual(user.log_in().status, 302)
+        started = user.ask("POST", "/api/kernels", "{}", user.proof)
+        path = f"/api/kernels/{started.json()['id']}"
+        with user.websocket(f"{path}/channels") as kernel:
+            self.assertEqual(run_cell(kernel, "6 * 7"), ("", "42"))
+        row = self.done(status="101")
+        counted = self.get(f"requests/{row['id']}")["websocket"]
+        self.assertGreaterEqual(counted["sent"], 1)
+        self.assertGreaterEqual(counted["received"], 3)  # busy, the result, idle
+        self.assertEqual(user.ask("DELETE", path, headers=user.proof).status, 204)
+        form = self.rows(method="POST")[-1]
+        self.assertEqual((form["path"], form["status"]), ("/login", 302))
+        whole = self.get(f"requests/{form['id']}")
+        self.assertIn(["Cookie", MASK], whole["request"]["headers"])
+        self.assertFalse([row for row in self.rows() if row["error"]])

@@ -29,7 +29,7 @@ class JournalTests(StatsCase):
     def setUp(self) -> None:
         super().setUp()
         self.journal = self.stats.keep_journal()
-        self.today = self.stats.today()
+        self.today = self.stats.day()
 
     def test_nothing(self) -> None:
         self.assertFalse(self.journal.take())
@@ -148,7 +148,7 @@ class JournalTests(StatsCase):
 
 class RestoreTests(StatsCase):
     def record(self, name: str, closed_at: float = NOON - HOUR) -> ProxyRecord:
-        past = Past({self.stats.today(): Traffic(1, 2)}, Traffic(10, 20))
+        past = Past({self.stats.day(): Traffic(1, 2)}, Traffic(10, 20))
         return ProxyRecord(
             name=name,
             type="tcp",

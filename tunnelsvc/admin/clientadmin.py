@@ -6,19 +6,19 @@ docs/client-control.md has it. Errors are ``{"Code": 404, "Msg": "…"}``. The v
 `clientschemas`.
 """
 
-import binascii
-import json
-from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import clientrequests, clientshapes
+from tunnelsvc.admin.clientbodies import edits, string, wrong
 from tunnelsvc.admin.clientconfig import NO_FILE, ConfigText
 from tunnelsvc.admin.clientstatus import status
 from tunnelsvc.admin.clientview import ClientView
@@ -28,13 +28,13 @@ from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
-from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer, answer_json
+from tunnelsvc.admin.web import SERVER_NAME, TOO_MANY_REQUESTS, answer, answer_json
 from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.curl import curl_of
-from tunnelsvc.client.inspection.facts import TextHeader, unmasked
-from tunnelsvc.client.inspection.request import CannotReplayError, Edits
+from tunnelsvc.client.inspection.request import CannotReplayError
 from tunnelsvc.client.inspection.search import STATUS, Filter, Found, search
 from tunnelsvc.errors import ConfigError
+from tunnelsvc.units import KiB
 
 Handler = Callable[["ClientAdminAPI", Asked], Any]
 """Returns what becomes JSON, or ``NOT_DONE_YET`` or bytes if it has filled in the answer itself."""
@@ -46,6 +46,8 @@ RETRY_SECONDS: Final = 10
 """For who finds no place for a stream."""
 ROWS: Final = 100
 MOST_ROWS: Final = 500
+PIECE_CHARACTERS: Final = 256 * KiB
+"""Of an archive that are written at a time, some milliseconds' work."""
 MOST_IDS_CHARACTERS: Final = 4_000
 SANDBOX: Final = b"default-src 'none'; img-src 'self'; sandbox"
 """For bodies of others that are looked at by themselves: nothing in them runs or loads."""
@@ -72,6 +74,7 @@ class ClientAdminAPI(Resource):
         """
         super().__init__()
         self._client = client
+        self._clock = clock
         self._text = ConfigText(client, hider)
         rows = clientrequests.Rows()
         self.hub = Hub(
@@ -111,12 +114,12 @@ class ClientAdminAPI(Resource):
 
     def check(self, asked: Asked) -> Any:
         """What is wrong with another text, and what it would change."""
-        return self._text.check(_string(asked.json(), "text"))
+        return self._text.check(string(asked.json(), "text"))
 
     def put_config(self, asked: Asked) -> Any:
         """Exchange the file, and become the client of it."""
         given = asked.json()
-        shape, written = self._text.put(_string(given, "text"), _string(given, "etag"))
+        shape, written = self._text.put(string(given, "text"), string(given, "etag"))
         if written:
             self.log.info("{path} was exchanged on the client's page", path=self._client.path)
             self._reload()
@@ -164,12 +167,32 @@ class ClientAdminAPI(Resource):
     def har(self, asked: Asked) -> Any:
         """The same as a HTTP Archive."""
         # Few ask for it.
-        from tunnelsvc.client.inspection.har import har_of  # noqa: PLC0415
+        from tunnelsvc.client.inspection.har import archive_text  # noqa: PLC0415
 
+        request = asked.request
         exchanges = self._search(asked, MOST_ROWS).exchanges
-        archive = har_of(reversed(exchanges), reveal=asked["reveal"] == "1")
-        asked.request.setHeader(b"Content-Disposition", b'attachment; filename="requests.har"')
-        return answer(asked.request, json.dumps(archive).encode(), "application/json")
+        request.setHeader(b"Server", SERVER_NAME)
+        request.setHeader(b"Content-Type", b"application/json")
+        request.setHeader(b"Content-Disposition", b'attachment; filename="requests.har"')
+        text = archive_text(reversed(exchanges), reveal=asked["reveal"] == "1")
+        ensureDeferred(self._write(request, text if request.method != b"HEAD" else ()))
+        return NOT_DONE_YET
+
+    async def _write(self, request: Request, pieces: Iterable[str]) -> None:
+        """Answer bit by bit, so that users of the tunnel don't wait for all of it."""
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        written = 0
+        for piece in pieces:
+            if gone:
+                return
+            request.write(piece.encode())
+            written += len(piece)
+            if written > PIECE_CHARACTERS:
+                written = 0
+                await deferLater(self._clock, 0)
+        if not gone:
+            request.finish()
 
     def clear(self, asked: Asked) -> Any:  # noqa: ARG002
         """Forget all."""
@@ -207,9 +230,9 @@ class ClientAdminAPI(Resource):
     def replay(self, asked: Asked) -> Any:
         """Send a request again."""
         exchange = self._exchange(asked)
-        edits = _edits(asked.json(), exchange)
+        wanted = edits(asked.json(), exchange)
         try:
-            return {"id": self._client.replay(exchange, edits).id}
+            return {"id": self._client.replay(exchange, wanted).id}
         except CannotReplayError as why:
             raise APIError(http.CONFLICT, str(why)) from None
 
@@ -224,71 +247,15 @@ class ClientAdminAPI(Resource):
 
 def _status(given: str) -> str:
     if given and not STATUS.fullmatch(given):
-        raise _wrong("status must be like 404 or 4xx, or error")
+        raise wrong("status must be like 404 or 4xx, or error")
     return given
 
 
 def _ids(given: str) -> frozenset[int]:
     parts = given.split(",") if given else []
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise _wrong("ids must be numbers with commas between them")
+        raise wrong("ids must be numbers with commas between them")
     return frozenset(map(int, parts))
-
-
-def _string(given: dict[str, Any], name: str) -> str:
-    value = given.get(name)
-    if not isinstance(value, str):
-        raise _wrong(f"{name} must be a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _wrong(f"{name} must be proper Unicode") from None
-    return value
-
-
-def _wrong(what: str) -> APIError:
-    return APIError(http.BAD_REQUEST, what)
-
-
-def _edits(given: dict[str, Any], exchange: Exchange) -> Edits:
-    """Read what is to be different in a request.
-
-    Raises:
-        APIError: it makes no sense.
-    """
-    unknown = given.keys() - {"method", "path", "headers", "body", "body_base64"}
-    if unknown:
-        raise _wrong(f"unknown: {', '.join(sorted(unknown))[:100]}")
-    if "body" in given and "body_base64" in given:
-        raise _wrong("either body or body_base64")
-    return Edits(
-        method=_string(given, "method") if "method" in given else None,
-        path=_string(given, "path") if "path" in given else None,
-        headers=_edited_headers(given, exchange) if "headers" in given else None,
-        body=_edited_body(given),
-    )
-
-
-def _edited_headers(given: dict[str, Any], exchange: Exchange) -> list[TextHeader]:
-    headers = given["headers"]
-    if not isinstance(headers, list) or not all(
-        isinstance(each, list) and len(each) == len(("name", "value")) for each in headers
-    ):
-        raise _wrong("headers must be a list of [name, value]")
-    pairs = [{"name": name, "value": value} for name, value in headers]
-    texts = [(_string(each, "name"), _string(each, "value")) for each in pairs]
-    return unmasked(texts, exchange.request)
-
-
-def _edited_body(given: dict[str, Any]) -> bytes | None:
-    if "body" in given:
-        return _string(given, "body").encode()
-    if "body_base64" not in given:
-        return None
-    try:
-        return b64decode(_string(given, "body_base64"), validate=True)
-    except (binascii.Error, ValueError):
-        raise _wrong("body_base64 must be base64") from None
 
 
 _ID: Final = Whole("id", "Of a request.", 1)

@@ -114,7 +114,8 @@ def _body(half: Half) -> Shape:
 def download_type(half: Half) -> tuple[bytes, str]:
     """Give a body to be looked at as it is, and a media type by which no script can be in it."""
     content = content_of(half)
-    if content.kind == TEXT:
-        return content.data, "text/plain; charset=utf-8"
+    if content.text is not None:
+        # UTF-7 has halves of characters.
+        return content.text.encode("utf-8", "replace"), "text/plain; charset=utf-8"
     kind = content.media_type if content.kind != BINARY else "application/octet-stream"
     return content.data, kind

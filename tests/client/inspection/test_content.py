@@ -65,6 +65,8 @@ class KindTests(SynchronousTestCase):
             ("text/html", "café".encode(), "café"),
             ("text/plain; charset=nonsense", b"x", "x"),
             ("text/plain; charset=hex", b"ff", "ff"),
+            ("text/plain; charset=punycode", b"a-b", "a-b"),
+            ("text/plain; charset=unicode_escape", rb"\x41", r"\x41"),
             ('application/json; charset="utf-8"', b"{}", "{}"),
             ("text/plain", b"caf\xe9", "café"),
             ("", b"plain\r\n\x1b[1m", "plain\r\n\x1b[1m"),

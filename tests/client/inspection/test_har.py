@@ -4,6 +4,7 @@
 import gzip
 import json
 from base64 import b64decode
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import given
@@ -15,10 +16,17 @@ from tests.client.inspection.exchanges import Named, record, request, response
 from tests.client.inspection.har12 import ARCHIVE
 from tests.wire.test_httprecord import SWITCHING, UPGRADE
 from tests.wire.test_httprecordbody import frame
-from tunnelsvc.client.inspection.har import har_of
+from tunnelsvc.client.inspection import Exchange
+from tunnelsvc.client.inspection.content import MOST_DECODED_BYTES
+from tunnelsvc.client.inspection.har import LEFT_OUT, MOST_CONTENT_BYTES, archive_text
 from tunnelsvc.wire.httpexchange import KEPT_BYTES
 
 VALIDATOR = Draft202012Validator(ARCHIVE)
+
+
+def har_of(exchanges: Iterable[Exchange], *, reveal: bool) -> Any:
+    """Read an archive."""
+    return json.loads("".join(archive_text(exchanges, reveal=reveal)))
 
 
 class HarTests(SynchronousTestCase):
@@ -27,13 +35,13 @@ class HarTests(SynchronousTestCase):
     def entry(self, asked: bytes, answered: bytes = b"", why: str = "", **how: bool) -> Any:
         """Record a request; return its entry in an archive, which is as it must be."""
         exchange = record(Named(), asked, answered, why)
-        archive = json.loads(json.dumps(har_of([exchange], reveal=how.get("reveal", False))))
+        archive = har_of([exchange], reveal=how.get("reveal", False))
         VALIDATOR.validate(archive)
         (entry,) = archive["log"]["entries"]
         return entry
 
     def test_the_schema_refuses(self) -> None:
-        archive: dict[str, Any] = har_of([record(Named(), request(), response())], reveal=False)
+        archive = har_of([record(Named(), request(), response())], reveal=False)
         self.assertTrue(VALIDATOR.is_valid(archive))
         archive["log"]["entries"][0]["unknown"] = 1
         self.assertFalse(VALIDATOR.is_valid(archive))
@@ -117,6 +125,22 @@ class HarTests(SynchronousTestCase):
         self.assertEqual((content["size"], len(content["text"])), (KEPT_BYTES + 1, KEPT_BYTES))
         self.assertIn("the first", content["comment"])
         self.assertIn("the first", entry["request"]["postData"]["comment"])
+
+    def test_bombs(self) -> None:
+        """What isn't long here, and is when it is unpacked."""
+        inspector = Named()
+        packed = gzip.compress(bytes(b"a" * 2 * MOST_DECODED_BYTES))
+        answered = response("Content-Encoding: gzip", body=packed)
+        for _ in range(20):
+            record(inspector, request(), answered)
+        archive = har_of(inspector, reveal=False)
+        VALIDATOR.validate(archive)
+        contents = [each["response"]["content"] for each in archive["log"]["entries"]]
+        self.assertEqual(len(contents), 20)
+        total = sum(len(each["text"]) for each in contents)
+        self.assertLessEqual(total, MOST_CONTENT_BYTES)
+        self.assertGreater(total, MOST_CONTENT_BYTES - MOST_DECODED_BYTES)
+        self.assertEqual(contents[-1]["comment"], LEFT_OUT)
 
     def test_websocket(self) -> None:
         entry = self.entry(UPGRADE, SWITCHING + frame(b"x") * 2)

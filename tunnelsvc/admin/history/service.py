@@ -142,7 +142,7 @@ class History(MultiService):
         from tunnelsvc.admin.history.store import open_store  # noqa: PLC0415
 
         now = self._reactor.seconds()
-        job = partial(open_store, directory, self._place.owner, now, self._stats.today())
+        job = partial(open_store, directory, self._place.owner, now, self._stats.day())
         try:
             self._store, loaded = self._worker.wait(job, OPEN_SECONDS)
         except (UnusableError, TimeoutError) as why:
@@ -244,7 +244,7 @@ class History(MultiService):
         return Batch(
             number=self._next_batch,
             at=self._reactor.seconds(),
-            today=self._stats.today(),
+            today=self._stats.day(),
             changes=self._journal.take(),
             events=events,
             rules=rules,
