@@ -169,7 +169,7 @@ class FormTests(LoginTestCase):
         csrf = self.visitor.ask("/api/admin/session").json["csrf"]
         answer = self.post_form({"csrf": csrf}, "/logout")
         self.assertEqual((answer.status, answer.headers["Location"]), (303, "login"))
-        self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 401)
+        self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 303)
 
     def test_wrong(self) -> None:
         for fields in ({"user": "admin", "password": "wrong"}, {"user": "admin"}, {}):
@@ -427,14 +427,21 @@ class UnauthorizedTests(LoginTestCase):
     """People get the form, programs what frp says."""
 
     def test_a_page(self) -> None:
-        for path in ("/", "/static/", "/api/serverinfo"):
-            answer = self.visitor.ask(path, **PAGE)
+        """Who comes for one is sent to the form."""
+        for path, form in (("/", "./login"), ("/static/", "../login")):
+            for method in ("GET", "HEAD"):
+                answer = self.visitor.ask(path, method, **PAGE)
+                self.assertEqual((answer.status, answer.headers["Location"]), (303, form))
+
+    def test_something_else_in_a_window(self) -> None:
+        """What is refused is refused, and there is the form."""
+        for path, method in (("/api/serverinfo", "GET"), ("/static/", "POST")):
+            answer = self.visitor.ask(path, method, **PAGE)
             self.assertEqual(answer.status, 401)
             self.assertEqual(
                 answer.headers.get_all("WWW-Authenticate"), ['Cookie realm="Restricted"']
             )
             self.assertIn(b"<form", answer.body)
-            self.assertEqual(self.visitor.ask(path, "HEAD", **PAGE).status, 401)
 
     def test_what_a_page_asks_for(self) -> None:
         spoken: tuple[dict[str, Any], ...] = (

@@ -17,6 +17,7 @@ from tunnelsvc.admin.browsers import wants_page
 from tunnelsvc.admin.cookies import CSRF_HEADER, cookie_of, is_token, set_cookie
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.loginpage import login_page
+from tunnelsvc.admin.pages import redirect
 from tunnelsvc.admin.refusals import TooMany, retry_after
 from tunnelsvc.admin.routing import APIError
 from tunnelsvc.admin.sessions import SESSION_SECONDS, Sessions
@@ -111,7 +112,7 @@ class Login(Resource):
         self._keeper.logged_in(request)
         set_cookie(request, self._sessions.site, session.cookie, SESSION_SECONDS)
         if wants_page(request):
-            return _see(request, b"./")
+            return redirect(request, b"./", http.SEE_OTHER)
         return answer_json(request, {"csrf": session.csrf})
 
 
@@ -139,7 +140,9 @@ class Logout(Resource):
             if session is not None:
                 self._sessions.end(session)
             set_cookie(request, self._sessions.site, b"", 0)
-        return _see(request, b"login") if wants_page(request) else answer_json(request, {})
+        if wants_page(request):
+            return redirect(request, b"login", http.SEE_OTHER)
+        return answer_json(request, {})
 
 
 def _has_token(request: Request, csrf: str) -> bool:
@@ -193,11 +196,6 @@ def _of_form(body: bytes) -> dict[str, str]:
     if any(len(values) > 1 for values in read.values()):
         raise APIError(http.BAD_REQUEST, "a field is there twice")
     return {name: value for name, (value,) in read.items()}
-
-
-def _see(request: Request, target: bytes) -> bytes:
-    request.setHeader(b"Location", target)
-    return answer_text(request, "See " + target.decode() + "\n", http.SEE_OTHER)
 
 
 def _wrong(request: Request) -> bytes:

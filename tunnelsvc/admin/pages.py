@@ -136,7 +136,7 @@ class Redirect(ReadOnly):
         return redirect(request, self._target)
 
 
-def redirect(request: Request, target: bytes) -> bytes:
+def redirect(request: Request, target: bytes, code: int = http.MOVED_PERMANENTLY) -> bytes:
     """Answer with the URL to ask instead."""
     request.setHeader(b"Location", target)
-    return answer_text(request, "See " + target.decode() + "\n", http.MOVED_PERMANENTLY)
+    return answer_text(request, "See " + target.decode() + "\n", code)

@@ -10,7 +10,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin.auth import Delays
 from tunnelsvc.admin.browsers import is_browser, is_navigation
-from tunnelsvc.admin.loginpage import login_page
+from tunnelsvc.admin.loginpage import login_page, root_of
+from tunnelsvc.admin.pages import redirect
 from tunnelsvc.admin.routing import APIError
 from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json, answer_text
 
@@ -39,12 +40,23 @@ class Denied(Resource):
 
 
 def deny(request: Request) -> bytes:
-    """Answer with what is to be shown to log in."""
+    """Answer with what is to be shown to log in.
+
+    A person who comes for a page, and has said no password, is sent to the form: 401 would be an
+    error on the browser's console, and there is none.
+    """
+    if is_navigation(request) and _comes_for_a_page(request):
+        return redirect(request, root_of(request).encode() + b"login", http.SEE_OTHER)
     browser = is_browser(request)
     request.setHeader(b"WWW-Authenticate", FORM_CHALLENGE if browser else CHALLENGE)
     if is_navigation(request):
         return login_page(request, http.UNAUTHORIZED)
     return answer_text(request, "Unauthorized\n", http.UNAUTHORIZED)
+
+
+def _comes_for_a_page(request: Request) -> bool:
+    reads = request.method in {b"GET", b"HEAD"} and not request.path.startswith(b"/api/")
+    return reads and request.getHeader(b"authorization") is None
 
 
 class TooMany(Resource):

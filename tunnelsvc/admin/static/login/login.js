@@ -8,7 +8,7 @@ const AGAIN_MILLISECONDS = 5000;
 
 function enter() {
   if (location.pathname.endsWith("/login")) {
-    location.replace(form.dataset.home);
+    location.replace(form.dataset.home + location.hash);
   } else if (location.hash) {
     location.reload();  // with the same fragment nothing else would load the page anew
   } else {
@@ -24,7 +24,6 @@ async function enterIfKnown() {
     const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
     if (!(await answer.json()).logged_in) return;
     sessionStorage.setItem("tunnelsvc-entered", String(Date.now()));
-    history.replaceState(null, "", location.pathname + location.search);
     enter();
   } catch {
     // The form is there.
