@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.clientsupport import AdminTester
 from tests.admin.test_pages import text_of
+from tunnelsvc.admin import clienthints
 from tunnelsvc.admin.pages import INDEX, SHARED, TYPES, files_of
 from tunnelsvc.admin.web import HEADERS
 
@@ -115,6 +116,11 @@ class TextsTests(SynchronousTestCase):
             key for key, text in self.own["zh"].items() if not re.search(r"[\u4e00-\u9fff]", text)
         }
         self.assertEqual(same, {"inspector.countOf", "body.viewJson"})
+
+    def test_hints(self) -> None:
+        """Each has a translation."""
+        translated = re.findall(r"^  (\w+): \"", text_of("client", "hints.js"), re.MULTILINE)
+        self.assertEqual(sorted(translated), sorted(set(clienthints.KEYS) - {""}))
 
     def test_what_is_used_is_there(self) -> None:
         pattern = KEY % "|".join({key.partition(".")[0] for key in self.known})

@@ -1,6 +1,6 @@
 // The view of the file: edit it, see what is wrong, see what would change, and have it used.
 
-import { ApiError, get, post, put as send } from "../shared/api.js";
+import { ApiError, attempt, get, post, put as send } from "../shared/api.js";
 import { open } from "../shared/dialog.js";
 import { attr, button, h, put, show } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
@@ -41,7 +41,7 @@ export class Config {
     this.path = h("code", { class: "config-path" });
     this.state = h("span", { class: "mark", role: "status" });
     this.revert = button(t("config.revert"), () => this.load(), { kind: "small" });
-    this.review = button(t("config.review"), () => this.showReview().catch(() => {}), { kind: "primary", image: "check" });
+    this.review = button(t("config.review"), () => attempt(() => this.showReview()), { kind: "primary", image: "check" });
     this.secrets = h("p", { class: "notice info" }, t("config.hidden"));
     this.readOnly = h("p", { class: "notice" }, t("config.readOnly"));
     this.failure = h("p", { class: "notice", role: "alert", hidden: true });
@@ -109,7 +109,10 @@ export class Config {
     this.checked = null;
     this.paint();
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.check().catch(() => {}), TYPING_MS);
+    this.timer = setTimeout(() => this.check().catch((why) => {
+      // A newer question is on its way; or the client is gone, which the page says already.
+      if (why instanceof ApiError && why.status) toast(t("api.failed", { reason: why.message }), "bad");
+    }), TYPING_MS);
   }
 
   async check() {
@@ -121,7 +124,7 @@ export class Config {
     }
     const asked = (this.asked = new AbortController());
     const { text } = this.editor;
-    const found = await post("config/check", { text }, { signal: asked.signal });
+    const found = await post("config/check", { text }, { quiet: true, signal: asked.signal });
     if (text !== this.editor.text) return null;
     this.said(found);
     return found;
@@ -164,7 +167,8 @@ export class Config {
   }
 
   async showReview() {
-    const found = this.checked ?? (await this.check());
+    if (!this.checked) await this.check();
+    const found = this.checked;
     if (!found || found.problems.length) return;
     const agreed = await open({
       title: t("review.title"), wide: true,

@@ -1,6 +1,6 @@
 // What is known of one request: beside the list, or in its place where there is little room.
 
-import { ApiError, get, url } from "../shared/api.js";
+import { ApiError, attempt, get, url } from "../shared/api.js";
 import { copy, copyButton } from "../shared/copy.js";
 import { attr, button, h, icon } from "../shared/dom.js";
 import { bytes, clock, moment } from "../shared/format.js";
@@ -145,18 +145,18 @@ export class Detail {
     return h(
       "div",
       { class: "detail-buttons" },
-      canReplay && button(t("replay.replay"), () => this.replay(detail), { kind: "small primary", image: "reload" }),
+      canReplay && button(t("replay.replay"), () => attempt(() => this.replay(detail)), { kind: "small primary", image: "reload" }),
       canReplay && edit,
-      button(t("detail.curl"), () => this.curl(detail), { kind: "small", image: "copy" }),
+      button(t("detail.curl"), () => attempt(() => this.curl(detail)), { kind: "small", image: "copy" }),
       button(t("detail.mark"), () => this.actions.mark(detail.id),
         { kind: "small", image: "check", "data-mark": "", "aria-pressed": String(this.actions.isMarked(detail.id)) }),
-      (this.secrets.any || this.secrets.all) && button(t(this.secrets.all ? "secret.hideAll" : "secret.showAll"), () => this.reveal(),
+      (this.secrets.any || this.secrets.all) && button(t(this.secrets.all ? "secret.hideAll" : "secret.showAll"), () => attempt(() => this.reveal()),
         { kind: "small", image: "eye", "aria-pressed": String(this.secrets.all), "data-reveal": "" }),
     );
   }
 
   async replay(detail) {
-    this.actions.go(await replay(detail.id).catch(() => detail.id));
+    this.actions.go(await replay(detail.id));
   }
 
   edit(detail) {

@@ -1,6 +1,6 @@
 // The view of requests: filters, the list, and beside it the details of one.
 
-import { del, get } from "../shared/api.js";
+import { attempt, del, get } from "../shared/api.js";
 import { codeBlock } from "../shared/copy.js";
 import { confirm } from "../shared/dialog.js";
 import { attr, button, h, icon, put, show } from "../shared/dom.js";
@@ -237,9 +237,7 @@ export class Inspector {
 
   async empty() {
     const agreed = await confirm({ title: t("inspector.clearTitle"), text: t("inspector.clearText"), action: t("inspector.clear"), danger: true, fallback: () => this.search });
-    if (!agreed) return;
-    await del("requests").catch(() => {});
-    this.go(null);
+    if (agreed && (await attempt(() => del("requests")))) this.go(null);
   }
 }
 

@@ -1,6 +1,6 @@
 // One side of an exchange: the headers and the body of a request or a response.
 
-import { url } from "../shared/api.js";
+import { attempt, url } from "../shared/api.js";
 import { copyButton } from "../shared/copy.js";
 import { attr, button, h, icon } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
@@ -115,10 +115,10 @@ export class Secrets {
     if (!value.includes(MASK)) return value;
     const shown = h("span", { class: "secret" }, value);
     let open = false;
-    const toggle = button(null, async () => set(!open), { kind: "quiet icon-only", image: "eye", label: t("secret.show", { name }), "aria-pressed": "false" });
+    const toggle = button(null, () => attempt(() => set(!open)), { kind: "quiet icon-only", image: "eye", label: t("secret.show", { name }), "aria-pressed": "false" });
     const set = async (wanted) => {
+      shown.textContent = wanted ? (await this.reveal())[which].headers[at][1] : value;
       open = wanted;
-      shown.textContent = open ? (await this.reveal())[which].headers[at][1] : value;
       attr(toggle, "aria-pressed", String(open));
     };
     if (this.all) set(true);

@@ -1,6 +1,6 @@
 // The form by which a request is changed before it is sent again.
 
-import { post } from "../shared/api.js";
+import { attempt, post } from "../shared/api.js";
 import { button, h, put, show } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { t } from "../shared/i18n.js";
@@ -35,8 +35,7 @@ export function replayForm(detail, end) {
   const body = area("replay-body", content?.text ?? "");
   const problem = h("p", { class: "bad", role: "alert", hidden: true });
 
-  async function send(event) {
-    event.preventDefault();
+  async function send() {
     const { headers: lines, wrong } = fromLines(headers.value);
     put(problem, wrong ? t("replay.wrongHeader", { n: wrong }) : "");
     show(problem, wrong);
@@ -49,7 +48,10 @@ export function replayForm(detail, end) {
 
   return h(
     "form",
-    { class: "replay-form", "aria-label": t("replay.edit"), onsubmit: (event) => send(event).catch(() => {}) },
+    { class: "replay-form", "aria-label": t("replay.edit"), onsubmit: (event) => {
+      event.preventDefault();
+      attempt(send);
+    } },
     h("div", { class: "replay-line" },
       labelled("replay-method", t("replay.method"), method),
       labelled("replay-path", t("replay.path"), path)),

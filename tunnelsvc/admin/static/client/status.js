@@ -46,9 +46,10 @@ function paintProxy(node, proxy) {
       h("span", { class: `mark dot ${kind}` }, phaseText(proxy.phase)),
       h("div", { class: "item-where" },
         address(proxy),
-        h("span", { class: "leads", "aria-hidden": "true" }, "→"),
-        h("span", { class: "unseen" }, t("status.leadsTo")),
-        h("code", { class: "local" }, proxy.local)),
+        h("span", { class: "leads" },
+          h("span", { "aria-hidden": "true" }, "→ "),
+          h("span", { class: "unseen" }, t("status.leadsTo"), " "),
+          h("code", {}, proxy.local))),
       inspected),
     ...trouble(proxy),
   );
