@@ -70,8 +70,9 @@ def log_in(page: Any, url: str, user: str, password: str) -> None:
     page.wait_for_selector("#password", state="detached")
 
 
-def find_logged_in(url: str, user: str, password: str, text: str) -> None:
-    """Log in to a site of ours, and wait until it shows a text."""
+def find_logged_in(url: str, user: str, password: str, selector: str) -> None:
+    """Log in to the dashboard, and wait until there is something among its proxies."""
     with opened(f"--host-resolver-rules=MAP {urlsplit(url).hostname} 127.0.0.1") as page:
         log_in(page, url, user, password)
-        page.get_by_text(text, exact=True).first.wait_for(state="attached")
+        page.click("#tab-proxies")
+        page.locator(selector).first.wait_for()

@@ -152,8 +152,8 @@ class PassedThroughTests(HTTPSTestCase):
         moved = facts(proxy)["todayTrafficOut"]
         assert isinstance(moved, int)
         self.assertGreater(moved, MiB)
-        address = f"https://a.example:{self.https_port}"
-        find_logged_in(f"http://dashboard.example:{port}/", "admin", "secret", address)
+        link = f"a[href='https://a.example:{self.https_port}/']"
+        find_logged_in(f"http://dashboard.example:{port}/", "admin", "secret", link)
 
 
 class EndsHereTests(HTTPSTestCase):

@@ -206,7 +206,7 @@ class TCPMuxTests(MuxCase):
         self.start_mux({"vhost_http_port": http_port, **login})
         service = self.local_service(echo).port
         self.start_client({"mux": self.mux(service, "a.test")})
-        address = f"a.test:{self.mux_port}"
+        address = f"span[title='a.test:{self.mux_port}']"
         find_logged_in(f"http://127.0.0.1:{port}/", "admin", "secret", address)
 
     def test_basics(self) -> None:
