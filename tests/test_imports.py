@@ -35,6 +35,7 @@ NOBODY: Final = {
     "idna": "no name has letters that need it",
     "prometheus_client": "no dashboard",
     "service_identity": "no certificate is verified",
+    "sqlite3": "no dashboard with a data_dir",
     "tunnelsvc.control.hello": "nobody has spoken wire protocol v2",
     "tunnelsvc.wire.aead": "likewise",
     "tunnelsvc.wire.framing2": "likewise",
@@ -56,6 +57,7 @@ NOT_FOR_PAGES: Final = (
     "h2",
     "prometheus_client",
     "service_identity",
+    "sqlite3",
     "twisted.internet._sslverify",
 )
 """Those of them that don't come with the pages of a program either."""

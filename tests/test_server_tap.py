@@ -16,6 +16,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.loglines import LogLines
+from tests.programs import free_port
 from tunnelsvc.admin.history.service import History
 from tunnelsvc.admin.site import DashboardService
 from tunnelsvc.config import Loaded
@@ -189,10 +190,16 @@ class ServiceTests(TestCase):
         self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
 
     def make(
-        self, *warnings: str, bind_port: int = 0, dashboard: DashboardConfig = NO_DASHBOARD
+        self,
+        *warnings: str,
+        bind_port: int = 0,
+        dashboard: DashboardConfig = NO_DASHBOARD,
+        data_dir: str = "",
     ) -> Program:
         """Compose a server whose port the system chooses, which no file can ask for."""
-        config = ServerConfig(bind_addr="127.0.0.1", bind_port=bind_port, dashboard=dashboard)
+        config = ServerConfig(
+            bind_addr="127.0.0.1", bind_port=bind_port, dashboard=dashboard, data_dir=data_dir
+        )
         options = Options()
         options.loaded = Loaded(config, warnings)
         return makeService(options, reactor)
@@ -228,6 +235,38 @@ class ServiceTests(TestCase):
         async def check() -> None:
             await self.run_a_while(self.make("the token is missing"))
             self.assertIn("the token is missing", self.lines)
+
+        return ensureDeferred(check())
+
+    def test_history(self) -> Any:
+        """Whom the administrator has blocked stays so over a restart, by a real thread and disk."""
+        directory = str(Path(self.mktemp()).absolute())
+
+        def start() -> tuple[Program, History, TunnelServer]:
+            dashboard = DashboardConfig(
+                addr="127.0.0.1", port=free_port(), password="x", credentials_configured=True
+            )
+            program = self.make(dashboard=dashboard, data_dir=directory)
+            program.privilegedStartService()
+            program.startService()
+            (history,) = program
+            assert isinstance(history, History)
+            server = next(iter(history))
+            assert isinstance(server, TunnelServer)
+            return program, history, server
+
+        async def check() -> None:
+            program, history, server = start()
+            facts = dict.fromkeys(("version", "address", "os", "arch", "hostname"), "x")
+            server.stats.client_online("r1", user="alice", client_id="laptop", **facts)
+            server.moderation.block("alice.laptop")
+            await program.stopService()
+            program, history, server = start()
+            (block,) = server.moderation.blocks
+            self.assertEqual((block.user, block.client_id), ("alice", "laptop"))
+            (event,) = await history.events(text="LAPTOP")
+            self.assertEqual(event.kind, "blocked")
+            await program.stopService()
 
         return ensureDeferred(check())
 

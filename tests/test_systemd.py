@@ -48,6 +48,13 @@ class UnitTests(SynchronousTestCase):
             lines = unit.read_text(encoding="utf-8").splitlines()
             self.assertIn("ExecReload=/bin/kill -HUP $MAINPID", lines)
 
+    def test_state(self) -> None:
+        """Systemd gives the server a directory for its history; the client keeps nothing."""
+        line = "StateDirectory=tunnelsvc\n"
+        server, client = ("tunnel-server.service", "tunnel-client@.service")
+        self.assertIn(line, (UNITS / server).read_text(encoding="utf-8"))
+        self.assertNotIn(line, (UNITS / client).read_text(encoding="utf-8"))
+
     def test_commands(self) -> None:
         """What the units start is what our command line knows."""
         known = [row[0] for row in CommandOptions.subCommands]

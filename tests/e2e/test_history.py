@@ -85,10 +85,8 @@ class HistoryTestCase(TunnelTestCase):
         return json.loads(curl("-u", "admin:secret", url))
 
     def traffic(self) -> int:
-        """Ask the dashboard for today's traffic of the proxy."""
-        traffic = self.ask("traffic/ssh")
-        self.assertEqual(traffic["trafficIn"], traffic["trafficOut"])
-        today: int = traffic["trafficIn"][0]
+        """Ask the dashboard for what the proxy's users have sent today."""
+        today: int = self.ask("traffic/ssh")["trafficIn"][0]
         return today
 
     def saved(self, statement: str, *values: object) -> list[Any]:
@@ -117,7 +115,8 @@ class RestartTests(HistoryTestCase):
         client.stop()
         server = self.serve()
         self.assertEqual(self.traffic(), 1000)
-        self.assertEqual(self.ask("serverinfo")["totalTrafficIn"], 1000)
+        info = self.ask("serverinfo")
+        self.assertEqual((info["totalTrafficIn"], info["totalTrafficOut"]), (1000, 1000))
         (proxy,) = self.ask("proxy/tcp")["proxies"]
         self.assertEqual((proxy["name"], proxy["status"]), ("ssh", "offline"))
         self.assertNotEqual(proxy["lastStartTime"], "")
@@ -156,7 +155,7 @@ class RestartTests(HistoryTestCase):
         self.connect()
         self.move(1000)
         self.wait_for_saved(1000)
-        deadline = time.monotonic() + 2 * SAVE_SECONDS
+        deadline = time.monotonic() + 3 * SAVE_SECONDS
         moved = 1000
         times: list[tuple[float, int]] = []
         while time.monotonic() < deadline:
@@ -167,7 +166,7 @@ class RestartTests(HistoryTestCase):
         server.kill()
         ended = time.monotonic()
         # Twice the time between two batches, for a machine that is busy with something else.
-        due = max((size for when, size in times if when < ended - 2 * SAVE_SECONDS), default=1000)
+        due = max(size for when, size in times if when < ended - 2 * SAVE_SECONDS)
         self.serve()
         self.assertGreaterEqual(self.traffic(), due)
         self.assertLessEqual(self.traffic(), moved)
@@ -220,8 +219,7 @@ class PlaceTests(HistoryTestCase):
             (*command, "-c", str(config)), name="server", environ={**os.environ, **environ}
         )
         server.wait_until(lambda: accepts_connections(self.dashboard_port), "the dashboard")
-        with contextlib.suppress(AssertionError):
-            server.stop()
+        server.stop()
         return server
 
     def databases(self) -> list[str]:

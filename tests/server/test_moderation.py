@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +19,7 @@ from tunnelsvc.relay import Meter
 from tunnelsvc.server.client import REFUSED_SECONDS
 from tunnelsvc.server.moderation import Moderation
 from tunnelsvc.server.proxies.http import HTTPProxy
+from tunnelsvc.server.proxies.tcp import TCPProxy
 from tunnelsvc.wire.messages import CloseProxy, LoginResp, NewProxy, NewProxyResp
 
 KICKED = "kicked by the server's administrator"
@@ -39,6 +41,28 @@ class FakeSession:
 
     def abort(self) -> None:
         self.ends.append("abort")
+
+
+class FakePort:
+    """A UDP port in memory."""
+
+    last: "FakePort"
+
+    def __init__(self, _: Any, number: int, receive: Any, *, interface: str) -> None:
+        assert interface
+        self.number = number or 50053
+        self.receive = receive
+        self.stopped = False
+        FakePort.last = self
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("UDP", "127.0.0.1", self.number)
+
+    def stopListening(self) -> None:
+        self.stopped = True
+
+    def send_to(self, data: bytes, address: Any) -> bool:
+        raise NotImplementedError  # nobody answers here
 
 
 class ModerationCase(SynchronousTestCase):
@@ -439,7 +463,24 @@ class DisableTests(ModerationCase):
         self.open(client, ssh(50000, "thief"))
         self.assertIn("[:50000], where proxy [a] was, is taken", self.not_enabled("a"))
         self.assertEqual(list(client.reactor.listening), [50000])
-        self.assertEqual(self.moderation.disabled, {"a"})
+        self.assert_gone("a")
+        stats = self.stats.proxy("a")
+        assert stats is not None
+        self.assertEqual(stats.remote_addr, ":50000")
+
+    def test_a_bug_as_it_is_enabled(self) -> None:
+        """It is told to whoever asked, and stays disabled."""
+        client = self.client()
+        self.open(client)
+        self.disable()
+
+        def broken(*_: Any) -> None:
+            raise ZeroDivisionError
+
+        self.patch(TCPProxy, "again", broken)
+        enabling = ensureDeferred(self.moderation.enable("ssh"))
+        self.failureResultOf(enabling, ZeroDivisionError)
+        self.assert_gone()
 
     def test_http(self) -> None:
         client = self.client()
@@ -491,6 +532,45 @@ class DisableTests(ModerationCase):
         self.assertTrue(self.context.proxies["s"].closed)
         self.enable("s")
         self.assertFalse(self.context.proxies["s"].closed)
+
+    def test_udp(self) -> None:
+        """Its users are forgotten, and the port is the one that its client was told."""
+        self.patch(self.context.udp_ports, "bind", FakePort)
+        client = self.client()
+        request = NewProxy(proxy_name="dns", proxy_type="udp", remote_port=0)
+        self.assertEqual(self.open(client, request), ":50053")
+        FakePort.last.receive(b"?", ("192.0.2.9", 5))
+        [live] = self.stats.live_connections()
+        self.assertEqual((live.user, live.in_bytes), ("192.0.2.9:5", 1))
+        self.disable("dns")
+        self.assertEqual(self.stats.live_connections(), [])
+        self.assertTrue(FakePort.last.stopped)
+        self.enable("dns")
+        self.assertEqual((FakePort.last.number, FakePort.last.stopped), (50053, False))
+        FakePort.last.receive(b"?", ("192.0.2.9", 5))
+        self.assertEqual(len(self.stats.live_connections()), 1)
+        client.messages.abort()
+        self.assertTrue(FakePort.last.stopped)
+
+    def test_by_names_on_a_port_that_is_shared(self) -> None:
+        self.build(vhost_https_port=8443, tcpmux_httpconnect_port=8444)
+        client = self.client()
+        for kind, router in (
+            ("https", self.context.tls_router),
+            ("tcpmux", self.context.connect_router),
+        ):
+            more: Any = {"multiplexer": "httpconnect"} if kind == "tcpmux" else {}
+            for group in ("", "g"):
+                name = f"{kind}{group}"
+                fields = {"custom_domains": ("a.example",), "group": group, **more}
+                request = NewProxy(proxy_name=name, proxy_type=kind, **fields)
+                self.assertTrue(self.open(client, request).startswith("a.example:844"))
+                self.disable(name)
+                self.assertIsNone(router.find("a.example", ""))
+                self.enable(name)
+                self.assertIsNotNone(router.find("a.example", ""))
+                client.say(CloseProxy(proxy_name=name))
+                self.assertIsNone(router.find("a.example", ""))
 
     def test_a_name_that_the_client_knows_otherwise(self) -> None:
         """A server plugin may have given it another: it is that under which users come."""

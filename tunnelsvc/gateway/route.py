@@ -79,7 +79,7 @@ class Route(Target, Protocol):
     def backend(self) -> BackendPool:
         """Connections to the local service."""
 
-    def exchange_started(self, meter: Meter, request: "Underway") -> None:
+    def exchange_started(self, meter: Meter, request: Underway) -> None:
         """Take note of a request that is let in.
 
         Args:
@@ -102,7 +102,7 @@ class LoneRoute:
     def instead_of(self, tried: Sequence[Route]) -> None:
         """Nobody stands in."""
 
-    def exchange_started(self, meter: Meter, request: "Underway") -> None:
+    def exchange_started(self, meter: Meter, request: Underway) -> None:
         """Nothing to do."""
 
     def exchange_finished(self, meter: Meter) -> None:

@@ -370,8 +370,8 @@ class ServerStats:
         self._proxies[name] = proxy
         self._attic.put(name, proxy.closed_at)
 
-    def today(self) -> int:
-        """Give the ordinal of the local day."""
+    def day(self) -> int:
+        """Give the ordinal of today (`datetime.date.toordinal`), by local time."""
         return self._ledger.today()
 
     def roll(self) -> float:

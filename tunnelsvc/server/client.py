@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from attrs import evolve
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
 from tunnelsvc import __version__
 from tunnelsvc.control.serverside import ControlCore, ServerControl, make_server_control
 from tunnelsvc.errors import HookRefused, ProxyRefused, TunnelError
 from tunnelsvc.handover import host_of
+from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.link.roundtrip import round_trip_seconds
 from tunnelsvc.server.context import ServerContext
@@ -45,6 +48,7 @@ class Client:
     """One login: its conversation, its work connections, its proxies."""
 
     log = Logger()
+    _end_reason = ""
 
     def __init__(
         self,
@@ -69,10 +73,11 @@ class Client:
         """Whether its login holds."""
         self.proxies: dict[str, Proxy] = {}
         """By the names that the client has for them."""
+        self.visits: WeakSet[Stream] = WeakSet()
+        """What it has as a visitor, of others' proxies."""
         self._context = context
         self._registry = registry
         self._session = session
-        self._end_reason = ""
         self.permission = Permission(context, login)
         self.hears_pings = self.permission.hears_pings
         self.ping = self.permission.ping
@@ -231,33 +236,22 @@ class Client:
         Raises:
             ProxyRefused: it can't be reached where the client was told.
         """
-        refusals: list[ProxyRefused] = [ProxyRefused("internal error of the server")]
+        await self._core.turn.run(lambda: ensureDeferred(self._open_again(proxy)))
 
-        async def replace() -> None:
-            if self.proxies.get(proxy.called) is proxy and proxy.closed:
-                try:
-                    self.proxies[proxy.called] = await self._opened_again(proxy)
-                except ProxyRefused as why:
-                    refusals[0] = why
-                    return
-            refusals.clear()
-
-        await self._core.in_turn(replace)
-        for why in refusals:
-            raise why
-
-    async def _opened_again(self, proxy: Proxy) -> Proxy:
+    async def _open_again(self, proxy: Proxy) -> None:
+        if self.proxies.get(proxy.called) is not proxy or not proxy.closed:
+            return
         await proxy.close()  # until it is
         again = proxy.again()
         address = await again.open()
         if address != proxy.address:
-            await again.close(f"not at [{proxy.address}] any more")
+            await again.close(DISABLED)
+            again.stats.remote_addr = proxy.address
             raise ProxyRefused(
                 f"[{proxy.address}], where proxy [{proxy.name}] was, is taken by now; kick its"
                 " client to give it another place"
             )
-        self._context.proxies[proxy.name] = again
-        return again
+        self.proxies[proxy.called] = self._context.proxies[proxy.name] = again
 
     def _ports(self) -> int:
         return sum(proxy.uses_port for proxy in self.proxies.values())
@@ -297,7 +291,7 @@ class Client:
         self._pool.timeout_seconds = self._context.config.user_conn_timeout_seconds
 
     def send_away(self, reason: str) -> None:
-        """End the conversation and the session, and what users have by them.
+        """End the conversation and the session, what users have by them, and what it visits.
 
         A client that waits to be let in is told why, as far as clients are told such things.
         """
@@ -306,6 +300,8 @@ class Client:
         for proxy in proxies:
             proxy.cut_users()
         self.work.cut_direct()
+        for visit in list(self.visits):
+            visit.abortConnection()
         session = self._session
         if session is None:
             return

@@ -147,8 +147,10 @@ class Moderation:
         self._tell("disabled", proxy)
         open_one = self._context.proxies.get(proxy)
         if open_one is not None and open_one.opened:
-            await open_one.close(DISABLED)
-            open_one.cut_users()
+            try:
+                await open_one.close(DISABLED)
+            finally:
+                open_one.cut_users()
         return True
 
     async def enable(self, proxy: str) -> bool:

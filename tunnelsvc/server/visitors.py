@@ -154,6 +154,8 @@ class VisitorDesk:
             )
             bare.abortConnection()
             return
+        if client is not None:
+            client.visits.add(bare)
         # Who doesn't say who it is, is real frp, which closes both directions as soon as one ends.
         proxy.accept(user, unread, half_closes=client is not None and client.is_ours)
 

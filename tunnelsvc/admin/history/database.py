@@ -14,6 +14,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from tunnelsvc.admin.history.values import UnusableError
 from tunnelsvc.units import MiB
 
 NAME: Final = "tunnelsvc.db"
@@ -29,6 +30,10 @@ LOCK_SECONDS: Final = 6.0
 LOCK_POLL_SECONDS: Final = 0.1
 BUSY_SECONDS: Final = 1.0
 """How long somebody else may be writing, who looks at the file by other programs."""
+CHECK_SECONDS: Final = 5.0
+"""How long the look at whether a database is whole may take; a large one is looked at in part."""
+_OPERATIONS: Final = 20_000
+"""Of SQLite, between two looks at the clock: about a millisecond."""
 MOST_WAL_BYTES: Final = 4 * MiB
 """Of the log beside the file, after it has been worked off."""
 
@@ -74,10 +79,6 @@ MIGRATIONS: Final = (
 """Each brings the tables from the version before to its own: SQL, run in one transaction."""
 
 
-class UnusableError(Exception):
-    """There can't be a history; says why, for the log."""
-
-
 class BrokenError(UnusableError):
     """The database is ours, and damaged."""
 
@@ -97,24 +98,24 @@ class Lock:
             OSError: the file can't be made.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(directory / f"{NAME}.lock", flags, MODE)
+        self._file = os.fdopen(os.open(directory / f"{NAME}.lock", flags, MODE))
         deadline = time.monotonic() + LOCK_SECONDS
         while not self._take():
             if time.monotonic() > deadline:
-                os.close(self._descriptor)
+                self.release()
                 raise UnusableError(f"another server has {directory}")
             time.sleep(LOCK_POLL_SECONDS)
 
     def _take(self) -> bool:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def release(self) -> None:
         """Let others come."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -174,7 +175,8 @@ def _version(database: sqlite3.Connection, path: Path) -> int:
         raise
     if mark == APPLICATION_ID and version > 0:
         return int(version)
-    if pages:
+    # SQLite would write over a file that is shorter than a page.
+    if pages or path.stat().st_size:
         raise UnusableError(foreign)
     return 0
 
@@ -191,12 +193,18 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
     Raises:
         BrokenError: it isn't.
     """
+    deadline = time.monotonic() + CHECK_SECONDS
+    database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
     try:
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as why:
+        if code_of(why) == sqlite3.SQLITE_INTERRUPT:
+            return
         if code_of(why) not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise
         found = str(why)
+    finally:
+        database.set_progress_handler(None, 0)
     if found != "ok":
         raise BrokenError(f"{path} is damaged ({found})")
 

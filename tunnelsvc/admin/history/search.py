@@ -3,12 +3,12 @@
 
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any, Final
-
-from attrs import frozen
 
 from tunnelsvc.admin.history import rows
 from tunnelsvc.admin.history.database import code_of
+from tunnelsvc.admin.history.values import Query, SearchError
 from tunnelsvc.metrics.events import Event
 
 SEARCH_SECONDS: Final = 2.0
@@ -17,39 +17,6 @@ _OPERATIONS: Final = 20_000
 """Of SQLite, between two looks at the clock: about a millisecond."""
 _SEARCHED: Final = ("client", "proxy", "address", "detail", "kind")
 """Columns that are looked through."""
-
-
-class SearchError(Exception):
-    """A search takes too long, or can't be made."""
-
-
-@frozen(kw_only=True)
-class Query:
-    """Which events are wanted: the newest of those that fit.
-
-    Attributes:
-        before: only those with a smaller id; None: all.
-        group: only those of this one; empty: of all.
-        text: is in the client, proxy, address, detail or kind; case doesn't matter.
-        limit: how many at most.
-    """
-
-    before: int | None = None
-    group: str = ""
-    text: str = ""
-    limit: int = 200
-
-    def matches(self, event: Event) -> bool:
-        """Tell whether an event fits."""
-        wanted = self.text.lower()
-        return (
-            (self.before is None or event.id < self.before)
-            and self.group in {"", event.group}
-            and any(
-                wanted in each.lower()
-                for each in (event.client, event.proxy, event.address, event.detail, event.kind)
-            )
-        )
 
 
 def search(database: sqlite3.Connection, query: Query) -> list[Event]:
@@ -66,15 +33,16 @@ def search(database: sqlite3.Connection, query: Query) -> list[Event]:
         " ORDER BY id DESC LIMIT ?"
     )
     deadline = time.monotonic() + SEARCH_SECONDS
-    database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
     try:
+        database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
         found = database.execute(statement, (*values, max(query.limit, 0))).fetchall()
     except sqlite3.Error as why:
         if code_of(why) == sqlite3.SQLITE_INTERRUPT:
             raise SearchError("the search takes too long") from None
         raise SearchError(f"the database can't be read: {why}") from None
     finally:
-        database.set_progress_handler(None, 0)
+        with suppress(sqlite3.ProgrammingError):  # it's closed
+            database.set_progress_handler(None, 0)
     return [event for event in map(rows.event, found) if event is not None]
 
 

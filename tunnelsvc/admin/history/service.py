@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred, succeed
@@ -20,16 +20,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from tunnelsvc.admin.history import rows
-from tunnelsvc.admin.history.database import UnusableError
 from tunnelsvc.admin.history.place import Place
-from tunnelsvc.admin.history.search import Query, SearchError
-from tunnelsvc.admin.history.store import Batch, Loaded, Store, open_store
+from tunnelsvc.admin.history.values import Batch, Loaded, Query, SearchError, UnusableError
 from tunnelsvc.admin.history.worker import BusyError, Worker
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.metrics.events import Event
 from tunnelsvc.metrics.journal import Journal
 from tunnelsvc.metrics.traffic import Past
 from tunnelsvc.units import HOUR, MINUTE
+
+if TYPE_CHECKING:
+    from tunnelsvc.admin.history.store import Store
 
 SAVE_SECONDS: Final = 3.0
 """Between two batches: what a crash may cost."""
@@ -137,8 +138,11 @@ class History(MultiService):
                 "data_dir isn't set: what the dashboard shows is forgotten when this server ends"
             )
             return
+        # Memory that servers without a database don't spend.
+        from tunnelsvc.admin.history.store import open_store  # noqa: PLC0415
+
         now = self._reactor.seconds()
-        job = partial(open_store, directory, self._place.owner, now, self._stats.today())
+        job = partial(open_store, directory, self._place.owner, now, self._stats.day())
         try:
             self._store, loaded = self._worker.wait(job, OPEN_SECONDS)
         except (UnusableError, TimeoutError) as why:
@@ -240,7 +244,7 @@ class History(MultiService):
         return Batch(
             number=self._next_batch,
             at=self._reactor.seconds(),
-            today=self._stats.today(),
+            today=self._stats.day(),
             changes=self._journal.take(),
             events=events,
             rules=rules,
@@ -336,7 +340,9 @@ class History(MultiService):
         for _ in range(3):
             await self.save()
         if self._store is not None:
-            await self._worker.ask(self._store.close)
+            await self._worker.ask(self._store.close).addErrback(
+                lambda failure: self._complain("history can't be closed", failure)
+            )
 
     def _close(self) -> None:
         """Let another server have the database, at once."""

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from attrs import field, frozen
 from twisted.logger import Logger
 
 from tunnelsvc.admin.history import rows
@@ -19,15 +18,15 @@ from tunnelsvc.admin.history.database import (
     NAME,
     BrokenError,
     Lock,
-    UnusableError,
     connect,
     move_aside,
 )
 from tunnelsvc.admin.history.place import Owner
-from tunnelsvc.admin.history.search import Query, search
+from tunnelsvc.admin.history.search import search
+from tunnelsvc.admin.history.values import Batch, Loaded, Query, UnusableError
 from tunnelsvc.metrics.events import MOST_REMEMBERED as MOST_EVENTS
 from tunnelsvc.metrics.events import Event
-from tunnelsvc.metrics.journal import NOBODY, Changes, Moved, ProxyRecord
+from tunnelsvc.metrics.journal import NOBODY, Moved, ProxyRecord
 from tunnelsvc.metrics.retention import MOST_REMEMBERED, REMEMBERED_SECONDS
 from tunnelsvc.metrics.traffic import DAYS, Past
 from tunnelsvc.units import DAY
@@ -47,42 +46,6 @@ FORGETTING: Final = 1_000
 ID_GAP: Final = 1_000
 """Between the ids of events before a restart and after it: the last ones may have got lost, and
 their ids must not come back."""
-
-
-@frozen(kw_only=True)
-class Loaded:
-    """What there was before the restart."""
-
-    past: Past = field(factory=Past)
-    proxies: tuple[ProxyRecord, ...] = ()
-    events: tuple[Event, ...] = ()
-    """The latest, the oldest of them first."""
-    next_event_id: int = 1
-    rules: object = None
-    next_batch: int = 1
-
-
-@frozen(kw_only=True)
-class Batch:
-    """What is written in one piece.
-
-    Attributes:
-        number: the same in every attempt to write it, and of no other.
-        at: when it was gathered, Unix seconds.
-        today: the ordinal of that day.
-        rules: as JSON; None: they haven't changed.
-    """
-
-    number: int
-    at: float
-    today: int
-    changes: Changes = field(factory=Changes)
-    events: tuple[Event, ...] = ()
-    rules: str | None = None
-
-    def __bool__(self) -> bool:
-        """Tell whether there is anything to be written."""
-        return bool(self.changes or self.events or self.rules is not None)
 
 
 def open_store(directory: Path, owner: Owner, now: float, today: int) -> tuple[Store, Loaded]:
@@ -184,6 +147,8 @@ class Store:
             today: the ordinal of the day.
         """
         with self._transaction():
+            # All proxies together, if somebody has deleted them.
+            self._database.execute("INSERT OR IGNORE INTO proxies (name, type) VALUES ('', '')")
             self._database.execute(
                 "UPDATE proxies SET closed_at = ? WHERE closed_at IS NULL AND type <> ''",
                 (self._time_of("saved_at"),),
@@ -193,7 +158,7 @@ class Store:
             past=self._past(*NOBODY, today),
             proxies=tuple(self._remembered(now, today)),
             events=tuple(events),
-            next_event_id=events[-1].id + ID_GAP if events else 1,
+            next_event_id=self._next_event_id(),
             rules=rows.rules(self._get("rules")),
             next_batch=rows.number(self._get("batch")) + 1,
         )
@@ -223,6 +188,10 @@ class Store:
             if record is not None and record.name not in names:
                 names.add(record.name)
                 yield record
+
+    def _next_event_id(self) -> int:
+        (last,) = self._database.execute("SELECT max(id) FROM events").fetchone()
+        return rows.number(last) + ID_GAP if last else 1
 
     def _latest_events(self) -> list[Event]:
         found = self._database.execute(

@@ -14,8 +14,9 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-MOST_JOBS: Final = 32
-"""That may wait. There is one write at a time; the others are questions of readers."""
+MOST_JOBS: Final = 8
+"""That may wait. There is one write at a time; the others are questions of readers, each of which
+may take seconds."""
 
 T = TypeVar("T")
 

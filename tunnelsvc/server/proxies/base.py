@@ -183,7 +183,7 @@ class Proxy(ABC):
             self.admit(user)  # 2
             peer = user.getPeer()
             work, unread = await self.open_work(peer, user.getHost())  # 3, 5, 6
-            if self.closed:  # while the user waited
+            if self.closed:  # while the user waited, so he isn't admitted after all
                 work.abortConnection()
                 self.admit(user)
         except WorkConnectionUnavailable as why:
