@@ -20,7 +20,7 @@ def validator_for(pointer: str) -> Any:
     """Make a validator of one schema in the server's description."""
     registry: Any = Registry().with_resource(
         URI,
-        DRAFT202012.create_resource(description(COOKIE)),
+        DRAFT202012.create_resource(description(COOKIE, metrics=True)),
     )
     return Draft202012Validator({"$ref": f"{URI}#{pointer}"}, registry=registry)
 

@@ -3,17 +3,18 @@
 
 from collections.abc import Iterator
 
+from attrs import evolve
 from openapi_spec_validator import validate
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.schemas import COOKIE, wrong_with
 from tests.admin.support import Dashboard
 from tunnelsvc.admin import ownapi, serverapi, serverapi2
-from tunnelsvc.admin.described import SITE, description
+from tunnelsvc.admin.described import METRICS, SITE, description
 from tunnelsvc.admin.routing import ANY
 
 TABLES = {
-    "": SITE,
+    "": {**SITE, **METRICS},
     "/api/admin": ownapi.ROUTES,
     "/api": serverapi.ROUTES,
     "/api/v2": serverapi2.ROUTES,
@@ -31,7 +32,7 @@ def table_routes() -> Iterator[tuple[str, str, int]]:
 
 def described_routes() -> Iterator[tuple[str, str, int]]:
     """Give what is described, likewise."""
-    for path, operations in description(COOKIE)["paths"].items():
+    for path, operations in description(COOKIE, metrics=True)["paths"].items():
         parts = ["*" if part.startswith("{") else part for part in path.split("/")]
         for method, operation in operations.items():
             variables = [each for each in operation["parameters"] if each["in"] == "path"]
@@ -43,11 +44,18 @@ class DescriptionTests(SynchronousTestCase):
         self.dashboard = Dashboard()
 
     def test_valid(self) -> None:
-        validate(description(COOKIE))
+        validate(description(COOKIE, metrics=True))
 
     def test_served(self) -> None:
+        config = self.dashboard.server.config
+        self.assertFalse(config.dashboard.enable_prometheus)
+        without = self.dashboard.ask("/api/openapi.json").json
+        self.assertEqual(without, description(COOKIE, metrics=False))
+        self.assertNotIn("/metrics", without["paths"])
+        dashboard = evolve(config.dashboard, enable_prometheus=True)
+        self.dashboard.server.config = evolve(config, dashboard=dashboard)
         answer = self.dashboard.ask("/api/openapi.json")
-        self.assertEqual((answer.status, answer.json), (200, description(COOKIE)))
+        self.assertEqual((answer.status, answer.json), (200, description(COOKIE, metrics=True)))
         cookie = answer.json["components"]["securitySchemes"]["cookie"]
         self.assertEqual(cookie, {"type": "apiKey", "in": "cookie", "name": COOKIE})
 
@@ -55,7 +63,7 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(sorted(described_routes()), sorted(table_routes()))
 
     def test_each_path_answers_to_its_methods_and_no_others(self) -> None:
-        for path, operations in description(COOKIE)["paths"].items():
+        for path, operations in description(COOKIE, metrics=True)["paths"].items():
             if path.endswith("/stream"):
                 continue
             asked = "/".join("1" if part.startswith("{") else part for part in path.split("/"))

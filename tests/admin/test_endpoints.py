@@ -33,6 +33,7 @@ ROUTES: Routes[Endpoint[None]] = {
             ),
         )
     },
+    ("must",): {b"GET": Endpoint(None, "Some.", query=(Choice("of", "", ("a",), required=True),))},
     ("one", ANY, "of", ANY): {
         b"GET": Endpoint(None, "One.", path=(Whole("id", ""), Text("key", "")))
     },
@@ -72,13 +73,14 @@ class EndpointTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         nothing = {"limit": 200, "text": "", "group": "", "topics": ["a", "b"]}
         self.assertEqual(self.ask("/all").json, nothing)
-        self.assertEqual(self.ask("/all?limit=&text=&group=&topics=&other=1").json, nothing)
+        self.assertEqual(self.ask("/all?text=&group=&topics=&other=1").json, nothing)
 
     def test_given(self) -> None:
         self.assertEqual(
             self.ask("/all?limit=1&text=%C3%A4%00&group=admin&topics=b,b").json,
             {"limit": 1, "text": "ä\0", "group": "admin", "topics": ["b"]},
         )
+        self.assertEqual(self.ask("/must?of=a").json, {"of": "a"})
         self.assertEqual(self.ask("/one/7/of/a%2Fb").json, {"id": 7, "key": "a/b"})
         self.assertEqual(self.ask(f"/one/{MOST_ID}/of/x").json["id"], MOST_ID)
 
@@ -86,6 +88,7 @@ class EndpointTests(SynchronousTestCase):
         number = "limit must be a whole number between 1 and 1000, not "
         for query, why in {
             "limit=abc": number + '"abc"',
+            "limit=": number + '""',
             "limit=0": number + '"0"',
             "limit=1001": number + '"1001"',
             "limit=%D9%A1": number + '"١"',
@@ -99,6 +102,8 @@ class EndpointTests(SynchronousTestCase):
             "topics=a,c": 'each of topics must be one of a, b, not "c"',
         }.items():
             self.assertRefused(f"/all?{query}", why)
+        self.assertRefused("/must", "of is missing")
+        self.assertRefused("/must?of=", 'of must be one of a, not ""')
         self.assertRefused(
             "/one/x/of/y", f'id must be a whole number between 0 and {MOST_ID}, not "x"'
         )

@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.schemas import wrong_with
-from tests.admin.support import CONFIG, STARTED, Answer, Dashboard, FakeBlock
+from tests.admin.streams import Listener
+from tests.admin.support import CONFIG, RIGHT, STARTED, Answer, Dashboard, FakeBlock, Visitor
 from tunnelsvc.admin.history.service import HistoryError
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.stream import MOST_STREAMS
@@ -316,3 +317,20 @@ class StreamTests(APITestCase):
         self.assertRefused(answer, 429, why)
         self.assertEqual(answer.headers["Retry-After"], "10")
         self.assertEqual(wrong_with(answer.json, "get", "/api/admin/stream", 429), [])
+
+    def test_the_stream_ends_with_its_session(self) -> None:
+        visitor = Visitor(self.dashboard.site)
+        visitor.log_in()
+        headers = b"Cookie: " + visitor.cookie.encode() + b"\r\n"
+        mine = Listener(self.dashboard.site, "/api/admin/stream?topics=events", headers)
+        basic = b"Authorization: " + RIGHT + b"\r\n"
+        other = Listener(self.dashboard.site, "/api/admin/stream?topics=events", basic)
+        for listener in (mine, other):
+            self.assertEqual([kind for kind, _ in listener.take()], ["retry", "snapshot"])
+        visitor.change("/logout")
+        for listener in (mine, other):
+            listener.take()
+        self.assertEqual((mine.ended, other.ended), (True, False))
+        self.dashboard.gate.retire()  # as when the password changes
+        other.take()
+        self.assertTrue(other.ended)

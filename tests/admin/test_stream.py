@@ -1,16 +1,22 @@
 # -*- test-case-name: tests.admin.test_stream -*-
 """Tests of `tunnelsvc.admin.stream`."""
 
+import socket
+import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock, deferLater
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tests.admin.streams import Listener
-from tunnelsvc.admin.channel import DashboardSite
+from tunnelsvc.admin.channel import Channel, DashboardSite
 from tunnelsvc.admin.stream import (
     COMMENT_SECONDS,
     MOST_STREAMS,
@@ -19,6 +25,7 @@ from tunnelsvc.admin.stream import (
     Hub,
 )
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
+from tunnelsvc.units import KiB
 
 RETRY = ("retry", str(RETRY_MILLISECONDS))
 COMMENT = ("", "still here")
@@ -201,6 +208,16 @@ class StreamTests(SynchronousTestCase):
         self.assertIn("text/event-stream", reader.head)
         self.assertEqual(self.hub.streams, set())
 
+    def test_a_topic_that_cannot_begin(self) -> None:
+        self.rows = None  # type: ignore[assignment]
+        reader = self.listen("value", "rows")
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        self.assertIn(b"500 Internal Server Error", reader.transport.value())
+        self.assertEqual(self.hub.streams, set())
+        self.rows = {}
+        reader = self.listen("value", "rows")
+        self.assertEqual(len(reader.take()), 3)
+
     def test_a_look_that_fails(self) -> None:
         """The next one is made all the same."""
         reader = self.listen("rows")
@@ -213,3 +230,85 @@ class StreamTests(SynchronousTestCase):
         row[2] = {"id": 2, "in": 0}
         self.advance(2)
         self.assertEqual(reader.take()[-1][1]["changed"], [{"id": 2, "in": 0}])
+
+
+class Reader(Protocol):
+    """A reader on a real connection; a slow one takes nothing."""
+
+    def __init__(self, slow: bool) -> None:
+        self.slow = slow
+        self.received = 0
+        self.lost: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.write(b"GET /?topic=value HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        if self.slow:
+            transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KiB)
+            transport.pauseProducing()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += len(data)
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.lost.callback(None)
+
+
+class SmallChannel(Channel):
+    """The server's end, where the kernel holds little."""
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * KiB)
+        super().connectionMade()
+
+
+class MemoryTests(TestCase):
+    """On real connections."""
+
+    message_bytes = 100 * KiB
+    slow = 5
+
+    def setUp(self) -> None:
+        self.ticks = 0
+        topic = ValueTopic("value", self.read, 0.01)
+        self.hub = Hub([topic], reactor)
+        site = DashboardSite(Page(self.hub), reactor)
+        site.protocol = SmallChannel
+        port: Any = reactor.listenTCP(0, cast("Any", site), interface="127.0.0.1")
+        self.port = port.getHost().port
+        self.addCleanup(port.stopListening)
+
+    def read(self) -> str:
+        self.ticks += 1
+        return f"{self.ticks:08}" * (self.message_bytes // 8)
+
+    async def connect(self, slow: bool) -> Reader:
+        reader = Reader(slow)
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port)
+        await connectProtocol(endpoint, reader)
+        return reader
+
+    async def watch(self) -> None:
+        readers = [await self.connect(slow) for slow in [True] * self.slow + [False] * 45]
+        while len(self.hub.streams) < MOST_STREAMS:
+            await deferLater(reactor, 0.01)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        first = self.ticks
+        while self.ticks < first + 100:
+            await deferLater(reactor, 0.01)
+        _, peak = tracemalloc.get_traced_memory()
+        # What the slow ones alone would have waiting, were it kept for them.
+        self.assertLess(peak, self.slow * 100 * self.message_bytes / 2)
+        for reader in readers[self.slow :]:
+            self.assertGreater(reader.received, 2 * self.message_bytes)
+        for reader in readers:
+            transport: Any = reader.transport
+            transport.abortConnection()
+            await reader.lost
+        while self.hub.streams:
+            await deferLater(reactor, 0.01)
+
+    def test_fifty_readers_of_whom_some_are_slow(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.watch())

@@ -150,15 +150,6 @@ class LogTests(SynchronousTestCase):
         ids = self.ids(self.topic.delta())
         self.assertEqual((len(ids), ids[0], ids[-1]), (MOST_PENDING, MOST_PENDING + 4, 5))
 
-    def test_forgotten_entries(self) -> None:
-        self.topic.forget([9])
-        self.topic.start()
-        self.assertIsNone(self.topic.delta())
-        self.log.add(Entry(1))
-        self.topic.forget([1, 9])
-        self.assertEqual(self.topic.delta(), {"topic": "log", "changed": [], "gone": [1, 9]})
-        self.assertIsNone(self.topic.delta())
-
     def test_it_listens_only_while_somebody_does(self) -> None:
         self.topic.stop()
         self.assertEqual(self.log.listeners, [])

@@ -97,6 +97,13 @@ class CurvesTests(SynchronousTestCase):
         self.sample(1e9)
         self.assertEqual(self.curves.of("ssh"), [(100 / 1e9, 0.0)] * POINTS)
 
+    def test_points_have_numbers(self) -> None:
+        before = self.curves.number
+        self.sample(SAMPLE_SECONDS)
+        self.assertEqual(self.curves.number, before + 1)
+        self.sample(3 * SAMPLE_SECONDS)
+        self.assertEqual(self.curves.number, before + 4)
+
     @given(
         st.lists(
             st.tuples(st.sampled_from(["ssh", "web", "-"]), st.integers(0, 1 << 40)), max_size=400

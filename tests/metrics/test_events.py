@@ -9,7 +9,6 @@ from tests.metrics.test_traffic import NOON, Time
 from tunnelsvc.metrics.events import (
     GROUPS,
     MOST_CHARACTERS,
-    MOST_OF_GROUP,
     MOST_OTHERS,
     MOST_REFUSALS,
     MOST_REMEMBERED,
@@ -116,7 +115,7 @@ class EventLogTests(SynchronousTestCase):
         self.events.recent()
         self.assertEqual(self.events._windows, {})
 
-    def test_a_flood_pushes_out_nothing_of_another_group(self) -> None:
+    def test_a_flood_pushes_out_nothing_of_another_kind(self) -> None:
         self.events.add("blocked", client="mallory")
         self.events.add("login", client="alice")
         for _ in range(100):
@@ -125,7 +124,19 @@ class EventLogTests(SynchronousTestCase):
             self.time.seconds += WINDOW_SECONDS
         recent = self.events.recent()
         self.assertEqual([event.kind for event in recent[:2]], ["blocked", "login"])
-        self.assertEqual(len(recent), MOST_OF_GROUP + 2)
+        self.assertEqual(len(recent), MOST_REMEMBERED)
+
+    def test_two_floods_share_the_room(self) -> None:
+        """The one of what there is most makes place."""
+        for _ in range(30):
+            for number in range(200):
+                self.refuse(f"198.18.0.{number}")
+            for number in range(100):
+                self.events.add("login", client=str(number), address="192.0.2.1")
+            self.time.seconds += WINDOW_SECONDS
+        kinds = [event.kind for event in self.events.recent()]
+        self.assertEqual(len(kinds), MOST_REMEMBERED)
+        self.assertEqual(kinds.count("login"), MOST_REMEMBERED // 2)
 
     def test_a_client_with_many_proxies(self) -> None:
         for number in range(MOST_OTHERS):
@@ -133,9 +144,9 @@ class EventLogTests(SynchronousTestCase):
         self.assertEqual(len(self.events.recent()), MOST_OTHERS)
 
     def test_what_the_administrator_does_is_never_left_out(self) -> None:
-        for number in range(MOST_OF_GROUP):
+        for number in range(MOST_REMEMBERED):
             self.events.add("kicked", client=str(number), address="192.0.2.1")
-        self.assertEqual(len(self.events.recent()), MOST_OF_GROUP)
+        self.assertEqual(len(self.events.recent()), MOST_REMEMBERED)
 
     @given(st.lists(st.tuples(st.sampled_from(KINDS), st.text(max_size=3), st.floats(0, 100))))
     def test_bounded_in_order_and_none_lost(self, steps: list[tuple[str, str, float]]) -> None:

@@ -105,6 +105,19 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(self.account.days()[0], Traffic(5, 7))
         self.assertEqual(self.ledger.days()[0], Traffic(5, 7))
 
+    def test_today_alone(self) -> None:
+        self.account.add(1, 2)
+        self.time.seconds += DAY
+        self.assertEqual((self.account.today(), self.ledger.latest()), (NONE, NONE))
+        self.account.track(self.meter)
+        self.meter.up_bytes = 5
+        self.assertEqual(self.account.today(), Traffic(5, 0))
+        self.assertEqual(self.account.today(), self.account.days()[0])
+        self.meter.down_bytes = 7
+        self.assertEqual(self.ledger.latest(), Traffic(5, 7))
+        self.assertEqual(self.ledger.latest(), self.ledger.days()[0])
+        self.assertEqual(self.account.today(), Traffic(5, 7))
+
     def test_looking_counts_nothing_twice(self) -> None:
         self.account.track(self.meter)
         self.meter.up_bytes = 5

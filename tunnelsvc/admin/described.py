@@ -36,13 +36,12 @@ SITE: Final[Routes[Endpoint[None]]] = {
     ("api", "admin", "session"): {
         b"GET": Endpoint(None, "Who asks, and the token for changes.", "Session")
     },
-    ("metrics",): {
-        b"GET": Endpoint(
-            None, "For Prometheus, with enable_prometheus.", content_type=TEXT, errors=(404,)
-        )
-    },
 }
 """What isn't answered by an API, and still is for programs."""
+METRICS: Final[Routes[Endpoint[None]]] = {
+    ("metrics",): {b"GET": Endpoint(None, "For Prometheus.", content_type=TEXT)}
+}
+"""With ``enable_prometheus``."""
 
 SECTIONS: Final = (
     Section("", "site", SITE),
@@ -53,7 +52,13 @@ SECTIONS: Final = (
 
 
 @cache
-def description(cookie: str) -> dict[str, Any]:
-    """Make the description, once for each name that the session's cookie has."""
+def description(cookie: str, *, metrics: bool) -> dict[str, Any]:
+    """Make the description, once for each name that the session's cookie has.
+
+    Args:
+        cookie: that name.
+        metrics: whether there are any.
+    """
+    sections = (*SECTIONS, Section("", "site", METRICS)) if metrics else SECTIONS
     schemas = {**ownschemas.SCHEMAS, **frpschemas.SCHEMAS}
-    return describe("tunnelsvc server", SECTIONS, schemas, cookie=cookie)
+    return describe("tunnelsvc server", sections, schemas, cookie=cookie)

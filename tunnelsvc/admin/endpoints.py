@@ -58,7 +58,11 @@ class Parameter(Protocol):
 
     @property
     def default(self) -> Any:
-        """What holds if it isn't given, or empty."""
+        """What holds if it isn't given."""
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be."""
 
     def schema(self) -> Schema:
         """Describe what may be given."""
@@ -80,6 +84,7 @@ class Text:
     most: int | None = MOST_TEXT
     """Characters; None: as many as a request has."""
     default: str = ""
+    required = False
 
     def schema(self) -> Schema:
         """See `Parameter`."""
@@ -102,6 +107,7 @@ class Whole:
     least: int = 0
     most: int = MOST_ID
     default: int | None = None
+    required = False
 
     def schema(self) -> Schema:
         """See `Parameter`."""
@@ -121,19 +127,22 @@ class Whole:
 
 @frozen
 class Choice:
-    """One of a few words; the empty one is for none of them."""
+    """One of a few words; unless there must be one, the empty one is for none of them."""
 
     name: str
     text: str
     words: tuple[str, ...]
     default: str = ""
+    required: bool = False
 
     def schema(self) -> Schema:
         """See `Parameter`."""
-        return {"type": "string", "enum": ["", *self.words]}
+        return {"type": "string", "enum": [*([] if self.required else [""]), *self.words]}
 
     def parse(self, given: str) -> str:
         """See `Parameter`."""
+        if not (given or self.required):
+            return self.default
         if given not in self.words:
             raise _wrong(_one_of(self.name, self.words, given))
         return given
@@ -146,6 +155,7 @@ class Choices:
     name: str
     text: str
     words: tuple[str, ...]
+    required = False
 
     @property
     def default(self) -> tuple[str, ...]:
@@ -158,6 +168,8 @@ class Choices:
 
     def parse(self, given: str) -> tuple[str, ...]:
         """See `Parameter`."""
+        if not given:
+            return self.default
         chosen = dict.fromkeys(given.split(","))
         for word in chosen:
             if word not in self.words:
@@ -263,16 +275,18 @@ def asked(endpoint: Endpoint[Any], request: Request, variables: list[str]) -> As
     }
     for parameter in endpoint.query:
         given = _given(request, parameter.name)
-        values[parameter.name] = parameter.parse(given) if given else parameter.default
+        if given is None and parameter.required:
+            raise _wrong(f"{parameter.name} is missing")
+        values[parameter.name] = parameter.default if given is None else parameter.parse(given)
     return Asked(request, values)
 
 
-def _given(request: Request, name: str) -> str:
+def _given(request: Request, name: str) -> str | None:
     values = request.args.get(name.encode(), [])
     if len(values) > 1:
         raise _wrong(f"{name} is given more than once")
     try:
-        return values[0].decode("utf-8") if values else ""
+        return values[0].decode("utf-8") if values else None
     except UnicodeDecodeError:
         raise _wrong(f"{name} must be UTF-8") from None
 

@@ -40,7 +40,8 @@ TEXTS: Final = {
 """Of errors; each that an endpoint names must be here."""
 FOR_ALL: Final = (401, 403, 405, 429)
 """Errors that any request may get, before it is known what it asks for."""
-FOR_OPEN: Final = (405,)
+FOR_OPEN: Final = (403, 405)
+"""Those that are left where no login is asked for."""
 
 
 def record(_optional: Mapping[str, Schema] | None = None, /, **fields: Schema) -> Schema:
@@ -202,7 +203,7 @@ def _parameter(parameter: Parameter, where: str) -> dict[str, Any]:
     if isinstance(parameter, Choices):
         described |= {"style": "form"}
         return {**described, "explode": False, "schema": schema}
-    return {**described, "required": False, "schema": schema}
+    return {**described, "required": parameter.required, "schema": schema}
 
 
 def _responses(section: Section, endpoint: Endpoint[Any], *, secured: bool) -> dict[str, Any]:

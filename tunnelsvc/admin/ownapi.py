@@ -318,6 +318,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             "Server-sent events: a snapshot of each topic, then what changes.",
             query=(Choices("topics", "Which; all without.", TOPICS),),
             content_type="text/event-stream",
+            errors=(TOO_MANY_REQUESTS,),
         )
     },
 }

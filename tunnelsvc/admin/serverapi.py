@@ -64,7 +64,8 @@ class ServerAPI(Resource):
         # Who doesn't ask for it doesn't spend the memory.
         from tunnelsvc.admin.described import description  # noqa: PLC0415
 
-        return description(cookie_name(request, "server").decode())
+        cookie = cookie_name(request, "server").decode()
+        return description(cookie, metrics=self._server.config.dashboard.enable_prometheus)
 
     def serverinfo(self, request: Request, variables: list[str]) -> Any:  # noqa: ARG002
         """Facts and sums."""
@@ -144,7 +145,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             ServerAPI.delete_proxies,
             "Forget the proxies that are offline.",
             "Success",
-            query=(Choice("status", "Of those to forget.", ("offline",)),),
+            query=(Choice("status", "Of those to forget.", ("offline",), required=True),),
         ),
     },
     ("proxies", ANY): {b"GET": Endpoint(ServerAPI.proxy, "One proxy.", "FrpProxy", path=(_NAME,))},

@@ -200,7 +200,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             ServerAPI2.prune,
             "Forget the proxies that are offline.",
             "V2Pruned",
-            query=(Choice("type", "What to forget.", (OFFLINE_PROXIES,)),),
+            query=(Choice("type", "What to forget.", (OFFLINE_PROXIES,), required=True),),
         )
     },
 }

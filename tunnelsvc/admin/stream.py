@@ -72,11 +72,6 @@ class Hub:
         self._comment_call: IDelayedCall | None = None
 
     @property
-    def names(self) -> list[str]:
-        """The topics that there are."""
-        return list(self._channels)
-
-    @property
     def is_full(self) -> bool:
         """Whether no more streams are taken."""
         return len(self.streams) >= MOST_STREAMS
@@ -104,8 +99,12 @@ class Hub:
         if self._comment_call is None:
             self._comment_call = self.clock.callLater(COMMENT_SECONDS, self._comment)
         channels = [self._channels[name] for name in dict.fromkeys(names)]
-        for channel in channels:
-            channel.join(stream)
+        try:
+            for channel in channels:
+                channel.join(stream)
+        except BaseException:  # a topic that can't begin: the request fails, and takes no place
+            self.forget(stream)
+            raise
         stream.begin(channels, on_end)
         return NOT_DONE_YET
 

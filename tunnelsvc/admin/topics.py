@@ -171,7 +171,7 @@ def difference(old: Row, new: Row) -> Row:
 
 
 class LogTopic(Generic[T]):
-    """Entries that come, may be told again when they have changed, and are forgotten one day.
+    """Entries that come, and may be told again when they have changed.
 
     A snapshot has the newest first, as has a delta, whose entries may be known already.
     """
@@ -204,7 +204,6 @@ class LogTopic(Generic[T]):
         self._key = key
         self._unsubscribe: Callable[[], None] | None = None
         self._pending: dict[int, T] = {}
-        self._gone: list[int] = []
 
     def start(self) -> None:
         """See `Topic`."""
@@ -216,7 +215,6 @@ class LogTopic(Generic[T]):
             self._unsubscribe()
             self._unsubscribe = None
         self._pending.clear()
-        self._gone.clear()
 
     def _take(self, entry: T) -> None:
         key = self._key(entry)
@@ -225,13 +223,6 @@ class LogTopic(Generic[T]):
         if len(self._pending) > MOST_PENDING:
             del self._pending[next(iter(self._pending))]
 
-    def forget(self, keys: Iterable[int]) -> None:
-        """Tell at the next look that entries are gone."""
-        if self._unsubscribe is not None:
-            self._gone.extend(keys)
-            for key in self._gone:
-                self._pending.pop(key, None)
-
     def snapshot(self) -> Message:
         """See `Topic`; with entries that the next delta has again."""
         return {"topic": self.name, "rows": self._shaped(self._recent())}
@@ -239,13 +230,9 @@ class LogTopic(Generic[T]):
     def delta(self) -> Message | None:
         """See `Topic`."""
         pending, self._pending = self._pending, {}
-        gone, self._gone = self._gone, []
-        if not (pending or gone):
+        if not pending:
             return None
-        message: Message = {"topic": self.name, "changed": self._shaped(pending.values())}
-        if gone:
-            message["gone"] = gone
-        return message
+        return {"topic": self.name, "changed": self._shaped(pending.values())}
 
     def _shaped(self, entries: Iterable[T]) -> list[Row]:
         return [self._shape(each) for each in reversed(list(entries))]

@@ -2,9 +2,9 @@
 """What happened lately: logins, refusals, closures, reloads, and what the administrator did.
 
 Much of it is brought about by strangers, as often as they like. So of one kind, from one place, a
-few are kept each minute, and of the others it is said how many there were; and each group of kinds
-has a room of its own, so that a flood in one takes nothing from the others. An event costs the same
-however many came before.
+few are kept each minute, and of the others it is said how many there were; and the kind that there
+is most of makes room for the next, so that a flood of one takes nothing from the others. An event
+costs the same however many came before.
 """
 
 from collections import deque
@@ -33,9 +33,8 @@ _GROUP_OF: Final = {kind: group for group, kinds in GROUPS.items() for kind in k
 
 MOST_CHARACTERS: Final = 300
 """Of each text of an event: strangers write some of them."""
-MOST_OF_GROUP: Final = 200
-"""Events remembered of each group."""
-MOST_REMEMBERED: Final = MOST_OF_GROUP * len(GROUPS)
+MOST_REMEMBERED: Final = 1_000
+"""Events, of all kinds together."""
 
 WINDOW_SECONDS: Final = 60.0
 """How long similar events are counted together, from the first on."""
@@ -89,13 +88,15 @@ class EventLog:
     _now: Callable[[], float]
     next_id: int = field(default=1, init=False)
     _events: dict[str, deque[Event]] = field(init=False)
+    """By kind."""
+    _remembered: int = field(default=0, init=False)
     _windows: dict[tuple[str, str], _Window] = field(factory=dict, init=False)
     """By kind and place; the oldest first. An empty place stands for all."""
     _subscribers: list[Callable[[Event], None]] = field(factory=list, init=False)
 
     @_events.default
     def _no_events(self) -> dict[str, deque[Event]]:
-        return {group: deque(maxlen=MOST_OF_GROUP) for group in GROUPS}
+        return {kind: deque() for kind in _GROUP_OF}
 
     def add(
         self, kind: str, *, client: str = "", proxy: str = "", address: str = "", detail: str = ""
@@ -130,12 +131,12 @@ class EventLog:
         """Put in what was there before a restart; to be called before the first `add`.
 
         Args:
-            events: the oldest first; of a group that isn't known any more they are left out.
+            events: the oldest first; of a kind that isn't known any more they are left out.
             next_id: what the next one gets, more than those before.
         """
         for event in events:
-            if event.group in self._events:
-                self._events[event.group].append(event)
+            if event.kind in self._events:
+                self._remember(event)
         self.next_id = max(self.next_id, next_id)
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
@@ -161,9 +162,16 @@ class EventLog:
         bounded = {name: text[:MOST_CHARACTERS] for name, text in texts.items()}
         event = Event(self.next_id, at, kind, group, **bounded)
         self.next_id += 1
-        self._events[group].append(event)
+        self._remember(event)
         for callback in self._subscribers[:]:
             callback(event)
+
+    def _remember(self, event: Event) -> None:
+        self._events[event.kind].append(event)
+        self._remembered += 1
+        if self._remembered > MOST_REMEMBERED:
+            max(self._events.values(), key=len).popleft()
+            self._remembered -= 1
 
     def _admits(self, kind: str, group: str, address: str, now: float) -> bool:
         """Count an event; tell whether it is one of those that are kept."""
