@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.admin.test_clientapi -*-
 """A client that isn't there, and its site without a network."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,11 +11,13 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from tests.admin.support import Answer
+from tests.admin.support import RIGHT, Answer
 from tunnelsvc.admin.clientsite import admin_site
+from tunnelsvc.client.inspection import Exchange, Inspector
+from tunnelsvc.client.inspection.request import CannotReplayError, Edits
 from tunnelsvc.client.reloading import Reloaded
-from tunnelsvc.client.status import RUNNING, ProxyStatus
-from tunnelsvc.config import load_client
+from tunnelsvc.client.status import RUNNING, LinkStatus, ProxyStatus, VisitorStatus
+from tunnelsvc.config import Loaded, load_client
 from tunnelsvc.config.diff import compare
 from tunnelsvc.config.proxies import TCPProxyConfig
 from tunnelsvc.config.schema import AdminConfig, ClientConfig
@@ -34,16 +37,34 @@ class FakeClient:
         self.path = path
         self.statuses = [ProxyStatus(SSH, RUNNING, "", ":6000", "vps")]
         self.problem: ConfigError | None = None
-        self.strict: list[bool] = []
+        self.editable = True
+        self.inspector: Inspector | None = None
+        self.link = LinkStatus("vps:7000", 1000.0, "r1")
+        self.visitors: list[VisitorStatus] = []
+        self.replayed: list[tuple[Exchange, Edits]] = []
+        self.replay_problem: CannotReplayError | None = None
+        self.strict: list[bool | None] = []
         self.stops = 0
+
+    def link_status(self) -> LinkStatus:
+        return self.link
+
+    def visitor_statuses(self) -> list[VisitorStatus]:
+        return self.visitors
+
+    def replay(self, exchange: Exchange, edits: Edits) -> Exchange:
+        if self.replay_problem is not None:
+            raise self.replay_problem
+        self.replayed.append((exchange, edits))
+        return exchange
 
     def proxy_statuses(self) -> list[ProxyStatus]:
         return self.statuses
 
-    def load(self, path: str) -> object:
+    def load(self, path: str) -> Loaded[ClientConfig]:
         return load_client(path, {})
 
-    def reload(self, *, strict: bool) -> Reloaded:
+    def reload(self, *, strict: bool | None) -> Reloaded:
         self.strict.append(strict)
         if self.problem is not None:
             raise self.problem
@@ -74,6 +95,11 @@ class AdminTester:
         assert channel is not None
         channel.makeConnection(self.transport)
         return channel
+
+    def ask_json(self, path: str, method: str = "GET", value: object = None) -> Answer:
+        """Ask with a body of JSON, and with the right password."""
+        body = b"" if value is None else json.dumps(value).encode()
+        return self.ask(path, method, body, Authorization=RIGHT.decode())
 
     def ask(
         self, path: str, method: str = "GET", body: bytes = b"", host: str = HOST, **headers: str

@@ -32,7 +32,7 @@ class BadRequestTests(SynchronousTestCase):
             conversation._method = "GET"
             conversation.channel.dataReceived(sent)
             answer = conversation.answer()
-            self.assertEqual((answer.status, answer.body), (400, b"Bad Request\n"), sent[:60])
+            self.assertEqual((answer.status, answer.json["Code"]), (400, 400), sent[:60])
             for name, value in HEADERS.items():
                 self.assertEqual(answer.headers.get_all(name.decode()), [value.decode()])
             self.assertEqual(answer.headers["Server"], "tunnelsvc")

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.admin.test_clientsite -*-
 """Tests of `tunnelsvc.admin.clientsite`: where it listens, and for whom."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.clientsupport import SECURED, AdminTester
+from tests.admin.streams import Listener
 from tests.admin.support import RIGHT, basic
 from tests.admin.test_tls import make_files
+from tests.control.fakes import FakeServer
 from tests.loglines import LogLines
 from tunnelsvc.admin.clientsite import STOP_SECONDS, AdminService
 from tunnelsvc.client import service
@@ -99,12 +102,55 @@ class ServiceTests(SynchronousTestCase):
         admin.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_on_the_first_port_that_is_free(self) -> None:
+        """As a client without a file does, which has nowhere to say which one."""
+        asked: list[int] = []
+        listen = self.reactor.listenTCP
+
+        def busy(port: int, *args: Any, **options: Any) -> Any:
+            asked.append(port)
+            if port < 4042:
+                raise CannotListenError("127.0.0.1", port, "in use")
+            return listen(port, *args, **options)
+
+        self.reactor.listenTCP = busy  # type: ignore[method-assign]
+        admin = self.without_file(range(4040, 4050))
+        admin.startService()
+        self.assertEqual(asked, [4040, 4041, 4042])
+        taken = self.without_file((4040, 4041))
+        self.assertRaises(CannotListenError, taken.startService)
+
+    def without_file(self, ports: Sequence[int]) -> AdminService:
+        client = TunnelClient(ClientConfig(), self.reactor)
+        return AdminService(client, None, lambda: None, self.reactor, ports)
+
+    def test_without_a_file(self) -> None:
+        admin = self.without_file((4040,))
+        self.assertEqual((admin.path, admin.editable), ("", False))
+        why = self.assertRaises(ConfigError, admin.reload, strict=None)
+        self.assertIn("no configuration file", str(why))
+        self.assertRaises(ConfigError, admin.load, "x")
+
+    def test_ends_streams(self) -> None:
+        fake = FakeServer(self.reactor).listed()
+        self.patch(service, "servers", lambda *_: (fake,))
+        admin = self.make()
+        admin.startService()
+        listener = Listener(admin._site, "/api/admin/stream")
+        self.assertEqual([event for event, _ in listener.take()].count("snapshot"), 2)
+        admin.stopService()
+        listener.take()
+        self.assertTrue(listener.ended)
+
     def test_shows_the_client(self) -> None:
         admin = self.make()
         self.assertEqual((admin.path, admin.proxy_statuses()), (str(self.path), []))
         self.assertEqual(admin.reload(strict=False).diff.proxies.order, ("a",))
         self.assertEqual([each.config.name for each in admin.proxy_statuses()], ["a"])
         self.assertEqual(len(admin.config.proxies), 1)
+        self.assertTrue(admin.editable)
+        self.assertIsNone(admin.inspector)
+        self.assertEqual(admin.visitor_statuses(), [])
         admin.load(str(self.path))
         self.path.unlink()
         self.assertRaises(ConfigError, admin.load, str(self.path))

@@ -89,6 +89,13 @@ class SessionsTests(SynchronousTestCase):
         new = self.sessions.begin()
         self.assertEqual(self.sessions.find(new.cookie), new)
 
+    def test_none_after_the_end(self) -> None:
+        session = self.sessions.begin()
+        self.sessions.close()
+        for each in (session, self.sessions.begin()):
+            self.assertIsNone(self.sessions.find(each.cookie))
+        self.assertEqual(self.make().find(session.cookie), session)
+
     def test_what_is_over_needs_no_place(self) -> None:
         self.patch(sessions, "MOST_ENDED", 3)
         for _ in range(3):

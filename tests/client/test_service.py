@@ -16,6 +16,7 @@ from tests.loglines import LogLines
 from tests.streams import MemoryStream, pair, pump, recorded
 from tunnelsvc.client import local, service
 from tunnelsvc.client.service import LEAVE_SECONDS, LOOK_SECONDS, TunnelClient
+from tunnelsvc.client.status import LinkStatus
 from tunnelsvc.config.proxies import HealthCheckConfig, HTTPProxyConfig, ProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import ClientConfig
 from tunnelsvc.errors import LoginFailed
@@ -81,6 +82,52 @@ class ClientCase(SynchronousTestCase):
 
 
 SSH = TCPProxyConfig(name="ssh", type="tcp", local_port=22, remote_port=6000)
+
+
+class StatusTests(ClientCase):
+    """What is told of the state of things."""
+
+    def test_link(self) -> None:
+        self.clock.advance(5)
+        client = self.start(SSH)
+        self.assertEqual(client.link_status(), LinkStatus("vps:7000", 5.0, "r1"))
+
+    def test_a_link_that_is_lost(self) -> None:
+        client = self.start(SSH)
+        self.server.up = False
+        self.server.control.abort()
+        lost = client.link_status()
+        self.assertEqual((lost.since, lost.run_id), (None, ""))
+        self.assertIn("connection to server vps:7000 lost", lost.error)
+        self.clock.advance(0)
+        self.assertIn("Connection was refused", client.link_status().error)
+        self.server.up = True
+        self.clock.pump([1] * 60)
+        self.server.pump()
+        self.assertEqual(client.link_status().error, "")
+
+    def test_a_refused_login(self) -> None:
+        self.server.answer = lambda _: LoginResp(error="no")
+        client = self.start(SSH)
+        self.assertEqual(client.link_status().error, "login to server failed: no [vps:7000]")
+
+    def test_a_service_that_is_down(self) -> None:
+        """Until a user reaches it again."""
+        client = self.start(SSH)
+        self.dial_result = fail(error.ConnectionRefusedError())
+        self.work().send(StartWorkConn(proxy_name="ssh"))
+        self.pump()
+        (status,) = client.proxy_statuses()
+        self.assertIn("connect to local service [127.0.0.1:22] error", status.dial_error)
+        self.assertEqual((status.phase, status.error), ("running", ""))
+        self.dial_result = None
+        self.work().send(StartWorkConn(proxy_name="ssh"))
+        self.pump()
+        self.assertEqual(client.proxy_statuses()[0].dial_error, "")
+
+    def test_visitors(self) -> None:
+        client = self.start()
+        self.assertEqual(client.visitor_statuses(), [])
 
 
 class LoginTests(ClientCase):

@@ -70,9 +70,8 @@ def log_in(page: Any, url: str, user: str, password: str) -> None:
     page.wait_for_selector("#password", state="detached")
 
 
-def find_logged_in(url: str, user: str, password: str, selector: str) -> None:
-    """Log in to the dashboard, and wait until there is something among its proxies."""
+def find_logged_in(url: str, user: str, password: str, wanted: str) -> None:
+    """Log in to a site of ours, and wait until it shows something, by playwright's selector."""
     with opened(f"--host-resolver-rules=MAP {urlsplit(url).hostname} 127.0.0.1") as page:
         log_in(page, url, user, password)
-        page.click("#tab-proxies")
-        page.locator(selector).first.wait_for()
+        page.wait_for_selector(wanted, state="attached")

@@ -152,8 +152,9 @@ class PassedThroughTests(HTTPSTestCase):
         moved = facts(proxy)["todayTrafficOut"]
         assert isinstance(moved, int)
         self.assertGreater(moved, MiB)
-        link = f"a[href='https://a.example:{self.https_port}/']"
-        find_logged_in(f"http://dashboard.example:{port}/", "admin", "secret", link)
+        link = f'a[href="https://a.example:{self.https_port}/"]'
+        page = f"http://dashboard.example:{port}/static/#/proxies"
+        find_logged_in(page, "admin", "secret", link)
 
 
 class EndsHereTests(HTTPSTestCase):

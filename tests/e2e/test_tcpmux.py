@@ -206,8 +206,8 @@ class TCPMuxTests(MuxCase):
         self.start_mux({"vhost_http_port": http_port, **login})
         service = self.local_service(echo).port
         self.start_client({"mux": self.mux(service, "a.test")})
-        address = f"span[title='a.test:{self.mux_port}']"
-        find_logged_in(f"http://127.0.0.1:{port}/", "admin", "secret", address)
+        page = f"http://127.0.0.1:{port}/static/#/proxies"
+        find_logged_in(page, "admin", "secret", f"text=a.test:{self.mux_port}")
 
     def test_basics(self) -> None:
         self.check_basics()

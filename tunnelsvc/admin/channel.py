@@ -20,7 +20,8 @@ MOST_CONNECTIONS: Final = 1_000
 MOST_OF_ONE: Final = 100
 """Connections of one address. Behind a proxy on this machine all have the same."""
 
-_BAD_REQUEST_BODY: Final = b"Bad Request\n"
+_BAD_REQUEST_BODY: Final = b'{"Code":400,"Msg":"not HTTP, or more of it than may be"}\n'
+"""As the APIs have errors; a browser sends nothing of the kind."""
 
 
 class Channel(http.HTTPChannel):
@@ -59,7 +60,7 @@ class Channel(http.HTTPChannel):
             **HEADERS,
             OPENER[0]: OPENER[1],
             b"Server": SERVER_NAME,
-            b"Content-Type": b"text/plain; charset=utf-8",
+            b"Content-Type": b"application/json",
             b"Content-Length": b"%d" % len(_BAD_REQUEST_BODY),
             b"Connection": b"close",
         }

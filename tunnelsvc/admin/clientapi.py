@@ -5,16 +5,19 @@ Errors are ``{"Code": 404, "Msg": "…"}``. The values are made in `tunnelsvc.ad
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import clientshapes, configfile
+from tunnelsvc.admin.clientadmin import ClientAdminAPI
 from tunnelsvc.admin.clientview import ClientView
 from tunnelsvc.admin.clientweb import MOST_BODY_BYTES, AdminRequest
+from tunnelsvc.admin.cookies import cookie_name
 from tunnelsvc.admin.hidden import Hider
 from tunnelsvc.admin.routing import ANY, APIError, Routes, query, route
 from tunnelsvc.admin.web import answer, answer_json
@@ -31,30 +34,47 @@ TEXT: Final = "text/plain; charset=utf-8"
 
 
 class ClientAPI(Resource):
-    """``/api/``."""
+    """``/api/``.
+
+    Attributes:
+        admin: our own, below it.
+    """
 
     isLeaf = True
     log = Logger()
 
-    def __init__(self, client: ClientView, *, hides: bool) -> None:
+    def __init__(self, client: ClientView, clock: IReactorTime, *, hides: bool) -> None:
         """Begin.
 
         Args:
             client: what to show, and to tell what to do.
+            clock: what runs calls.
             hides: whether secrets of the file are hidden from who asks for it.
         """
         super().__init__()
         self._client = client
         self._hider = Hider() if hides else None
+        self.admin = ClientAdminAPI(client, clock, self._hider)
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> Any:
         """Answer."""
+        if request.postpath and request.postpath[0] == b"admin":
+            request.postpath = request.postpath[1:]
+            return self.admin.render(request)
         assert isinstance(request, AdminRequest)
         try:
             handler, variables = route(ROUTES, request)
             return handler(self, request, variables)
         except APIError as why:
             return answer_json(request, why.shape(), why.code)
+
+    def openapi(self, request: AdminRequest, variables: list[str]) -> bytes:  # noqa: ARG002
+        """All of the site's APIs, described."""
+        # Who doesn't ask for it doesn't spend the memory.
+        from tunnelsvc.admin.clientdescribed import description  # noqa: PLC0415
+
+        cookie = cookie_name(request, "client").decode()
+        return answer_json(request, description(cookie, secured=self._hider is None))
 
     def status(self, request: AdminRequest, variables: list[str]) -> bytes:  # noqa: ARG002
         """How all proxies are."""
@@ -153,6 +173,7 @@ def _text(content: bytes) -> str:
 
 _STORE: Final = dict.fromkeys((b"GET", b"POST", b"PUT", b"DELETE"), ClientAPI.no_store)
 ROUTES: Final[Routes[Handler]] = {
+    ("openapi.json",): {b"GET": ClientAPI.openapi},
     ("status",): {b"GET": ClientAPI.status},
     ("reload",): {b"GET": ClientAPI.reload},
     ("stop",): {b"POST": ClientAPI.stop},

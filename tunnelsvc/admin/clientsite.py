@@ -1,16 +1,21 @@
 # -*- test-case-name: tests.admin.test_clientsite -*-
 """The client's site: what is where, who may see it, and the service that listens."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tunnelsvc.addresses import LOOPBACK, is_loopback
 from tunnelsvc.admin.channel import DashboardSite
 from tunnelsvc.admin.clientapi import ClientAPI
+from tunnelsvc.admin.clientconfig import NO_FILE
 from tunnelsvc.admin.clientpage import STYLE, PageFile, StatusPage
 from tunnelsvc.admin.clientview import ClientView
 from tunnelsvc.admin.clientweb import AdminRequest
@@ -19,17 +24,21 @@ from tunnelsvc.admin.listening import Entrance, Root, SiteService
 from tunnelsvc.admin.origin import SameOrigin
 from tunnelsvc.admin.pages import Redirect
 from tunnelsvc.admin.tls import tls_options
+from tunnelsvc.client.inspection import Exchange, Inspector
+from tunnelsvc.client.inspection.request import Edits
 from tunnelsvc.client.reloading import Reloaded, Reloader
 from tunnelsvc.client.service import TunnelClient
-from tunnelsvc.client.status import ProxyStatus
+from tunnelsvc.client.status import LinkStatus, ProxyStatus, VisitorStatus
+from tunnelsvc.config import Loaded
 from tunnelsvc.config.schema import AdminConfig, ClientConfig
+from tunnelsvc.errors import ConfigError
 
 STOP_SECONDS: Final = 0.1
 """From the answer to ``/api/stop`` to the end, as in frp: so that the answer arrives."""
 
 
 def admin_site(
-    config: AdminConfig, client: ClientView, reactor: Any
+    config: AdminConfig, client: ClientView, reactor: Any, api: ClientAPI | None = None
 ) -> tuple[DashboardSite, Gate | None]:
     """Put the site together.
 
@@ -37,6 +46,7 @@ def admin_site(
         config: who may see it.
         client: what to show.
         reactor: the clock of delays and timeouts.
+        api: of the client; None: it is made, and not to be closed.
 
     Returns:
         The site, and its gate, which is to be closed when the site is; None if everybody on this
@@ -50,7 +60,7 @@ def admin_site(
     static.putChild(STYLE.encode(), PageFile(STYLE, "text/css; charset=utf-8"))
     static.putChild(b"icon.svg", PageFile("shared/icon.svg", "image/svg+xml"))
     root.putChild(b"static", static)
-    root.putChild(b"api", ClientAPI(client, hides=not secured))
+    root.putChild(b"api", api or ClientAPI(client, reactor, hides=not secured))
     gate = None
     if secured:
         gate = Gate.of_site("client", root, config.user, config.password, reactor)
@@ -72,15 +82,21 @@ class AdminService(SiteService):
     log = Logger()
 
     def __init__(
-        self, client: TunnelClient, reloader: Reloader, end: Callable[[], None], reactor: Any
+        self,
+        client: TunnelClient,
+        reloader: Reloader | None,
+        end: Callable[[], None],
+        reactor: Any,
+        ports: Sequence[int] = (),
     ) -> None:
         """Build everything; nothing listens yet.
 
         Args:
             client: what to show.
-            reloader: reads its file.
+            reloader: reads its file; None: it has none.
             end: ends the program.
             reactor: listener and clock.
+            ports: where to listen, on the first that is free; none: on that of the configuration.
 
         Raises:
             ConfigError: a TLS file can't be used.
@@ -91,7 +107,9 @@ class AdminService(SiteService):
         self._ending: IDelayedCall | None = None
         # That it is changed in the file needs a restart.
         self._admin = config = client.config.admin
-        site, self._gate = admin_site(config, self, reactor)
+        self._ports = ports or (config.port,)
+        self._api = ClientAPI(self, reactor, hides=not config.has_password)
+        site, self._gate = admin_site(config, self, reactor, self._api)
         super().__init__(
             "admin API", site, tls_options(config, client.config.path, "admin_tls"), reactor
         )
@@ -100,7 +118,7 @@ class AdminService(SiteService):
         """Listen.
 
         Raises:
-            CannotListenError: the port is taken or not ours.
+            CannotListenError: the port is taken or not ours, and so are all others.
         """
         super().privilegedStartService()
         address = listening_address(self._admin)
@@ -110,10 +128,16 @@ class AdminService(SiteService):
                 " not on {configured}",
                 address=address, configured=self._admin.addr,
             )  # fmt: skip
-        self.listen(address, self._admin.port)
+        *others, last = self._ports
+        for port in others:
+            with suppress(CannotListenError):
+                self.listen(address, port)
+                return
+        self.listen(address, last)
 
     def stopService(self) -> Deferred[None] | None:
         """Stop listening; fires when the port is free."""
+        self._api.admin.hub.close()
         if self._gate is not None:
             self._gate.close()
         if self._ending is not None and self._ending.active():
@@ -128,19 +152,48 @@ class AdminService(SiteService):
     @property
     def path(self) -> str:
         """See `ClientView`."""
-        return self._reloader.path
+        return self._reloader.path if self._reloader is not None else ""
+
+    @property
+    def editable(self) -> bool:
+        """See `ClientView`."""
+        # It is replaced by another file, so it is the directory that matters.
+        return bool(self.path) and os.access(Path(self.path).resolve().parent, os.W_OK)
+
+    @property
+    def inspector(self) -> Inspector | None:
+        """See `ClientView`."""
+        return self._client.inspector
+
+    def link_status(self) -> LinkStatus:
+        """See `ClientView`."""
+        return self._client.link_status()
+
+    def visitor_statuses(self) -> list[VisitorStatus]:
+        """See `ClientView`."""
+        return self._client.visitor_statuses()
+
+    def replay(self, exchange: Exchange, edits: Edits) -> Exchange:
+        """See `ClientView`."""
+        return self._client.replay(exchange, edits)
 
     def proxy_statuses(self) -> list[ProxyStatus]:
         """See `ClientView`."""
         return self._client.proxy_statuses()
 
-    def load(self, path: str) -> object:
+    def load(self, path: str) -> Loaded[ClientConfig]:
         """See `ClientView`."""
-        return self._reloader.load(path, strict=self._reloader.strict)
+        reloader = self._with_file()
+        return reloader.load(path, strict=reloader.strict)
 
-    def reload(self, *, strict: bool) -> Reloaded:
+    def reload(self, *, strict: bool | None) -> Reloaded:
         """See `ClientView`."""
-        return self._reloader.reload(strict=strict)
+        return self._with_file().reload(strict=strict)
+
+    def _with_file(self) -> Reloader:
+        if self._reloader is None:
+            raise ConfigError([NO_FILE])
+        return self._reloader
 
     def stop_soon(self) -> None:
         """See `ClientView`; once is enough."""

@@ -3,8 +3,11 @@
 
 from typing import Protocol
 
+from tunnelsvc.client.inspection import Exchange, Inspector
+from tunnelsvc.client.inspection.request import Edits
 from tunnelsvc.client.reloading import Reloaded
-from tunnelsvc.client.status import ProxyStatus
+from tunnelsvc.client.status import LinkStatus, ProxyStatus, VisitorStatus
+from tunnelsvc.config import Loaded
 from tunnelsvc.config.schema import ClientConfig
 
 
@@ -17,23 +20,40 @@ class ClientView(Protocol):
 
     @property
     def path(self) -> str:
-        """Where the file is."""
+        """Where the file is; empty: there is none."""
+
+    @property
+    def editable(self) -> bool:
+        """Whether the file can be exchanged."""
+
+    @property
+    def inspector(self) -> Inspector | None:
+        """What was recorded; None: nothing is."""
+
+    def link_status(self) -> LinkStatus:
+        """Say how the connection to the server is."""
+
+    def visitor_statuses(self) -> list[VisitorStatus]:
+        """Say how each visitor is."""
+
+    def replay(self, exchange: Exchange, edits: Edits) -> Exchange:
+        """Send a request again; see `tunnelsvc.client.service.TunnelClient.replay`."""
 
     def proxy_statuses(self) -> list[ProxyStatus]:
         """Say how each proxy is."""
 
-    def load(self, path: str) -> object:
+    def load(self, path: str) -> Loaded[ClientConfig]:
         """Read a file as if it were the client's, to see whether it can be used.
 
         Raises:
             ConfigError: it can't.
         """
 
-    def reload(self, *, strict: bool) -> Reloaded:
+    def reload(self, *, strict: bool | None) -> Reloaded:
         """Read the file, and apply what it says.
 
         Args:
-            strict: see `tunnelsvc.client.reloading.Load`.
+            strict: see `tunnelsvc.client.reloading.Load`; None: as ever.
 
         Raises:
             ConfigError: it can't be used; nothing has changed.

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource, Resource, getChildForRequest
@@ -64,8 +63,6 @@ class Gate(Resource):
         sessions: of who has logged in.
         delays: answers that wait.
     """
-
-    log = Logger()
 
     def __init__(self, inner: IResource, keeper: Keeper, sessions: Sessions) -> None:
         """Guard `inner`.
@@ -198,7 +195,6 @@ class Later(Resource):
     """Answers by a resource that is found when something has been done."""
 
     isLeaf = True
-    log = Logger()
 
     def __init__(self, done: "Deferred[None]", find: Callable[[], IResource]) -> None:
         super().__init__()

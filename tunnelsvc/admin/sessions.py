@@ -9,6 +9,7 @@ HMAC of the id, which the cookie alone doesn't tell.
 """
 
 import re
+import sys
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable
@@ -230,6 +231,7 @@ class Sessions:
 
     def close(self) -> None:
         """End all; whoever holds a cookie may come back to `Sessions` of the same password."""
+        self._not_before = sys.maxsize  # for requests that still waited for the key
         watchers, self._watchers = self._watchers, {}
         for each in watchers.values():
             self._call(each)

@@ -6,10 +6,12 @@ and what a proxy that is removed leaves behind: users who have a connection keep
 were on their way when the server was told still arrive.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -31,6 +33,7 @@ from tunnelsvc.wire.messages import NewProxyResp
 if TYPE_CHECKING:
     from tunnelsvc.client.health import HealthChecks
     from tunnelsvc.client.inspection import Inspector
+    from tunnelsvc.client.inspection.serving import Inspected
 
 LATE_SECONDS = 10.0
 """How long users still arrive of a proxy that was removed: the server gave them a connection before
@@ -289,11 +292,17 @@ class ProxySet:
 
     def statuses(self) -> list[ProxyStatus]:
         """Say how each is, in the order of the file."""
-        registration = self._registration
-        return [
-            ProxyStatus(config) if registration is None else registration.status(config)
-            for config in self._configs()
-        ]
+        return [self._status(proxy) for proxy in self._proxies.values()]
+
+    def _status(self, proxy: ClientProxy) -> ProxyStatus:
+        registration, config = self._registration, proxy.config
+        status = ProxyStatus(config) if registration is None else registration.status(config)
+        return evolve(status, dial_error=proxy.dial_error) if proxy.dial_error else status
+
+    def inspected(self, name: str) -> Inspected | None:
+        """Return what stands before the service of an inspected proxy; None: there is none."""
+        proxy = self._proxies.get(name)
+        return getattr(proxy, "plugin", None) if proxy and proxy.config.inspect else None
 
     def serves(self) -> bool:
         """Tell whether any user has a connection, even if the proxy is gone."""

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from tunnelsvc.client.proxyset import ProxySet
 from tunnelsvc.client.spares import Spares
-from tunnelsvc.client.status import ProxyStatus
+from tunnelsvc.client.status import LinkStatus, ProxyStatus, VisitorStatus
 from tunnelsvc.client.waiting import Addresses
 from tunnelsvc.client.wishes import Wishes
 from tunnelsvc.config.diff import Diff, compare
@@ -33,7 +33,8 @@ from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
 from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
 
 if TYPE_CHECKING:
-    from tunnelsvc.client.inspection import Inspector
+    from tunnelsvc.client.inspection import Exchange, Inspector
+    from tunnelsvc.client.inspection.request import Edits
     from tunnelsvc.client.visitors import Visitors
 
 POOL_FULL = "work connection pool is full"
@@ -128,6 +129,42 @@ class TunnelClient(Service):
     def inspector(self) -> Inspector | None:
         """The latest requests of proxies with ``inspect = true``; None: there is no such proxy."""
         return self._proxies.inspector
+
+    def replay(self, exchange: Exchange, edits: Edits) -> Exchange:
+        """Have a request sent to its service again, as if its user had sent it.
+
+        Args:
+            exchange: whose request it is.
+            edits: what is to be different.
+
+        Returns:
+            The new exchange, which has only begun.
+
+        Raises:
+            CannotReplayError: it can't be; the proxy may be gone.
+        """
+        # It is only by what is imported already that there is an exchange.
+        from tunnelsvc.client.inspection.request import (  # noqa: PLC0415
+            CannotReplayError,
+            request_of,
+        )
+
+        inspected = self._proxies.inspected(exchange.proxy)
+        if inspected is None:
+            raise CannotReplayError(f"proxy [{exchange.proxy}] is gone, or not inspected any more")
+        return inspected.replay(request_of(exchange, edits), exchange)
+
+    def link_status(self) -> LinkStatus:
+        """Say how the connection to the server is."""
+        core, session = self._core, self._session
+        server = core.server.address
+        if session is None:
+            return LinkStatus(server, error=core.complaint)
+        return LinkStatus(server, session.started_at, session.run_id)
+
+    def visitor_statuses(self) -> list[VisitorStatus]:
+        """Say how each visitor is."""
+        return self._visitors.statuses() if self._visitors is not None else []
 
     def when_running(self, *names: str) -> Deferred[Addresses]:
         """Wait until proxies run.

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tunnelsvc.config.proxies import ProxyConfig
+from tunnelsvc.config.proxies import ProxyConfig, VisitorConfig
 
 NEW: Final = "new"
 """Not announced yet: there is no session, or its health check hasn't succeeded."""
@@ -31,6 +31,7 @@ class ProxyStatus:
         error: of the server, or why it can't be announced; empty: none.
         remote_addr: where the server put it, as it said (``:6000``, ``a.example:8080``).
         server_addr: of the server that said so.
+        dial_error: why the latest user didn't reach the local service; empty: he did.
     """
 
     config: ProxyConfig
@@ -38,3 +39,36 @@ class ProxyStatus:
     error: str = ""
     remote_addr: str = ""
     server_addr: str = ""
+    dial_error: str = ""
+
+
+@frozen
+class LinkStatus:
+    """The session with the server at this moment.
+
+    Attributes:
+        server: the one that is used or tried, with its port.
+        since: when the session began, Unix seconds; None: there is none.
+        run_id: what the server knows us by; empty: likewise.
+        error: why there is none; empty: there is, or nothing has gone wrong yet.
+    """
+
+    server: str
+    since: float | None = None
+    run_id: str = ""
+    error: str = ""
+
+
+@frozen
+class VisitorStatus:
+    """One visitor at this moment.
+
+    Attributes:
+        config: what the file says of it.
+        port: where its users come in; None: nowhere.
+        error: why that is so; empty: it is as it should be.
+    """
+
+    config: VisitorConfig
+    port: int | None = None
+    error: str = ""

@@ -100,6 +100,8 @@ class ClientCore:
     """When the session began that is or was the latest; None: the latest attempt came to none."""
     current: int = 0
     """Which server is tried, or used; where an attempt begins."""
+    complaint: str = field(default="", init=False)
+    """Why there is no session; empty: there is one, or nothing has gone wrong yet."""
     run_ids: dict[int, str] = field(factory=dict, init=False)
     """What each server knows us by."""
     failback: Failback | None = field(default=None, init=False)
@@ -211,7 +213,7 @@ def _wait(control: ClientControl, core: ClientCore, reason: Failure) -> IDelayed
     """Waiting: hold the timer. Automat makes this before it runs the transition's own code."""
     clock = core.terms.clock
     now = clock.seconds()
-    why = explain(core, reason)
+    core.complaint = why = explain(core, reason)
     core.current, used = 0, core.current
     if core.session_since is not None:
         lived = now - core.session_since
@@ -275,6 +277,7 @@ def _established(control: ClientControl, core: ClientCore, session: Session) -> 
 def _begin(control: ClientControl, core: ClientCore, session: Session) -> None:
     core.log.info("[{run_id}] login to server success, get run id [{run_id}]",
                   run_id=session.run_id)  # fmt: skip
+    core.complaint = ""
     core.tell_which()
     core.events.logged_in(session)
     session.run()
@@ -314,7 +317,8 @@ def _stop_looking(core: ClientCore) -> None:
 def _given_up(
     _control: ClientControl, core: ClientCore, _attempt: Attempt, reason: Failure
 ) -> None:
-    core.events.gave_up(explain(core, reason))
+    core.complaint = explain(core, reason)
+    core.events.gave_up(core.complaint)
 
 
 @pep614(_running.upon(ClientControl.lost).to(_waiting))

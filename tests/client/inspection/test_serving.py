@@ -10,6 +10,8 @@ from tests.client.test_service import ClientCase
 from tests.control.fakes import TOKEN
 from tests.streams import Recorder, recorded
 from tunnelsvc.client.inspection import Exchange, Inspector
+from tunnelsvc.client.inspection.replay import MOST_ANSWER_BYTES, MOST_REPLAYS, REPLAY_SECONDS
+from tunnelsvc.client.inspection.request import CannotReplayError, Edits
 from tunnelsvc.client.inspection.serving import HEAR_OUT_SECONDS, LOOK_SECONDS
 from tunnelsvc.config.plugins import StaticFileConfig
 from tunnelsvc.config.proxies import HTTPProxyConfig
@@ -19,10 +21,11 @@ from tunnelsvc.wire.cfb import derive_key
 from tunnelsvc.wire.messages import NewProxyResp, StartWorkConn
 
 WEB = HTTPProxyConfig(name="web", local_port=80, subdomain="web", inspect=True)
+NO_EDITS = Edits()
 START = StartWorkConn(proxy_name="web", src_addr="192.0.2.1", src_port=50123)
 
 
-class ServingTests(ClientCase):
+class ServingCase(ClientCase):
     """A client with an inspected proxy."""
 
     def inspector(self) -> Inspector:
@@ -48,6 +51,10 @@ class ServingTests(ClientCase):
         return user
 
     stages = codecs(b"", encryption=False, compression=False)
+
+
+class ServingTests(ServingCase):
+    """Users come."""
 
     def test_off(self) -> None:
         """Nothing is there, nothing is different."""
@@ -144,3 +151,117 @@ class ServingTests(ClientCase):
         self.client.reload(evolve(self.client.config, proxies=(web,)))
         self.server.pump()
         self.server.say(NewProxyResp(proxy_name="web", remote_addr="web.example"))
+
+
+class ReplayTests(ServingCase):
+    """Requests that are sent to the service again."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start(WEB)
+        self.use(request("/x", method="POST", body=b"hello"))
+        self.services[0].write(response(body=b"first"))
+        self.pump()
+
+    def replay(self, edits: Edits = NO_EDITS) -> Exchange:
+        return self.client.replay(self.first(), edits)
+
+    def first(self) -> Exchange:
+        return next(iter(self.inspector()))
+
+    def settle(self) -> None:
+        for _ in range(5):
+            self.pump()
+            self.clock.advance(0)
+
+    def test_sent_and_answered(self) -> None:
+        again = self.replay(Edits(path="/y"))
+        self.assertEqual((again.id, again.replay_of, again.proxy), (2, 1, "web"))
+        self.assertEqual((again.target, again.done), (b"/y", False))
+        self.settle()
+        service = recorded(self.services[1])
+        self.pump()
+        self.assertTrue(service.received.startswith(b"POST /y HTTP/1.1\r\n"), service.received)
+        self.assertTrue(service.received.endswith(b"\r\n\r\nhello"), service.received)
+        self.services[1].write(response(body=b"second"))
+        self.settle()
+        self.assertEqual((again.status, again.response.body), (200, b"second"))
+        self.assertEqual((again.done, again.error), (True, ""))
+        self.assertTrue(service.finished or service.lost)
+        self.assertFalse(self.first().forgotten)
+
+    def test_of_a_user_whose_address_is_told(self) -> None:
+        self.client.reload(
+            evolve(self.client.config, proxies=(evolve(WEB, proxy_protocol_version="v1"),))
+        )
+        self.replay()
+        self.settle()
+        service = recorded(self.services[1])
+        self.pump()
+        line, _, rest = bytes(service.received).partition(b"\r\n")
+        self.assertEqual(line, b"PROXY TCP4 192.0.2.1 127.0.0.1 50123 0")
+        self.assertTrue(rest.startswith(b"POST /x"))
+
+    def test_to_the_end_of_the_connection(self) -> None:
+        again = self.replay()
+        self.settle()
+        recorded(self.services[1])
+        self.services[1].write(b"HTTP/1.0 200 OK\r\n\r\nall")
+        self.services[1].loseWriteConnection()
+        self.settle()
+        self.assertEqual((again.done, again.error), (True, ""))
+        self.assertEqual(again.response.body, b"all")
+
+    def test_a_service_that_is_down(self) -> None:
+        self.dial_result = fail(error.ConnectionRefusedError())
+        again = self.replay()
+        self.settle()
+        self.assertTrue(again.done)
+        self.assertIn("connect to local service [127.0.0.1:80] error", again.error)
+
+    def test_a_service_that_says_nothing(self) -> None:
+        again = self.replay()
+        self.settle()
+        service = recorded(self.services[1])
+        self.clock.advance(REPLAY_SECONDS)
+        self.settle()
+        self.assertEqual(again.error, "no complete answer in 60 seconds")
+        self.assertIsNotNone(service.lost)
+
+    def test_a_service_that_says_too_much(self) -> None:
+        again = self.replay()
+        self.settle()
+        service = recorded(self.services[1])
+        self.services[1].write(b"HTTP/1.0 200 OK\r\n\r\n")
+        piece = bytes(1024 * 1024)
+        for _ in range(MOST_ANSWER_BYTES // len(piece) + 1):
+            self.services[1].write(piece)
+            self.settle()
+        self.assertTrue(again.done)
+        self.assertIn("too long", again.error)
+        self.assertIsNotNone(service.lost)
+
+    def test_too_many_at_a_time(self) -> None:
+        for _ in range(MOST_REPLAYS):
+            self.replay()
+        self.assertRaises(CannotReplayError, self.replay)
+        self.clock.advance(REPLAY_SECONDS)
+        self.settle()
+        self.replay()
+
+    def test_a_proxy_that_is_gone(self) -> None:
+        first = self.first()
+        for proxies in ((evolve(WEB, inspect=False),), ()):
+            self.client.reload(evolve(self.client.config, proxies=proxies))
+            why = self.assertRaises(CannotReplayError, self.client.replay, first, NO_EDITS)
+            self.assertIn("proxy [web] is gone", str(why))
+
+    def test_through_a_plugin(self) -> None:
+        directory = self.mktemp()
+        plugin = StaticFileConfig(local_path=directory)
+        self.client.reload(
+            evolve(self.client.config, proxies=(evolve(WEB, local_port=0, plugin=plugin),))
+        )
+        again = self.replay(Edits(method="GET", body=b""))
+        self.settle()
+        self.assertEqual((again.status, again.done, again.error), (404, True, ""))

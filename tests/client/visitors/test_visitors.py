@@ -60,6 +60,15 @@ class VisitorsTests(VisitCase):
         self.visitors.logged_in(self.session)
         self.assertEqual(self.ports(), [9000, 9001])
 
+    def test_statuses(self) -> None:
+        self.visitors.logged_in(self.session)
+        self.reactor.listenTCP(9001, ServerFactory())
+        self.replace(made("a", 9000), made("b", 9001))
+        first, second = self.visitors.statuses()
+        self.assertEqual((first.config.name, first.port, first.error), ("a", 9000, ""))
+        self.assertIsNone(second.port)
+        self.assertIn("can't listen on port 9001", second.error)
+
     def test_a_disabled_one(self) -> None:
         self.visitors.logged_in(self.session)
         self.replace(made("a", 9000, enabled=False))

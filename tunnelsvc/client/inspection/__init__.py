@@ -23,11 +23,7 @@ Callback = Callable[[Exchange], None]
 
 
 class Inspector:
-    """The latest exchanges of all inspected proxies of a client.
-
-    Attributes:
-        version: grows whenever there is something new to see.
-    """
+    """The latest exchanges of all inspected proxies of a client."""
 
     log: ClassVar[Logger] = Logger()
 
@@ -40,7 +36,6 @@ class Inspector:
             most_exchanges: how many are kept.
             most_kept_bytes: of their heads and bodies, together.
         """
-        self.version = 0
         self._most_exchanges = most_exchanges
         self._most_kept_bytes = most_kept_bytes
         self._exchanges: dict[int, Exchange] = {}
@@ -82,7 +77,6 @@ class Inspector:
         """Forget all; of those that aren't done nothing more is kept."""
         for exchange in self:
             self._forget(exchange)
-        self.version += 1
 
     # Of `tunnelsvc.wire.httpexchange.Ledger`.
 
@@ -92,14 +86,12 @@ class Inspector:
         exchange.id = self._last_id
         self._exchanges[exchange.id] = exchange
         self._kept[exchange.id] = 0
-        self.version += 1
         if len(self._exchanges) > self._most_exchanges:
             self._forget_oldest()
         self._tell(exchange)
 
     def grew(self, exchange: Exchange, length: int) -> None:
         """Make room for what is kept of an exchange."""
-        self.version += 1
         if exchange.forgotten:
             return
         self._kept[exchange.id] += length
@@ -109,7 +101,6 @@ class Inspector:
 
     def ended(self, exchange: Exchange) -> None:
         """Tell that an exchange is done."""
-        self.version += 1
         self._tell(exchange)
 
     def _forget_oldest(self) -> None:

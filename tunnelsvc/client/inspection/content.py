@@ -4,6 +4,7 @@
 A body may be a bomb: a few bytes that unpack to many. So there is a limit to what is unpacked.
 """
 
+import codecs
 import json
 import re
 import zlib
@@ -34,6 +35,8 @@ _TEXT_TYPES: Final = re.compile(
 )
 _JSON_TYPES: Final = re.compile(r"(?:application|text)/(?:.*\+)?json")
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,40})", re.IGNORECASE)
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
+"""Python has them, no browser; some take a time that grows with the square of the length."""
 # What no text has; a form feed, a backspace or an escape for colours it may have.
 _NO_TEXT: Final = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f]")
 _MAGIC: Final = (
@@ -204,7 +207,8 @@ def _text(data: bytes, media_type: str, charset: re.Match[str] | None, *, cut: b
     """Read bytes as text; None: they are none, whatever the type says."""
     if charset is not None:
         try:
-            text = data.decode(charset[1], "replace")
+            name = codecs.lookup(charset[1]).name
+            text = data.decode("utf-8" if name in _NO_CHARSETS else name, "replace")
         except (LookupError, ValueError):
             pass
         else:

@@ -29,7 +29,7 @@ LEFT_OUT: Final = frozenset(
     }
 )
 """What curl says by itself, or the tunnel."""
-_CURLS_OWN: Final = ("accept", "user-agent")
+_CURLS_OWN: Final = ("Accept", "User-Agent")
 """What curl sends unless it is told not to."""
 
 
@@ -71,8 +71,8 @@ def _method(method: str, *, has_body: bool) -> list[str]:
 def _not_said(headers: list[tuple[str, str]], *, has_body: bool) -> Iterator[str]:
     """Give the words that keep curl from saying what the user didn't."""
     said = {name.lower() for name, _ in headers}
-    for name in (*_CURLS_OWN, *(["content-type"] if has_body else [])):
-        if name not in said:
+    for name in (*_CURLS_OWN, *(["Content-Type"] if has_body else [])):
+        if name.lower() not in said:
             yield from ("-H", f"{name}:")
 
 

@@ -6,8 +6,9 @@ are -1. What isn't of it begins with an underscore: ``_webSocketMessages`` has t
 count, not what was said.
 """
 
+import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -24,25 +25,42 @@ from tunnelsvc.client.inspection.facts import (
     url_of,
     user_of,
 )
+from tunnelsvc.units import MiB
 from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange, Half
 
 UNKNOWN: Final = -1
 MOST_PARAMETERS: Final = 1_000
 """Of a query or a form."""
 
+MOST_CONTENT_BYTES: Final = 16 * MiB
+"""Of bodies in one archive, unpacked; the others are left out of it."""
+LEFT_OUT: Final = "left out: the archive would be too long"
+
 Object = dict[str, Any]
 
 
-def har_of(exchanges: Iterable[Exchange], *, reveal: bool) -> Object:
-    """Make the archive.
+def archive_text(exchanges: Iterable[Exchange], *, reveal: bool) -> Iterator[str]:
+    """Write the archive, entry by entry: who takes it may do something else in between.
 
     Args:
         exchanges: oldest first.
         reveal: whether secrets are in it.
     """
-    entries = [_entry(each, reveal=reveal) for each in exchanges if each.method]
     creator = {"name": "tunnelsvc", "version": __version__}
-    return {"log": {"version": "1.2", "creator": creator, "pages": [], "entries": entries}}
+    log = json.dumps({"version": "1.2", "creator": creator, "pages": []})
+    yield f'{{"log": {log[:-1]}, "entries": ['
+    content_bytes, comma = 0, ""
+    for each in exchanges:
+        if not each.method:
+            continue
+        entry = _entry(each, reveal=reveal)
+        for content in entry["request"].get("postData"), entry["response"]["content"]:
+            content_bytes += len((content or {}).get("text", ""))
+            if content_bytes > MOST_CONTENT_BYTES and content is not None and "text" in content:
+                content |= {"text": "", "comment": LEFT_OUT}
+        yield comma + json.dumps(entry)
+        comma = ",\n"
+    yield "]}}\n"
 
 
 def _entry(exchange: Exchange, *, reveal: bool) -> Object:

@@ -5,7 +5,7 @@ To who serves the users of the proxy it is a stream like any other. What comes b
 watches has seen it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from twisted.internet.address import IPv4Address
@@ -38,6 +38,7 @@ class AbsentUser:
 
     Attributes:
         received_bytes: what the service has said so far.
+        on_too_much: called when that is more than `MOST_ANSWER_BYTES`.
     """
 
     disconnecting = False
@@ -52,6 +53,7 @@ class AbsentUser:
         """
         self.protocol: StreamReader = Parked()
         self.received_bytes = 0
+        self.on_too_much: Callable[[], None] = self.abortConnection
         self._clock = clock
         self._peer = IPv4Address("TCP", host, port)
         self._producer: Any = None
@@ -72,7 +74,7 @@ class AbsentUser:
         """Drop what the service says; too much of it ends the connection."""
         self.received_bytes += len(data)
         if self.received_bytes > MOST_ANSWER_BYTES:
-            self.abortConnection()
+            self.on_too_much()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """See `write`."""

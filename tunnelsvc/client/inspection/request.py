@@ -15,7 +15,7 @@ from tunnelsvc.wire.httphead import MAX_HEADERS, Header
 
 MOST_HEAD_BYTES: Final = 60 * KiB
 """Of what is edited; local services take less, most of them."""
-MOST_BODY_BYTES: Final = 8 * MiB
+MOST_BODY_BYTES: Final = 1 * MiB
 
 OF_THE_CONNECTION: Final = frozenset(
     {

@@ -4,6 +4,7 @@
 It is innermost: what it sees is what the local service, or the plugin, reads and writes.
 """
 
+from functools import partial
 from typing import ClassVar, Final
 
 from attrs import define, field
@@ -15,7 +16,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.client.inspection import Inspector
-from tunnelsvc.client.inspection.replay import MOST_REPLAYS, REPLAY_SECONDS, AbsentUser
+from tunnelsvc.client.inspection.replay import (
+    MOST_ANSWER_BYTES,
+    MOST_REPLAYS,
+    REPLAY_SECONDS,
+    AbsentUser,
+)
 from tunnelsvc.client.inspection.request import CannotReplayError
 from tunnelsvc.client.local import dial_local, introduce
 from tunnelsvc.client.plugins import Place, Plugin
@@ -147,18 +153,26 @@ class Inspected:
         stream, unread = dress(user, request, ([watched.requests], [watched.responses]))
         assert ledger.first is not None
         self._replays += 1
-        ensureDeferred(self._replay(stream, unread, original.start, watched)).addErrback(
+        serving = self._replay(user, stream, unread, original.start, watched)
+        ensureDeferred(serving).addErrback(
             lambda failure: self.log.failure("sending a request again failed", failure)
         )
         return ledger.first
 
     async def _replay(
-        self, stream: Stream, request: bytes, start: StartWorkConn, watched: Conversation
+        self,
+        user: AbsentUser,
+        stream: Stream,
+        request: bytes,
+        start: StartWorkConn,
+        watched: Conversation,
     ) -> None:
-        def too_late() -> None:
-            watched.close(f"no complete answer in {REPLAY_SECONDS:.0f} seconds")
-            stream.abortConnection()
+        def cut(why: str) -> None:
+            stream.abortConnection()  # first: who watches ends it in order
+            watched.close(why)
 
+        too_late = partial(cut, f"no complete answer in {REPLAY_SECONDS:.0f} seconds")
+        user.on_too_much = partial(cut, f"the answer is too long: over {MOST_ANSWER_BYTES} bytes")
         deadline = limit(self._reactor, REPLAY_SECONDS, too_late)
         why = "the connection broke"
         try:

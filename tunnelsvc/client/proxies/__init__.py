@@ -29,10 +29,12 @@ class ClientProxy(Protocol):
     Attributes:
         config: as in the file.
         serving: how many user connections aren't over.
+        dial_error: why the latest user didn't reach the service; empty: he did.
     """
 
     config: ProxyConfig
     serving: int
+    dial_error: str
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
         """Hops 6 to 9 of a user connection; docs/flow.md has them."""

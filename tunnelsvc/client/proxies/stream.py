@@ -45,6 +45,8 @@ class StreamProxy:
     """Shared by all user connections."""
     serving: int = 0
     """User connections that aren't over."""
+    dial_error: str = ""
+    """Why the latest user didn't reach the service; empty: he did, as far as we know."""
     log: ClassVar[Logger] = Logger()
 
     async def serve(self, session: Session, work: MessageProtocol, start: StartWorkConn) -> None:
@@ -58,9 +60,12 @@ class StreamProxy:
                 stream, unread = self.limit.put_on(bare, unread)
             stream, unread = dress(stream, unread, self._codecs())  # 6
             if self.plugin is not None:
+                self.dial_error = ""
                 closed = await self.plugin.serve(stream, unread, start, far_half_closes=ours)
             else:
                 local = await dial_local(self.reactor, self.config)  # 7
+                if self.dial_error:
+                    self.dial_error = ""
                 self.connections.add(local)
                 if self.config.proxy_protocol_version:
                     introduce(local, self.config, start)
@@ -73,6 +78,8 @@ class StreamProxy:
                 )
         except (LocalServiceUnavailable, RemoteProtocolError) as why:
             self.log.warn("[{proxy}] {why}", proxy=self.config.name, why=why)
+            if isinstance(why, LocalServiceUnavailable):
+                self.dial_error = str(why)
             bare.abortConnection()
             return
         except BaseException:

@@ -74,6 +74,8 @@ class UDPProxy:
     """Shared by all work connections."""
     serving: int = 0
     """Always: no user has a connection that could be waited for."""
+    dial_error: str = ""
+    """Always: nobody knows whether a datagram arrives."""
     log: ClassVar[Logger] = Logger()
     drops: Drops = field(init=False)
     _exits: set[Exit] = field(factory=set, init=False)

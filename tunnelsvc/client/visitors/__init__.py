@@ -12,6 +12,7 @@ from attrs import define, field
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
+from tunnelsvc.client.status import VisitorStatus
 from tunnelsvc.client.visitors.datagrams import DatagramVisitor
 from tunnelsvc.client.visitors.sessions import Sessions
 from tunnelsvc.client.visitors.stream import StreamVisitor
@@ -32,6 +33,10 @@ class Visitor(Protocol):
     @property
     def port(self) -> int | None:
         """Where users come in at present; None: nowhere, as long as the port is taken, say."""
+
+    @property
+    def error(self) -> str:
+        """Why they come in nowhere; empty: they do, or aren't meant to yet."""
 
     def start(self) -> None:
         """Let users come, now or as soon as the port is free."""
@@ -89,6 +94,13 @@ class Visitors:
                     )
             if self._logged_in:
                 self._start()
+
+    def statuses(self) -> list[VisitorStatus]:
+        """Say how each is."""
+        return [
+            VisitorStatus(visitor.config, visitor.port, visitor.error)
+            for visitor in self.running.values()
+        ]
 
     def logged_in(self, session: Session) -> None:
         """Use this login; at the first one, let users come."""

@@ -67,6 +67,11 @@ class DatagramVisitor:
         """See `Visitor`."""
         return self._listening.number
 
+    @property
+    def error(self) -> str:
+        """See `Visitor`."""
+        return self._listening.error
+
     def start(self) -> None:
         """See `Visitor`."""
         self._listening.start()

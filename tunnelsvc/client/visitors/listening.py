@@ -27,11 +27,13 @@ class Listening:
         config: the visitor's.
         clock: for the retries.
         listen: listens once; raises ``CannotListenError``.
+        error: why it didn't work the last time; empty: it did.
     """
 
     config: VisitorConfig
     clock: IReactorTime
     listen: Callable[[], IListeningPort]
+    error: str = field(default="", init=False)
     log: ClassVar[Logger] = Logger()
     _port: IListeningPort | None = field(default=None, init=False)
     _retry: IDelayedCall | None = field(default=None, init=False)
@@ -57,6 +59,7 @@ class Listening:
         try:
             self._port = self.listen()
         except CannotListenError as why:
+            self.error = f"can't listen on port {config.bind_port}: {why.socketError}"
             self.log.error(
                 "[{visitor}] can't listen on {where} (bind_addr, bind_port): {why}; trying "
                 "again in {wait:g} s",
@@ -69,6 +72,7 @@ class Listening:
             self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
             return
         self._retry_seconds = FIRST_RETRY_SECONDS
+        self.error = ""
         self.log.info("[{visitor}] start visitor success", visitor=config.name)
         self.log.info(
             "[{visitor}] users reach [{server}] at {where}",

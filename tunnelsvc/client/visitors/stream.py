@@ -53,6 +53,11 @@ class StreamVisitor:
         """See `Visitor`."""
         return self._listening.number
 
+    @property
+    def error(self) -> str:
+        """See `Visitor`."""
+        return self._listening.error
+
     def start(self) -> None:
         """See `Visitor`."""
         self._listening.start()
