@@ -47,7 +47,6 @@ SERVICES: Final = (
     ("tensorboard", "http"),
     ("rdp", "tcp"),
 )
-MODE_OF_CHANGE: Final = {"clients": "key", "proxies": "name", "connections": "id"}
 
 
 @define
