@@ -124,7 +124,8 @@ class ParallelTests(ProgramTestCase):
     def test_reported(self) -> None:
         """Of some of the tests nobody expects that they run all of the program."""
         self.write(test_a=PASSES, sub__test_b=PASSES)
-        (self.directory / ".coveragerc").write_text("[run]\nparallel = True\n", encoding="ascii")
+        run = "[run]\nparallel = True\nsource = sample\n"
+        (self.directory / ".coveragerc").write_text(run, encoding="ascii")
         (self.directory / "sample" / "unused.py").write_text("x = 1\n" * 100, encoding="ascii")
         self.assertIn("TOTAL", self.check(0, "--report", "sample"))
 

@@ -22,7 +22,7 @@ class PageTests(SynchronousTestCase):
         return self.visitor.ask(path, Accept="text/html", **headers)
 
     def test_every_link_leads_somewhere_from_wherever_it_is_shown(self) -> None:
-        for path in ("/login", "/", "/static/", "/a/b/c", "/x?y=/z/"):
+        for path in ("/login", "/api/", "/api/a/b/c", "/api/x?y=/z/"):
             text = self.page(path).body.decode()
             self.assertIn("</html>", text)
             for url in re.findall(r'(?:href|src)="([^"]+)"', text):
