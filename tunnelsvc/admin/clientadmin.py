@@ -33,6 +33,7 @@ from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.curl import curl_of
 from tunnelsvc.client.inspection.request import CannotReplayError
 from tunnelsvc.client.inspection.search import STATUS, Filter, Found, search
+from tunnelsvc.client.reloading import Reloaded
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.units import KiB
 
@@ -129,15 +130,9 @@ class ClientAdminAPI(Resource):
         """Read the file again."""
         if not self._client.path:
             raise APIError(http.NOT_FOUND, NO_FILE)
-        done = self._reload()
-        return {
-            "proxies": clientshapes.changes(done.diff.proxies),
-            "visitors": clientshapes.changes(done.diff.visitors),
-            "remarks": done.diff.remarks(),
-            "warnings": list(done.warnings),
-        }
+        return clientshapes.reloaded(self._reload())
 
-    def _reload(self) -> Any:
+    def _reload(self) -> Reloaded:
         try:
             return self._client.reload(strict=None)
         except ConfigError as why:

@@ -8,7 +8,6 @@ in the log, where it is done.
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -21,13 +20,14 @@ from twisted.web.server import NOT_DONE_YET, Request
 from tunnelsvc.admin import ownshapes
 from tunnelsvc.admin.endpoints import Asked, Choice, Choices, Endpoint, Text, Whole, asked
 from tunnelsvc.admin.history.service import HistoryError
+from tunnelsvc.admin.history.values import Query
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.owntopics import Overview, server_topics
 from tunnelsvc.admin.process import Process
 from tunnelsvc.admin.routing import ANY, APIError, Routes, route
 from tunnelsvc.admin.stream import Hub
 from tunnelsvc.admin.view import DashboardView, History
-from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json
+from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json, asked_host
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.metrics.events import GROUPS, Event
@@ -216,13 +216,8 @@ class AdminAPI(Resource):
                 return await self._history.events(before, limit, group, text)
             except HistoryError as why:
                 raise APIError(http.SERVICE_UNAVAILABLE, str(why)) from None
-        fits = ownshapes.matches(group, text)
-        found = [
-            event
-            for event in reversed(self._server.stats.events.recent())
-            if (before is None or event.id < before) and fits(event)
-        ]
-        return found[:limit]
+        query = Query(before=before, group=group, text=text, limit=limit)
+        return query.newest(self._server.stats.events.recent())
 
     def stream(self, asked: Asked) -> Any:
         """All that changes, as it does."""
@@ -330,9 +325,4 @@ def _no(what: str, name: str) -> str:
 
 def _host_of(request: Request) -> str:
     """Tell by which name or address somebody has asked for us, without a port."""
-    host = (request.getHeader(b"host") or b"").decode("latin-1")
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        name = None
-    return name or str(getattr(request.getHost(), "host", ""))
+    return asked_host(request) or str(getattr(request.getHost(), "host", ""))

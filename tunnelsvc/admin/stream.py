@@ -14,7 +14,7 @@ its transport holds, and this is the same object for all streams.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from tunnelsvc.admin.identity import Callback, Watch, for_ever
 from tunnelsvc.admin.topics import Message, Topic
 from tunnelsvc.admin.web import SERVER_NAME
 from tunnelsvc.timing import Limit, limit
@@ -43,15 +44,6 @@ def sse(event: str, message: Message) -> bytes:
     """Write one event."""
     data = json.dumps(message, separators=(",", ":"))
     return f"event: {event}\ndata: {data}\n\n".encode("ascii")
-
-
-Watch = Callable[[Callable[[], None]], Callable[[], None]]
-"""Given what to call when somebody may listen no more, return what takes that back."""
-
-
-def for_ever(callback: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG001 - never called
-    """See `Watch`: of a reader who needs no session."""
-    return lambda: None
 
 
 class Hub:
@@ -191,7 +183,7 @@ class Stream:
     def __init__(self, request: Request, hub: Hub) -> None:
         self._request = request
         self._hub = hub
-        self._unwatch: Callable[[], None] | None = None
+        self._unwatch: Callback | None = None
         self._missed: dict[_Channel, None] = {}
         """Of which there is a snapshot to send, in this order."""
         self._paused = False
