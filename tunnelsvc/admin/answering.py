@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.admin.test_answering -*-
 """Answers of our own APIs: at once, later, or bit by bit."""
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -71,6 +71,27 @@ def _answer_later(request: Request, coroutine: Coroutine[Any, Any, Any]) -> None
     answered = ensureDeferred(coroutine)
     answered.addCallback(lambda value: answer_json(request, value))
     answered.addErrback(fail).addCallback(finish)
+
+
+def when_done(request: Request, done: "Deferred[None]", go_on: Callable[[], None]) -> int:
+    """Go on with a request when something has been done, if whoever asks is still there by then.
+
+    Args:
+        request: the request.
+        done: fires then; is cancelled if nobody is there any more.
+        go_on: answers.
+
+    Returns:
+        What `Resource.render` has to return.
+    """
+
+    def failed(why: Failure) -> None:
+        if why.check(CancelledError) is None:
+            request.processingFailed(why)
+
+    request.notifyFinish().addErrback(lambda _: done.cancel())
+    done.addCallback(lambda _: go_on()).addErrback(failed)
+    return NOT_DONE_YET
 
 
 @implementer(IPushProducer)
