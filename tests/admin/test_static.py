@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.admin.test_static -*-
 """Tests of the pages' files as a linter has them: what is imported is there, what is there is used.
 
-Of scripts, style sheets and their classes; texts have tests of their own (`test_pages`,
-`test_clientpage`).
+Of scripts, style sheets and their classes, and what the pages promise; texts have tests of their
+own (`test_pages`, `test_clientpage`).
 """
 
 import posixpath
@@ -99,6 +99,52 @@ class ScriptTests(SynchronousTestCase):
             self.assertEqual(re.findall(r"[ \t]+$|\t|\r", script, re.MULTILINE), [], name)
             self.assertEqual(re.findall(r"\bvar |[^=!]==[^=]|!=[^=]|console\.", script), [], name)
             self.assertTrue(script.endswith("\n") and not script.endswith("\n\n"), name)
+
+
+class PromiseTests(SynchronousTestCase):
+    """The pages keep the promises that their policy makes the browser enforce."""
+
+    FOLDERS = (SHARED, *PAGES, "login")
+
+    def texts(self) -> dict[str, str]:
+        return {
+            f"{folder}/{file.name}": file.read_text("utf-8")
+            for folder in self.FOLDERS
+            for file in files_of(folder)
+        }
+
+    def pages(self) -> dict[str, str]:
+        found = {name: text for name, text in self.texts().items() if name.endswith(".html")}
+        self.assertEqual(len(found), len((*PAGES, "login")))
+        return found
+
+    def test_no_inline_code_and_no_inline_style(self) -> None:
+        for name, page in self.pages().items():
+            self.assertEqual(re.findall(r"<script(?![^>]*\bsrc=)", page), [], name)
+            self.assertEqual(re.findall(r"<style|\bstyle=|\bon\w+=|javascript:", page), [], name)
+
+    def test_every_link_is_a_file_of_ours(self) -> None:
+        known = {f"static/{name}" for name in self.texts()}
+        # `LoginFiles` has a copy of it, and what can't run scripts is told where to read on.
+        known |= {"static/login/icon.svg", "api/status"}
+        for name, page in self.pages().items():
+            links = re.findall(r'(?:src|href)="([^"#]+)"', page)
+            self.assertGreater(len(links), 2)
+            for link in links:
+                where = link.removeprefix("${root}") if "$" in link else f"static/{link}"
+                self.assertIn(posixpath.normpath(where), known, name)
+
+    def test_no_other_host(self) -> None:
+        for name, text in self.texts().items():
+            found = set(re.findall(r"(?:https?:)?//[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", text))
+            # The name of SVG's elements, which nobody asks for.
+            self.assertEqual(found - {"http://www.w3.org"}, set(), name)
+
+    def test_nothing_from_the_network_becomes_markup(self) -> None:
+        pattern = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+        for name, text in self.texts().items():
+            if name.endswith(".js"):
+                self.assertEqual(re.findall(pattern, text), [], name)
 
 
 class StyleTests(SynchronousTestCase):
