@@ -23,7 +23,7 @@ PIECE_CHARACTERS: Final = 256 * KiB
 TAKE_SECONDS: Final = 5 * MINUTE
 """How long a reader may take for what its transport holds: a piece, and what is left of others."""
 
-log = Logger()
+_log = Logger()
 
 
 def answer_by(routes: Routes[Endpoint[Any]], api: object, request: Request) -> Any:
@@ -59,7 +59,7 @@ def _answer_later(request: Request, coroutine: Coroutine[Any, Any, Any]) -> None
             why = failure.value
             assert isinstance(why, APIError)
         else:
-            log.failure("answering {path} failed", failure, path=request.path)
+            _log.failure("answering {path} failed", failure, path=request.path)
             why = APIError(http.INTERNAL_SERVER_ERROR, "this failed; the log says how")
         return answer_json(request, why.shape(), why.code)
 
@@ -121,7 +121,7 @@ class Pieces:
         try:
             self._write_some()
         except Exception:  # noqa: BLE001 - whatever it is: nobody must take half for the whole
-            log.failure("writing {path} failed", path=self._request.path)
+            _log.failure("writing {path} failed", path=self._request.path)
             self._drop()
 
     def _write_some(self) -> None:
