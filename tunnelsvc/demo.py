@@ -5,7 +5,6 @@ Nothing is pretended: the client logs in over TLS, the page's requests go throug
 """
 
 import secrets
-import socket
 import textwrap
 from collections.abc import Callable, Sequence
 from html import escape
@@ -24,6 +23,7 @@ from tunnelsvc.client.service import TunnelClient
 from tunnelsvc.config.proxies import HTTPProxyConfig, TCPProxyConfig
 from tunnelsvc.config.schema import ClientConfig, DashboardConfig, LogConfig, ServerConfig
 from tunnelsvc.console import box
+from tunnelsvc.link.sockets import free_port
 from tunnelsvc.runner import Program
 from tunnelsvc.server.service import TunnelServer
 
@@ -166,14 +166,6 @@ class Announcer(Service):
             self._fail(f"the tunnel doesn't stand after {READY_SECONDS:g} s; try demo --verbose")
         else:
             self._timer = self._reactor.callLater(LOOK_SECONDS, self._look)
-
-
-def free_port() -> int:
-    """Find a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _server_config(port: int, token: str) -> ServerConfig:

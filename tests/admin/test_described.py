@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.schemas import COOKIE, wrong_with
 from tests.admin.support import Dashboard
+from tests.metrics.moving import move
 from tunnelsvc.admin import ownapi, serverapi, serverapi2
 from tunnelsvc.admin.described import METRICS, SITE, description
 from tunnelsvc.admin.routing import ANY
@@ -86,7 +87,7 @@ class DescriptionTests(SynchronousTestCase):
         server.login("r2")
         server.proxy("web", "http", customDomains=["a.example"], transport={"useEncryption": True})
         server.proxy("ssh", remotePort=6000)
-        server.proxy("old").add_traffic(1, 2)
+        move(server.proxy("old"), 1, 2)
         server.stats.client_offline("r2")
         server.stats.proxy_offline("old")
         for path, asked in {

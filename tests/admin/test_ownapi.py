@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.admin.schemas import wrong_with
 from tests.admin.streams import Listener
 from tests.admin.support import CONFIG, RIGHT, STARTED, Answer, Dashboard, FakeBlock, Visitor
+from tests.metrics.moving import move
 from tunnelsvc.admin.history.service import HistoryError
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.stream import MOST_STREAMS
@@ -85,7 +86,7 @@ class APITestCase(SynchronousTestCase):
 class ReadingTests(APITestCase):
     def test_overview(self) -> None:
         self.server.login("r1")
-        self.server.proxy("ssh").add_traffic(3, 4)
+        move(self.server.proxy("ssh"), 3, 4)
         overview = self.get("overview")
         self.assertEqual(overview["clients"], {"online": 1, "known": 1})
         self.assertEqual(overview["proxies"], {"tcp": {"online": 1, "known": 1}})
@@ -129,7 +130,7 @@ class ReadingTests(APITestCase):
         )
 
     def test_traffic(self) -> None:
-        self.server.proxy("ssh").add_traffic(3, 4)
+        move(self.server.proxy("ssh"), 3, 4)
         days = self.get("traffic")["days"]
         self.assertEqual(len(days), 30)
         self.assertEqual(days[-1], {"date": "2026-07-14", "in": 3, "out": 4})
@@ -142,7 +143,7 @@ class ReadingTests(APITestCase):
         )
 
     def test_traffic_and_curve_of_a_proxy(self) -> None:
-        self.server.proxy("a/b").add_traffic(3, 4)
+        move(self.server.proxy("a/b"), 3, 4)
         name = quote("a/b", safe="")
         days = self.get(f"proxies/{name}/traffic", "proxies/{name}/traffic")["days"]
         self.assertEqual(days[-1]["out"], 4)

@@ -9,6 +9,7 @@ from tests.admin.schemas import wrong_with_named
 from tests.admin.streams import Listener
 from tests.admin.support import RIGHT, Dashboard
 from tests.admin.test_ownapi import FakeUser
+from tests.metrics.moving import move
 from tunnelsvc.admin import ownshapes
 from tunnelsvc.admin.ownapi import TOPICS
 from tunnelsvc.admin.owntopics import MOST_EVENTS
@@ -51,7 +52,7 @@ class TopicTests(SynchronousTestCase):
     def test_overview(self) -> None:
         reader = self.listen("overview")
         curve = self.snapshots(reader)["overview"]["value"]["curve"]
-        self.server.proxy("ssh").add_traffic(2000, 4000)
+        move(self.server.proxy("ssh"), 2000, 4000)
         (delta,) = self.deltas(reader)
         self.assertEqual(delta["value"]["point"], [1000, 2000])
         self.assertEqual(delta["value"]["total"], {"in": 2000, "out": 4000})
@@ -102,7 +103,7 @@ class TopicTests(SynchronousTestCase):
         proxy = self.server.proxy("ssh")
         reader = self.listen("proxies,clients")
         reader.take()
-        proxy.connection_opened()
+        proxy.track(Meter())
         self.server.round_trips["r1"] = 0.0021
         deltas = {delta["topic"]: delta for delta in self.deltas(reader)}
         self.assertEqual(deltas["proxies"]["changed"], [{"name": "ssh", "connections": 1}])

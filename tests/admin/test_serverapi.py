@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.support import STARTED, Dashboard
+from tests.metrics.moving import move
 from tunnelsvc.admin.serverapi import ROUTES
 from tunnelsvc.relay import Meter
 
@@ -64,7 +65,7 @@ class ServerAPITests(SynchronousTestCase):
         self.assertEqual(self.json("/api/proxies/nope", 404), NO_PROXY)
 
     def test_traffic(self) -> None:
-        self.server.proxy("ssh").add_traffic(3, 4)
+        move(self.server.proxy("ssh"), 3, 4)
         traffic = self.json("/api/traffic/ssh")
         self.assertEqual(traffic["trafficIn"], [3, 0, 0, 0, 0, 0, 0])
         self.assertEqual(traffic["trafficOut"], [4, 0, 0, 0, 0, 0, 0])

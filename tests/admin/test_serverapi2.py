@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.support import STARTED, Dashboard
+from tests.metrics.moving import move
 from tunnelsvc.admin.serverapi2 import ROUTES
+from tunnelsvc.relay import Meter
 
 
 class ServerAPI2Tests(SynchronousTestCase):
@@ -34,7 +36,7 @@ class ServerAPI2Tests(SynchronousTestCase):
         return [each[key] for each in self.data(f"{what}?{query}")["items"]]
 
     def test_info(self) -> None:
-        self.server.proxy("ssh").add_traffic(1, 2)
+        move(self.server.proxy("ssh"), 1, 2)
         info = self.data("system/info")
         self.assertEqual(info["config"]["bindPort"], 7000)
         self.assertEqual(info["status"]["totalTrafficOut"], 2)
@@ -67,7 +69,7 @@ class ServerAPI2Tests(SynchronousTestCase):
             self.assertEqual(self.names(query, "clients", "key"), keys, query)
 
     def test_a_client(self) -> None:
-        self.server.proxy("alice.ssh").connection_opened()
+        self.server.proxy("alice.ssh").track(Meter())
         client = self.data("clients/alice.laptop")
         self.assertEqual(client["clientIP"], "192.0.2.7")
         self.assertEqual(client["status"], {"phase": "online", "curConns": 1, "proxyCount": 1})
@@ -95,7 +97,7 @@ class ServerAPI2Tests(SynchronousTestCase):
         proxy = self.server.proxy(
             "a/b", remotePort=6000, transport=transport, annotations={"a": "b"}, metadatas={}
         )
-        proxy.add_traffic(3, 4)
+        move(proxy, 3, 4)
         self.assertEqual(
             self.data(f"proxies/{quote('a/b', safe='')}"),
             {
@@ -129,7 +131,7 @@ class ServerAPI2Tests(SynchronousTestCase):
         self.assertRefused("proxies/nope", 404, "no proxy info found")
 
     def test_traffic(self) -> None:
-        self.server.proxy("ssh").add_traffic(3, 4)
+        move(self.server.proxy("ssh"), 3, 4)
         traffic = self.data("proxies/ssh/traffic")
         self.assertEqual(
             (traffic["name"], traffic["unit"], traffic["granularity"]), ("ssh", "bytes", "day")

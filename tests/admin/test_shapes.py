@@ -7,9 +7,11 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.support import STARTED, Dashboard
+from tests.metrics.moving import move
 from tunnelsvc import __version__
 from tunnelsvc.admin import shapes
 from tunnelsvc.config.schema import ServerConfig, TLSConfig
+from tunnelsvc.relay import Meter
 
 # Recorded from frps 0.33.0 and frps 0.70.1.
 SERVER_INFO_033 = """version bind_port bind_udp_port vhost_http_port vhost_https_port kcp_bind_port
@@ -44,7 +46,7 @@ class ShapeTests(SynchronousTestCase):
 
     def test_server_info(self) -> None:
         self.server.login("r1")
-        self.server.proxy("ssh").add_traffic(1, 2)
+        move(self.server.proxy("ssh"), 1, 2)
         self.server.ports = {"bind": 17000, "vhost_http": 18080, "vhost_https": 18443}
         info = self.info(
             bind_port=0,
@@ -94,8 +96,8 @@ class ShapeTests(SynchronousTestCase):
             transport={"useEncryption": True, "useCompression": False},
             metadatas={"k": "v"},
         )
-        proxy.connection_opened()
-        proxy.add_traffic(5, 6)
+        proxy.track(Meter())
+        move(proxy, 5, 6)
         shape = shapes.proxy(proxy)
         self.has(shape, PROXY_033, PROXY_070)
         for name, value in {
@@ -155,7 +157,7 @@ class ShapeTests(SynchronousTestCase):
 
     def test_traffic(self) -> None:
         proxy = self.server.proxy("ssh")
-        proxy.add_traffic(5, 6)
+        move(proxy, 5, 6)
         shape = shapes.traffic(proxy)
         self.assertEqual(shape["trafficIn"], [5] + [0] * 6)
         self.assertEqual(shape["traffic_in"], [5] + [0] * 6)

@@ -33,6 +33,7 @@ from tests.admin.support import (
     basic,
 )
 from tests.admin.test_tls import make_files
+from tests.metrics.moving import move
 from tests.programs import free_port
 from tunnelsvc.admin.site import DashboardService
 from tunnelsvc.admin.throttle import FIRST_LOCK_SECONDS, LOCK_FAILURES, MOST_DELAY_SECONDS
@@ -51,7 +52,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_metrics(self) -> None:
         dashboard = Dashboard()
-        dashboard.server.proxy("ssh").add_traffic(1, 2)
+        move(dashboard.server.proxy("ssh"), 1, 2)
         answer = dashboard.ask("/metrics")
         self.assertEqual(answer.status, 200)
         self.assertEqual(answer.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")

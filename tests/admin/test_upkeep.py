@@ -4,6 +4,7 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.metrics.moving import move
 from tests.metrics.test_traffic import MIDNIGHT
 from tunnelsvc.admin.upkeep import LAG_INTERVAL_SECONDS, MOST_ROLL_SECONDS, Upkeep
 from tunnelsvc.metrics.counters import ServerStats
@@ -52,13 +53,13 @@ class UpkeepTests(SynchronousTestCase):
     def test_curves(self) -> None:
         """They are drawn while it runs."""
         proxy = self.stats.proxy_online("a", type="tcp", conf={}, run_id="r")
-        proxy.add_traffic(1, 1)
+        move(proxy, 1, 1)
         upkeep = self.start()
-        proxy.add_traffic(4, 8)
+        move(proxy, 4, 8)
         self.clock.pump([SAMPLE_SECONDS] * 2)
         self.assertEqual(self.stats.curves.of("a")[-3:], [(0.0, 0.0), (2.0, 4.0), (0.0, 0.0)])
         upkeep.stop()
-        proxy.add_traffic(1, 1)
+        move(proxy, 1, 1)
         self.clock.advance(SAMPLE_SECONDS)
         self.assertEqual(self.stats.curves.total()[-2:], [(2.0, 4.0), (0.0, 0.0)])
 

@@ -18,21 +18,15 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import tunnelsvc.admin
+from tunnelsvc.admin.pages import TYPES
 from tunnelsvc.admin.web import HEADERS
+from tunnelsvc.client.inspection import MOST_EXCHANGES as MOST
+from tunnelsvc.client.inspection.facts import MASK
 
 Row = dict[str, Any]
 """As in the answers of the API (docs/inspector.md)."""
 
-MOST: Final = 500
-"""Requests that the inspector keeps."""
-MASK: Final = "••••••"
 STATIC: Final = Path(tunnelsvc.admin.__file__).parent / "static"
-TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
 NO_HEADERS: Final[Mapping[str, str]] = {}
 SECRETS: Final = ("authorization", "cookie", "set-cookie")
 

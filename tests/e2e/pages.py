@@ -24,6 +24,9 @@ PATIENCE_MS: Final = PATIENCE * 1000
 LOOK_MS: Final = 50
 END_SECONDS: Final = 10
 
+# The folder for screenshots of the documentation, from the root; nothing: none are made.
+SCREENSHOTS: Final = "TUNNELSVC_SCREENSHOTS"
+
 WIDE: Final = {"width": 1280, "height": 860}
 NARROW: Final = {"width": 360, "height": 780}
 
@@ -171,21 +174,38 @@ class Watched:
 
     def scrolls_sideways(self) -> bool:
         """Whether the page is wider than the window."""
-        wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        return bool(self.page.evaluate(wider))
+        return is_too_wide(self.page)
 
     def faults(self) -> list[str]:
         """Give what axe-core finds that is serious, or worse."""
-        script = resources.files("axe_playwright_python").joinpath("axe.min.js")
-        self.page.evaluate(script.read_text("utf-8") + ";0")
-        found = self.page.evaluate("axe.run()")
-        assert found["passes"], "it looked at nothing"
-        return [
-            f"{each['id']}: {node['html'][:150]} {node['failureSummary'][:200]}"
-            for each in found["violations"]
-            if each["impact"] in {"serious", "critical"}
-            for node in each["nodes"][:3]
-        ]
+        return faults_of(self.page)
+
+
+def is_too_wide(page: Any) -> bool:
+    """Tell whether a page (Playwright's) is wider than its window."""
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    return bool(page.evaluate(wider))
+
+
+def faults_of(page: Any, *rules: str) -> list[str]:
+    """Give what axe-core finds on a page (Playwright's) that is serious, or worse.
+
+    Args:
+        page: as it is now.
+        rules: by name; none: all there are.
+    """
+    script = resources.files("axe_playwright_python").joinpath("axe.min.js")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(script.read_text("utf-8") + ";0")
+    only = {"runOnly": list(rules)} if rules else {}
+    found = page.evaluate("options => axe.run(document, options)", only)
+    assert found["passes"], "it looked at nothing"
+    return [
+        f"{each['id']}: {node['html'][:150]} {node['failureSummary'][:200]}"
+        for each in found["violations"]
+        if each["impact"] in {"serious", "critical"}
+        for node in each["nodes"][:3]
+    ]
 
 
 @contextmanager

@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from tests.e2e.pages import NARROW, Watched, in_browser, open_page
+from tests.e2e.pages import NARROW, SCREENSHOTS, Watched, in_browser, open_page
 from tests.programs import ProgramTestCase, accepts_connections, free_port
 
 VIEWS: Final = ("overview", "clients", "proxies", "connections", "events", "start")
-# The folder that gets pictures of the pages, for the documentation.
-PICTURES: Final = "TUNNELSVC_SCREENSHOTS"
 
 
 class MockedTestCase(ProgramTestCase):
@@ -194,7 +192,7 @@ class LookTests(MockedTestCase):
     @in_browser
     def test_pictures(self) -> None:
         """Each view can be drawn; a folder of pictures is kept if one is asked for."""
-        folder = Path(os.environ.get(PICTURES) or self.directory)
+        folder = Path(os.environ.get(SCREENSHOTS) or self.directory)
         folder.mkdir(parents=True, exist_ok=True)
         shots: dict[str, tuple[str, dict[str, Any]]] = {
             "overview": ("overview", {}),

@@ -4,22 +4,16 @@
 import os
 import re
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.e2e.pages import in_browser, open_page
+from tests.e2e.pages import SCREENSHOTS, faults_of, in_browser, is_too_wide, open_page
 
 T = TypeVar("T")
 
-# The folder for screenshots of the documentation, from the root; nothing: none are made.
-SCREENSHOTS: Final = "TUNNELSVC_SCREENSHOTS"
-
-# Kinds of trouble that axe-core finds and nobody should have.
-FAULTS: Final = ("serious", "critical")
-# Of those, what another set of colours can bring.
+# What of axe-core's rules another set of colours can break.
 CONTRAST: Final = "color-contrast"
 
 
@@ -55,25 +49,11 @@ class PageMixin(SynchronousTestCase):
             what: its name, if it is faulty.
             rules: by name; none: all there are.
         """
-        script = resources.files("axe_playwright_python").joinpath("axe.min.js")
-        if not page.evaluate("'axe' in window"):
-            page.evaluate(script.read_text("utf-8") + ";0")
-        only = {"runOnly": list(rules)} if rules else {}
-        found = page.evaluate("options => axe.run(document, options)", only)
-        faults = [
-            (each["id"], [node["target"] for node in each["nodes"]][:3])
-            for each in found["violations"]
-            if each["impact"] in FAULTS
-        ]
-        self.assertTrue(found["passes"], what)
-        self.assertEqual(faults, [], what)
+        self.assertEqual(faults_of(page, *rules), [], what)
 
     def check_width(self, page: Any, what: str) -> None:
         """Nobody has to scroll a page to the side."""
-        over = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        self.assertLessEqual(over, 0, what)
+        self.assertFalse(is_too_wide(page), what)
 
     def picture(self, page: Any, name: str) -> None:
         """Make a screenshot for the documentation, if somebody wants some."""

@@ -3,6 +3,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.metrics.moving import move
 from tests.metrics.test_traffic import MIDNIGHT, NONE, NOON, Time
 from tunnelsvc.metrics.counters import ProxyStats, ServerStats
 from tunnelsvc.metrics.retention import MOST_REMEMBERED, REMEMBERED_SECONDS
@@ -59,7 +60,7 @@ class ServerStatsTests(SynchronousTestCase):
 
     def test_goes_offline_and_comes_back_with_its_traffic(self) -> None:
         before = self.open("ssh")
-        before.add_traffic(1, 2)
+        move(before, 1, 2)
         self.time.seconds += 5
         self.stats.proxy_offline("ssh")
         self.assertEqual((before.online, before.closed_at), (False, NOON + 5))
@@ -70,7 +71,7 @@ class ServerStatsTests(SynchronousTestCase):
         self.assertEqual(after.total(), Traffic(1, 2))
 
     def test_another_type_of_the_same_name_starts_at_zero(self) -> None:
-        self.open("web").add_traffic(1, 2)
+        move(self.open("web"), 1, 2)
         self.stats.proxy_offline("web")
         proxy = self.open("web", kind="http")
         self.assertEqual(proxy.total(), NONE)
@@ -92,14 +93,15 @@ class ServerStatsTests(SynchronousTestCase):
     def test_connections_and_live_traffic(self) -> None:
         ssh, web, meter = self.open("ssh"), self.open("web", "http"), Meter()
         ssh.track(meter)
-        web.connection_opened()
+        other = Meter()
+        web.track(other)
         meter.up_bytes, meter.down_bytes = 3, 4
         self.assertEqual((ssh.connections, web.connections, self.stats.connections), (1, 1, 2))
         self.assertEqual(ssh.last_days()[0], Traffic(3, 4))
         self.assertEqual(self.stats.last_days()[0], Traffic(3, 4))
         ssh.untrack(meter)
-        web.add_traffic(10, 20)
-        web.connection_closed()
+        other.up_bytes, other.down_bytes = 10, 20
+        web.untrack(other)
         self.assertEqual(self.stats.connections, 0)
         self.assertEqual(self.stats.last_days()[0], Traffic(13, 24))
 

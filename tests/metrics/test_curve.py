@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.metrics.moving import move
 from tests.metrics.test_traffic import NOON, Time
 from tunnelsvc.metrics.curve import NO_RATE, POINTS, SAMPLE_SECONDS, Curves
 from tunnelsvc.metrics.traffic import Ledger
@@ -35,7 +36,7 @@ class CurvesTests(SynchronousTestCase):
         self.ssh.track(meter)
         meter.up_bytes, meter.down_bytes = 100, 3000
         self.sample()
-        self.web.add(50, 0)
+        move(self.web, 50, 0)
         meter.down_bytes = 4000
         self.sample()
         self.assertEqual(self.curves.of("ssh")[-3:], [NO_RATE, (50.0, 1500.0), (0.0, 500.0)])
@@ -46,18 +47,18 @@ class CurvesTests(SynchronousTestCase):
         self.assertEqual(len(self.curves.of("ssh")), POINTS)
 
     def test_a_pause_is_zeros(self) -> None:
-        self.ssh.add(2, 2)
+        move(self.ssh, 2, 2)
         self.sample()
         for _ in range(3):
             self.sample()
-        self.ssh.add(4, 0)
+        move(self.ssh, 4, 0)
         self.sample()
         expected = [(1.0, 1.0), NO_RATE, NO_RATE, NO_RATE, (2.0, 0.0)]
         self.assertEqual(self.curves.of("ssh")[-5:], expected)
         self.assertEqual(self.curves.total()[-5:], expected)
 
     def test_a_curve_of_zeros_is_forgotten(self) -> None:
-        self.ssh.add(2, 2)
+        move(self.ssh, 2, 2)
         self.sample()
         for _ in range(POINTS - 1):
             self.sample()
@@ -69,7 +70,7 @@ class CurvesTests(SynchronousTestCase):
 
     def test_what_moved_before_is_in_no_curve(self) -> None:
         curves = Curves(self.ledger)
-        self.ssh.add(1, 1)
+        move(self.ssh, 1, 1)
         meter = Meter()
         self.ssh.track(meter)
         meter.up_bytes = 10
@@ -79,21 +80,21 @@ class CurvesTests(SynchronousTestCase):
 
     def test_ended(self) -> None:
         self.curves.end()
-        self.ssh.add(1, 1)
+        move(self.ssh, 1, 1)
         self.assertEqual((self.ledger.tallies, self.curves._moved), ([], {}))
 
     def test_late_samples(self) -> None:
         """Who was busy for ten seconds has moved it all the time."""
-        self.ssh.add(100, 0)
+        move(self.ssh, 100, 0)
         self.sample(5 * SAMPLE_SECONDS)
         self.assertEqual(self.curves.of("ssh")[-6:], [NO_RATE] + [(10.0, 0.0)] * 5)
         self.assertEqual(self.curves.total()[-6:], [NO_RATE] + [(10.0, 0.0)] * 5)
 
     def test_a_clock_that_is_set(self) -> None:
-        self.ssh.add(100, 0)
+        move(self.ssh, 100, 0)
         self.sample(-3600)
         self.assertEqual(self.curves.rate_of("ssh"), (50.0, 0.0))
-        self.ssh.add(100, 0)
+        move(self.ssh, 100, 0)
         self.sample(1e9)
         self.assertEqual(self.curves.of("ssh"), [(100 / 1e9, 0.0)] * POINTS)
 
@@ -121,7 +122,7 @@ class CurvesTests(SynchronousTestCase):
         }
         for name, amount in steps:
             if name in accounts:
-                accounts[name].add(amount, 1)
+                move(accounts[name], amount, 1)
             for each, points in expected.items():
                 points.append((amount / SAMPLE_SECONDS, 0.5) if each == name else NO_RATE)
             time.seconds += SAMPLE_SECONDS

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.metrics.moving import move
 from tests.metrics.test_traffic import MIDNIGHT, NONE, NOON, Time
 from tunnelsvc.metrics import journal as journal_module
 from tunnelsvc.metrics.counters import ProxyStats, ServerStats
@@ -40,8 +41,8 @@ class JournalTests(StatsCase):
         ssh.track(meter)
         meter.up_bytes, meter.down_bytes = 1, 2
         self.stats.roll()
-        self.open("web", "http").add_traffic(10, 20)
-        ssh.add_traffic(4, 4)
+        move(self.open("web", "http"), 10, 20)
+        move(ssh, 4, 4)
         self.assertEqual(
             self.journal.take().moved,
             (Moved("ssh", "tcp", self.today, 5, 6), Moved("web", "http", self.today, 10, 20)),
@@ -91,8 +92,8 @@ class JournalTests(StatsCase):
 
     def test_cleared(self) -> None:
         """The server's sum keeps what moved."""
-        self.open("ssh").add_traffic(1, 2)
-        self.open("web").add_traffic(10, 20)
+        move(self.open("ssh"), 1, 2)
+        move(self.open("web"), 10, 20)
         self.stats.proxy_offline("ssh")
         self.stats.clear_offline_proxies()
         changes = self.journal.take()
@@ -115,7 +116,7 @@ class JournalTests(StatsCase):
         """While nothing can be saved: names without end cost no memory, and no traffic."""
         self.patch(journal_module, "MOST_MOVED", 10)
         for number in range(25):
-            self.open(f"p{number}").add_traffic(1, 1)
+            move(self.open(f"p{number}"), 1, 1)
         changes = self.journal.take()
         self.assertEqual(len(changes.proxies), 10)
         self.assertEqual(len(changes.fresh), 10)
@@ -176,7 +177,7 @@ class RestoreTests(StatsCase):
         self.stats.restore(Past(), [self.record("ssh")])
         journal = self.stats.keep_journal()
         proxy = self.open("ssh")
-        proxy.add_traffic(1, 1)
+        move(proxy, 1, 1)
         self.assertEqual(proxy.total(), Traffic(11, 21))
         self.assertEqual(proxy.counted(), Traffic(1, 1))
         self.assertEqual(journal.take().fresh, ())

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.metrics.moving import move
 from tests.metrics.test_traffic import Time
 from tunnelsvc.metrics.counters import ServerStats
 from tunnelsvc.metrics.prometheus import Exporter, own_families, server_families
@@ -87,7 +88,7 @@ class ServerFamiliesTests(SynchronousTestCase):
     @given(st.text(st.characters(exclude_categories=["Cs"])))
     def test_any_name_comes_back_as_it_was(self, name: str) -> None:
         stats = ServerStats(Time())
-        stats.proxy_online(name, type="tcp", conf={}, run_id="r1").add_traffic(7, 0)
+        move(stats.proxy_online(name, type="tcp", conf={}, run_id="r1"), 7, 0)
         text = "".join(server_families(stats))
         lines = [line for line in text.split("\n") if line.startswith("frp_server_traffic_in{")]
         self.assertEqual(len(lines), 1)

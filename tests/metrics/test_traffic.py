@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.metrics.moving import move
 from tunnelsvc.metrics.traffic import DAYS, DailyTraffic, Ledger, Past, Traffic
 from tunnelsvc.relay import Meter
 from tunnelsvc.units import DAY, HOUR, MINUTE
@@ -106,7 +107,7 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(self.ledger.days()[0], Traffic(5, 7))
 
     def test_today_alone(self) -> None:
-        self.account.add(1, 2)
+        move(self.account, 1, 2)
         self.time.seconds += DAY
         self.assertEqual((self.account.today(), self.ledger.latest()), (NONE, NONE))
         self.account.track(self.meter)
@@ -143,11 +144,12 @@ class AccountTests(SynchronousTestCase):
     def test_connections(self) -> None:
         other = self.ledger.open_account()
         self.account.track(self.meter)
-        self.account.connection_opened()
-        other.connection_opened()
+        one = Meter()
+        self.account.track(one)
+        other.track(Meter())
         self.assertEqual((self.account.connections, self.ledger.connections), (2, 3))
         self.account.untrack(self.meter)
-        self.account.connection_closed()
+        self.account.untrack(one)
         self.assertEqual((self.account.connections, self.ledger.connections), (0, 1))
 
     def test_an_unknown_meter_is_a_bug(self) -> None:
@@ -163,9 +165,9 @@ class AccountTests(SynchronousTestCase):
         self.account.untrack(second)
         self.assertEqual(self.ledger.busy, {})
 
-    def test_bytes_without_a_meter(self) -> None:
-        self.account.add(1, 2)
-        self.account.add(10, 20)
+    def test_a_connection_that_is_over(self) -> None:
+        move(self.account, 1, 2)
+        move(self.account, 10, 20)
         self.assertEqual(self.account.days()[0], Traffic(11, 22))
         self.assertEqual(self.ledger.days()[0], Traffic(11, 22))
 
@@ -199,7 +201,7 @@ class TallyTests(SynchronousTestCase):
         meter.up_bytes, meter.down_bytes = 3, 4
         self.ledger.settle()
         self.ledger.settle()
-        self.account.add(5, 0)
+        move(self.account, 5, 0)
         meter.down_bytes = 10
         self.account.untrack(meter)
         self.assertEqual(
@@ -257,7 +259,7 @@ class DayChangeTests(SynchronousTestCase):
 
     def test_any_event_of_the_new_day_is_a_look(self) -> None:
         self.time.seconds = MIDNIGHT + 1
-        self.ledger.open_account().add(1, 1)
+        move(self.ledger.open_account(), 1, 1)
         self.meter.down_bytes = 130
         self.assertEqual(self.account.days()[:2], [Traffic(0, 30), Traffic(0, 100)])
 
@@ -318,7 +320,7 @@ class SumTests(SynchronousTestCase):
             elif event == "untrack" and meters:
                 account.untrack(meters.pop(amount % len(meters)))
             elif event == "add":
-                account.add(amount, 0)
+                move(account, amount, 0)
                 moved[which] += amount
             elif event == "look":
                 ledger.days()

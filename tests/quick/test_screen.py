@@ -2,13 +2,14 @@
 """Tests of `tunnelsvc.quick.screen`."""
 
 import os
+import re
 from io import StringIO
 from pathlib import Path
 from unittest import mock
 
 from hypothesis import given
 from hypothesis.strategies import text
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tunnelsvc.quick.screen import MOST_TARGET_CHARACTERS, Answered, Screen, write_url
 
@@ -43,6 +44,20 @@ class ScreenTests(SynchronousTestCase):
             lines[1:-1],
             ["http://a.example", "-> 127.0.0.1:80", "", "More.", "", "Ctrl-C ends it."],
         )
+
+    def test_as_described(self) -> None:
+        """docs/one-command.md shows what is shown."""
+        page = Path(__file__).parents[2] / "docs" / "one-command.md"
+        if not page.exists():
+            raise SkipTest("the tests run outside of the repository")
+        output = StringIO()
+        screen = Screen(output=output)
+        url, requests = "http://quiet-otter-27.example.com", "Requests: http://127.0.0.1:4040"
+        screen.opened(url, "127.0.0.1:8888", requests)
+        screen.request(Answered(method="GET", path="/", status=200, ms=12, size=4198))
+        screen.request(Answered(method="GET", path="/style.css", status=304, ms=3))
+        shown = re.sub(r"^\d\d:\d\d:\d\d", "12:03:41", output.getvalue(), flags=re.MULTILINE)
+        self.assertIn(f"```\n{shown}```", page.read_text("utf-8"))
 
     def test_quiet(self) -> None:
         """The URL alone, as scripts want it."""

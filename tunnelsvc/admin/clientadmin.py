@@ -6,35 +6,34 @@ docs/client-control.md has it. Errors are ``{"Code": 404, "Msg": "…"}``. The v
 `clientschemas`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import clientrequests, clientshapes
+from tunnelsvc.admin.answering import Pieces, answer_by
 from tunnelsvc.admin.clientbodies import edits, string, wrong
 from tunnelsvc.admin.clientconfig import NO_FILE, ConfigText
 from tunnelsvc.admin.clientstatus import status
 from tunnelsvc.admin.clientview import ClientView
-from tunnelsvc.admin.endpoints import Asked, Choice, Choices, Endpoint, Text, Whole, asked
+from tunnelsvc.admin.endpoints import Asked, Choice, Endpoint, Text, Whole
 from tunnelsvc.admin.hidden import Hider
 from tunnelsvc.admin.identity import identity_of
-from tunnelsvc.admin.routing import ANY, APIError, Routes, route
-from tunnelsvc.admin.stream import Hub
+from tunnelsvc.admin.routing import ANY, APIError, Routes
+from tunnelsvc.admin.stream import Hub, stream_endpoint
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
-from tunnelsvc.admin.web import SERVER_NAME, TOO_MANY_REQUESTS, answer, answer_json
+from tunnelsvc.admin.web import SERVER_NAME, answer
 from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.curl import curl_of
 from tunnelsvc.client.inspection.request import CannotReplayError
 from tunnelsvc.client.inspection.search import STATUS, Filter, Found, search
+from tunnelsvc.client.reloading import Reloaded
 from tunnelsvc.errors import ConfigError
-from tunnelsvc.units import KiB
 
 Handler = Callable[["ClientAdminAPI", Asked], Any]
 """Returns what becomes JSON, or ``NOT_DONE_YET`` or bytes if it has filled in the answer itself."""
@@ -42,12 +41,8 @@ Handler = Callable[["ClientAdminAPI", Asked], Any]
 TOPICS: Final = ("status", "requests")
 LOOK_SECONDS: Final = 1.0
 """Between two looks for what streams tell of."""
-RETRY_SECONDS: Final = 10
-"""For who finds no place for a stream."""
 ROWS: Final = 100
 MOST_ROWS: Final = 500
-PIECE_CHARACTERS: Final = 256 * KiB
-"""Of an archive that are written at a time, some milliseconds' work."""
 MOST_IDS_CHARACTERS: Final = 4_000
 SANDBOX: Final = b"default-src 'none'; img-src 'self'; sandbox"
 """For bodies of others that are looked at by themselves: nothing in them runs or loads."""
@@ -89,14 +84,7 @@ class ClientAdminAPI(Resource):
 
     def render(self, request: Request) -> Any:
         """Answer."""
-        try:
-            endpoint, variables = route(ROUTES, request)
-            value = endpoint.handler(self, asked(endpoint, request, variables))
-        except APIError as why:
-            return answer_json(request, why.shape(), why.code)
-        if value is NOT_DONE_YET or isinstance(value, bytes):
-            return value
-        return answer_json(request, value)
+        return answer_by(ROUTES, self, request)
 
     def session(self, asked: Asked) -> Any:
         """Who asks."""
@@ -129,15 +117,9 @@ class ClientAdminAPI(Resource):
         """Read the file again."""
         if not self._client.path:
             raise APIError(http.NOT_FOUND, NO_FILE)
-        done = self._reload()
-        return {
-            "proxies": clientshapes.changes(done.diff.proxies),
-            "visitors": clientshapes.changes(done.diff.visitors),
-            "remarks": done.diff.remarks(),
-            "warnings": list(done.warnings),
-        }
+        return clientshapes.reloaded(self._reload())
 
-    def _reload(self) -> Any:
+    def _reload(self) -> Reloaded:
         try:
             return self._client.reload(strict=None)
         except ConfigError as why:
@@ -175,24 +157,8 @@ class ClientAdminAPI(Resource):
         request.setHeader(b"Content-Type", b"application/json")
         request.setHeader(b"Content-Disposition", b'attachment; filename="requests.har"')
         text = archive_text(reversed(exchanges), reveal=asked["reveal"] == "1")
-        ensureDeferred(self._write(request, text if request.method != b"HEAD" else ()))
+        Pieces(request, text if request.method != b"HEAD" else (), self._clock)
         return NOT_DONE_YET
-
-    async def _write(self, request: Request, pieces: Iterable[str]) -> None:
-        """Answer bit by bit, so that users of the tunnel don't wait for all of it."""
-        gone: list[object] = []
-        request.notifyFinish().addErrback(gone.append)
-        written = 0
-        for piece in pieces:
-            if gone:
-                return
-            request.write(piece.encode())
-            written += len(piece)
-            if written > PIECE_CHARACTERS:
-                written = 0
-                await deferLater(self._clock, 0)
-        if not gone:
-            request.finish()
 
     def clear(self, asked: Asked) -> Any:  # noqa: ARG002
         """Forget all."""
@@ -238,11 +204,7 @@ class ClientAdminAPI(Resource):
 
     def stream(self, asked: Asked) -> Any:
         """All that changes, as it does."""
-        request = asked.request
-        if self.hub.is_full:
-            request.setHeader(b"Retry-After", b"%d" % RETRY_SECONDS)
-            raise APIError(TOO_MANY_REQUESTS, "too many pages are open: close some, and try again")
-        return self.hub.open(request, asked["topics"], identity_of(request).on_end)
+        return self.hub.answer(asked)
 
 
 def _status(given: str) -> str:
@@ -350,12 +312,5 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             errors=(409,),
         )
     },
-    ("stream",): {
-        b"GET": Endpoint(
-            ClientAdminAPI.stream,
-            "Server-sent events: a snapshot of each topic, then what changes.",
-            query=(Choices("topics", "Which; all without.", TOPICS),),
-            content_type="text/event-stream",
-        )
-    },
+    ("stream",): {b"GET": stream_endpoint(ClientAdminAPI.stream, TOPICS)},
 }

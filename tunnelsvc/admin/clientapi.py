@@ -87,15 +87,8 @@ class ClientAPI(Resource):
             done = self._client.reload(strict=strict)
         except ConfigError as why:
             raise APIError(http.BAD_REQUEST, str(why)) from None
-        shape = {
-            "Code": http.OK,
-            "Msg": "success",
-            "proxies": clientshapes.changes(done.diff.proxies),
-            "visitors": clientshapes.changes(done.diff.visitors),
-            "remarks": done.diff.remarks(),
-            "warnings": list(done.warnings),
-        }
-        return answer_json(request, shape)
+        shape = {"Code": http.OK, "Msg": "success"}
+        return answer_json(request, shape | clientshapes.reloaded(done))
 
     def stop(self, request: AdminRequest, variables: list[str]) -> bytes:  # noqa: ARG002
         """End the program, once this is answered."""

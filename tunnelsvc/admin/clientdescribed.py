@@ -4,36 +4,14 @@
 from functools import cache
 from typing import Any, Final
 
-from tunnelsvc.admin import clientadmin, clientschemas
+from tunnelsvc.admin import bothsites, clientadmin, clientschemas
+from tunnelsvc.admin.bothsites import HEALTH, LOGIN, TEXT
 from tunnelsvc.admin.endpoints import Choice, Endpoint, Text
 from tunnelsvc.admin.openapi import Section, describe
 from tunnelsvc.admin.routing import ANY, Routes
 
-PLAIN: Final = "text/plain"
 _NAME: Final = Text("name", "As in the file.", None)
 _STRICT: Final = Choice("strictConfig", "Whether unknown keys are errors.", ("true", "false"))
-
-HEALTH: Final[Routes[Endpoint[None]]] = {
-    ("healthz",): {
-        b"GET": Endpoint(None, "200 while the client lives.", content_type=PLAIN, is_open=True)
-    },
-}
-LOGIN: Final[Routes[Endpoint[None]]] = {
-    ("login",): {
-        b"GET": Endpoint(None, "A form for people.", content_type="text/html", is_open=True),
-        b"POST": Endpoint(
-            None,
-            "Begin a session, whose cookie comes with the answer.",
-            "Begun",
-            body="Credentials",
-            takes_forms=True,
-            errors=(403, 429),
-            is_open=True,
-        ),
-    },
-    ("logout",): {b"POST": Endpoint(None, "End the session.")},
-}
-"""What of the site is no API, and still for programs; the second only with a password."""
 
 FRP: Final[Routes[Endpoint[None]]] = {
     ("openapi.json",): {b"GET": Endpoint(None, "This description.", "Description")},
@@ -43,13 +21,13 @@ FRP: Final[Routes[Endpoint[None]]] = {
             None, "Read the file again.", "FrpReloaded", query=(_STRICT,), errors=(400,)
         )
     },
-    ("stop",): {b"POST": Endpoint(None, "End the program.", content_type=PLAIN)},
+    ("stop",): {b"POST": Endpoint(None, "End the program.", content_type=TEXT)},
     ("config",): {
-        b"GET": Endpoint(None, "The file, as it is.", content_type=PLAIN, errors=(400,)),
+        b"GET": Endpoint(None, "The file, as it is.", content_type=TEXT, errors=(400,)),
         b"PUT": Endpoint(
             None,
             "Exchange the file, which is the body as it is; it isn't read before a reload.",
-            content_type=PLAIN,
+            content_type=TEXT,
             errors=(400, 413),
         ),
     },
@@ -78,5 +56,5 @@ def description(cookie: str, *, secured: bool) -> dict[str, Any]:
         secured: whether a password is asked for.
     """
     sections = (*SECTIONS, Section("", "sessions", LOGIN)) if secured else SECTIONS
-    schemas = clientschemas.SCHEMAS
+    schemas = {**bothsites.SCHEMAS, **clientschemas.SCHEMAS}
     return describe("tunnelsvc client", sections, schemas, cookie=cookie, secured=secured)

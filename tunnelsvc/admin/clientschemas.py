@@ -48,14 +48,6 @@ _ROW: Final = {
 }
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
-    "Credentials": record(user=STRING, password=STRING),
-    "Begun": record(csrf=STRING),
-    "Session": record(
-        user=STRING,
-        csrf=STRING,
-        by={"type": "string", "enum": ["cookie", "basic", "none"]},
-        version=STRING,
-    ),
     "Status": record(
         version=STRING,
         server=STRING,
@@ -126,7 +118,6 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     ),
     "Replayed": record(id=COUNT),
     "Archive": record(log={"type": "object"}),
-    "Description": {"type": "object", "required": ["openapi", "info", "paths"]},
     "FrpStatus": map_of(list_of(ref("FrpProxyStatus"))),
     "FrpProxyStatus": record(
         name=STRING,

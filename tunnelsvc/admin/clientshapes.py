@@ -7,6 +7,7 @@ from typing import Any, Final
 import attrs
 
 from tunnelsvc.addresses import bracketed, host_and_port
+from tunnelsvc.client.reloading import Reloaded
 from tunnelsvc.client.status import ProxyStatus
 from tunnelsvc.config.diff import Changes, N
 from tunnelsvc.config.proxies import PluginConfig, ProxyConfig, VisitorConfig
@@ -104,6 +105,16 @@ def changes(changes: Changes[N]) -> dict[str, list[str]]:
         "removed": list(changes.removed),
         "added": [each.name for each in changes.added],
         "unchanged": list(changes.unchanged),
+    }
+
+
+def reloaded(done: Reloaded) -> dict[str, Any]:
+    """Shape what a reload has come to: ours, frp says nothing of it."""
+    return {
+        "proxies": changes(done.diff.proxies),
+        "visitors": changes(done.diff.visitors),
+        "remarks": done.diff.remarks(),
+        "warnings": list(done.warnings),
     }
 
 

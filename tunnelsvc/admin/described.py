@@ -4,7 +4,8 @@
 from functools import cache
 from typing import Any, Final
 
-from tunnelsvc.admin import frpschemas, ownapi, ownschemas, serverapi, serverapi2
+from tunnelsvc.admin import bothsites, frpschemas, ownapi, ownschemas, serverapi, serverapi2
+from tunnelsvc.admin.bothsites import HEALTH, LOGIN, TEXT
 from tunnelsvc.admin.endpoints import Endpoint, Schema
 from tunnelsvc.admin.openapi import INTEGER, STRING, Section, describe, record
 from tunnelsvc.admin.routing import Routes
@@ -15,24 +16,9 @@ def enveloped(schema: Schema) -> Schema:
     return record(code=INTEGER, msg=STRING, data=schema)
 
 
-TEXT, HTML = "text/plain", "text/html"
 SITE: Final[Routes[Endpoint[None]]] = {
-    ("healthz",): {
-        b"GET": Endpoint(None, "200 while the server lives.", content_type=TEXT, is_open=True)
-    },
-    ("login",): {
-        b"GET": Endpoint(None, "A form for people.", content_type=HTML, is_open=True),
-        b"POST": Endpoint(
-            None,
-            "Begin a session, whose cookie comes with the answer.",
-            "Begun",
-            body="Credentials",
-            takes_forms=True,
-            errors=(403, 429),
-            is_open=True,
-        ),
-    },
-    ("logout",): {b"POST": Endpoint(None, "End the session.")},
+    **HEALTH,
+    **LOGIN,
     ("api", "admin", "session"): {
         b"GET": Endpoint(None, "Who asks, and the token for changes.", "Session")
     },
@@ -60,5 +46,5 @@ def description(cookie: str, *, metrics: bool) -> dict[str, Any]:
         metrics: whether there are any.
     """
     sections = (*SECTIONS, Section("", "site", METRICS)) if metrics else SECTIONS
-    schemas = {**ownschemas.SCHEMAS, **frpschemas.SCHEMAS}
+    schemas = {**bothsites.SCHEMAS, **ownschemas.SCHEMAS, **frpschemas.SCHEMAS}
     return describe("tunnelsvc server", sections, schemas, cookie=cookie)

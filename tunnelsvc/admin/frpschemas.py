@@ -71,7 +71,6 @@ _CLIENT: Final = {
 _GONE: Final = {"disconnectedAt": COUNT}
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
-    "Description": {"type": "object", "required": ["openapi", "info", "paths"]},
     "Success": record(Code=INTEGER, Msg=STRING),
     "ServerInfo": _both(
         version=STRING, bind_udp_port=COUNT, startedAt=COUNT, now=COUNT, **_LIMITS, **_SUMS

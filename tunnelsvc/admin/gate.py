@@ -5,13 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 from twisted.web import http
 from twisted.web.resource import IResource, Resource, getChildForRequest
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 from zope.interface import implementer
 
+from tunnelsvc.admin.answering import when_done
 from tunnelsvc.admin.auth import Delays, Keeper, Report, report_nowhere
 from tunnelsvc.admin.cookies import CSRF_HEADER, cookie_of, is_token
 from tunnelsvc.admin.identity import NOBODY, Identity, identity_of
@@ -204,13 +204,7 @@ class Later(Resource):
     def render(self, request: Request) -> int:
         """Wait; nobody is answered who has gone."""
 
-        def go_on(_: None) -> None:
+        def go_on() -> None:
             request.render(getChildForRequest(self._find(), request))
 
-        def failed(why: Failure) -> None:
-            if why.check(CancelledError) is None:
-                request.processingFailed(why)
-
-        request.notifyFinish().addErrback(lambda _: self._done.cancel())
-        self._done.addCallback(go_on).addErrback(failed)
-        return NOT_DONE_YET
+        return when_done(request, self._done, go_on)

@@ -14,7 +14,8 @@ Watch = Callable[[Callback], Callback]
 """Given what to call when a session ends, return what takes that back."""
 
 
-def _for_ever(callback: Callback) -> Callback:  # noqa: ARG001 - it is never called
+def for_ever(callback: Callback) -> Callback:  # noqa: ARG001 - it is never called
+    """See `Watch`: of somebody who needs no session."""
     return lambda: None
 
 
@@ -34,7 +35,7 @@ class Identity:
     by: Literal["cookie", "basic", "none"]
     user: str = ""
     csrf: str = field(default="", repr=False)
-    on_end: Watch = field(default=_for_ever, repr=False)
+    on_end: Watch = field(default=for_ever, repr=False)
 
     def shape(self) -> dict[str, str]:
         """Return what becomes JSON (``GET /api/admin/session``)."""

@@ -1,20 +1,19 @@
 # -*- test-case-name: tests.admin.test_login -*-
 """``/login`` and ``/logout``: sessions for people, by a form or by a page's script."""
 
-import json
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs
 
-from twisted.internet.defer import CancelledError
-from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from tunnelsvc.admin.answering import when_done
 from tunnelsvc.admin.auth import Delays, Keeper
 from tunnelsvc.admin.browsers import wants_page
 from tunnelsvc.admin.cookies import CSRF_HEADER, cookie_of, is_token, set_cookie
+from tunnelsvc.admin.endpoints import json_object
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.loginpage import login_page
 from tunnelsvc.admin.pages import redirect
@@ -93,19 +92,12 @@ class Login(Resource):
 
     def _when_ready(self, request: Request, answer: Callable[[], bytes]) -> int:
         """Answer once the key of the sessions is there, to who is still there by then."""
-        ready = self._sessions.ready()
 
-        def go_on(_: None) -> None:
+        def go_on() -> None:
             request.write(answer())
             request.finish()
 
-        def failed(why: Failure) -> None:
-            if why.check(CancelledError) is None:
-                request.processingFailed(why)
-
-        request.notifyFinish().addErrback(lambda _: ready.cancel())
-        ready.addCallback(go_on).addErrback(failed)
-        return NOT_DONE_YET
+        return when_done(request, self._sessions.ready(), go_on)
 
     def _begun(self, request: Request) -> bytes:
         session = self._sessions.begin()
@@ -166,7 +158,7 @@ def fields_of(request: Request) -> dict[str, str]:
         raise APIError(http.REQUEST_ENTITY_TOO_LARGE, "the body is too long")
     kind = (request.getHeader(b"content-type") or b"").partition(b";")[0].strip().lower()
     if kind == JSON:
-        fields = _of_json(request.body())
+        fields = _of_json(request)
     elif kind == FORM:
         fields = _of_form(request.body())
     else:
@@ -176,12 +168,9 @@ def fields_of(request: Request) -> dict[str, str]:
     return fields
 
 
-def _of_json(body: bytes) -> dict[str, str]:
-    try:
-        read = json.loads(body)
-    except (ValueError, RecursionError):
-        raise APIError(http.BAD_REQUEST, "not JSON") from None
-    if not isinstance(read, dict) or not all(isinstance(each, str) for each in read.values()):
+def _of_json(request: DashboardRequest) -> dict[str, str]:
+    read = json_object(request)
+    if not all(isinstance(each, str) for each in read.values()):
         raise APIError(http.BAD_REQUEST, "not an object of texts")
     return read
 

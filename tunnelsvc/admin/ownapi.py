@@ -6,28 +6,26 @@ described in `tunnelsvc.admin.ownschemas`. What the administrator does becomes a
 in the log, where it is done.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
 from tunnelsvc.admin import ownshapes
-from tunnelsvc.admin.endpoints import Asked, Choice, Choices, Endpoint, Text, Whole, asked
+from tunnelsvc.admin.answering import answer_by
+from tunnelsvc.admin.endpoints import Asked, Choice, Endpoint, Text, Whole
 from tunnelsvc.admin.history.service import HistoryError
-from tunnelsvc.admin.identity import identity_of
+from tunnelsvc.admin.history.values import Query
 from tunnelsvc.admin.owntopics import Overview, server_topics
 from tunnelsvc.admin.process import Process
-from tunnelsvc.admin.routing import ANY, APIError, Routes, route
-from tunnelsvc.admin.stream import Hub
+from tunnelsvc.admin.routing import ANY, APIError, Routes
+from tunnelsvc.admin.stream import Hub, stream_endpoint
 from tunnelsvc.admin.view import DashboardView, History
-from tunnelsvc.admin.web import TOO_MANY_REQUESTS, answer_json
+from tunnelsvc.admin.web import asked_host
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.metrics.counters import ProxyStats
 from tunnelsvc.metrics.events import GROUPS, Event
@@ -39,8 +37,6 @@ Handler = Callable[["AdminAPI", Asked], Any]
 TOPICS: Final = ("overview", "clients", "proxies", "connections", "events")
 MOST_EVENTS: Final = 500
 EVENTS: Final = 200
-RETRY_SECONDS: Final = 10
-"""For who finds no place for a stream."""
 
 
 class AdminAPI(Resource):
@@ -71,37 +67,7 @@ class AdminAPI(Resource):
 
     def render(self, request: Request) -> Any:
         """Answer."""
-        try:
-            endpoint, variables = route(ROUTES, request)
-            value = endpoint.handler(self, asked(endpoint, request, variables))
-        except APIError as why:
-            return answer_json(request, why.shape(), why.code)
-        if isinstance(value, Coroutine):
-            self._answer_later(request, value)
-            return NOT_DONE_YET
-        return value if value is NOT_DONE_YET else answer_json(request, value)
-
-    def _answer_later(self, request: Request, coroutine: Coroutine[Any, Any, Any]) -> None:
-        gone: list[object] = []
-        request.notifyFinish().addErrback(gone.append)
-
-        def fail(failure: Failure) -> bytes:
-            if failure.check(APIError):
-                why = failure.value
-                assert isinstance(why, APIError)
-            else:
-                self.log.failure("answering {path} failed", failure, path=request.path)
-                why = APIError(http.INTERNAL_SERVER_ERROR, "this failed; the log says how")
-            return answer_json(request, why.shape(), why.code)
-
-        def finish(body: bytes) -> None:
-            if not gone:
-                request.write(body)
-                request.finish()
-
-        answered = Deferred.fromCoroutine(coroutine)
-        answered.addCallback(lambda value: answer_json(request, value))
-        answered.addErrback(fail).addCallback(finish)
+        return answer_by(ROUTES, self, request)
 
     def overview(self, asked: Asked) -> Any:  # noqa: ARG002
         """Facts, sums and the curve."""
@@ -216,21 +182,12 @@ class AdminAPI(Resource):
                 return await self._history.events(before, limit, group, text)
             except HistoryError as why:
                 raise APIError(http.SERVICE_UNAVAILABLE, str(why)) from None
-        fits = ownshapes.matches(group, text)
-        found = [
-            event
-            for event in reversed(self._server.stats.events.recent())
-            if (before is None or event.id < before) and fits(event)
-        ]
-        return found[:limit]
+        query = Query(before=before, group=group, text=text, limit=limit)
+        return query.newest(self._server.stats.events.recent())
 
     def stream(self, asked: Asked) -> Any:
         """All that changes, as it does."""
-        request = asked.request
-        if self.hub.is_full:
-            request.setHeader(b"Retry-After", b"%d" % RETRY_SECONDS)
-            raise APIError(TOO_MANY_REQUESTS, "too many pages are open: close some, and try again")
-        return self.hub.open(request, asked["topics"], identity_of(request).on_end)
+        return self.hub.answer(asked)
 
 
 _KEY: Final = Text("key", "Of a client, as in its row.")
@@ -312,15 +269,7 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
             errors=(http.SERVICE_UNAVAILABLE,),
         )
     },
-    ("stream",): {
-        b"GET": Endpoint(
-            AdminAPI.stream,
-            "Server-sent events: a snapshot of each topic, then what changes.",
-            query=(Choices("topics", "Which; all without.", TOPICS),),
-            content_type="text/event-stream",
-            errors=(TOO_MANY_REQUESTS,),
-        )
-    },
+    ("stream",): {b"GET": stream_endpoint(AdminAPI.stream, TOPICS)},
 }
 
 
@@ -330,9 +279,4 @@ def _no(what: str, name: str) -> str:
 
 def _host_of(request: Request) -> str:
     """Tell by which name or address somebody has asked for us, without a port."""
-    host = (request.getHeader(b"host") or b"").decode("latin-1")
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        name = None
-    return name or str(getattr(request.getHost(), "host", ""))
+    return asked_host(request) or str(getattr(request.getHost(), "host", ""))

@@ -29,14 +29,6 @@ def _rows(name: str, **more: Schema) -> Schema:
 
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
-    "Credentials": record(user=STRING, password=STRING),
-    "Begun": record(csrf=STRING),
-    "Session": record(
-        user=STRING,
-        csrf=STRING,
-        by={"type": "string", "enum": ["cookie", "basic", "none"]},
-        version=STRING,
-    ),
     "Overview": record(
         version=STRING,
         started_at=NUMBER,

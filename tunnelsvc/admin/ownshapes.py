@@ -7,7 +7,7 @@ Times are Unix seconds, sizes bytes, rates bytes a second. Rows of a table all h
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -234,19 +234,6 @@ def event(event: Event) -> Row:
         "address": event.address,
         "detail": event.detail,
     }
-
-
-def matches(group: str, text: str) -> Callable[[Event], bool]:
-    """Make a test of events: of a group, if one is given, that have a text somewhere."""
-    part = text.lower()
-
-    def fits(event: Event) -> bool:
-        words = (event.kind, event.client, event.proxy, event.address, event.detail)
-        return group in {"", event.group} and (
-            not part or any(part in word.lower() for word in words)
-        )
-
-    return fits
 
 
 def _traffic(traffic: Traffic) -> dict[str, int]:

@@ -14,17 +14,22 @@ its transport holds, and this is the same object for all streams.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.logger import Logger
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from tunnelsvc.admin.endpoints import Asked, Choices, Endpoint
+from tunnelsvc.admin.identity import Callback, Watch, for_ever, identity_of
+from tunnelsvc.admin.routing import APIError
 from tunnelsvc.admin.topics import Message, Topic
-from tunnelsvc.admin.web import SERVER_NAME
+from tunnelsvc.admin.web import SERVER_NAME, TOO_MANY_REQUESTS
 from tunnelsvc.timing import Limit, limit
+
+H = TypeVar("H")
 
 MOST_STREAMS: Final = 50
 """Of a hub: each is a connection that stays, and a browser has one for each page that is open."""
@@ -33,25 +38,34 @@ COMMENT_SECONDS: Final = 15.0
 that there still is somebody."""
 SLOW_SECONDS: Final = 30.0
 """How long a reader may take for what its transport holds, some 64 KiB and one message."""
+RETRY_SECONDS: Final = 10
+"""For who finds no place."""
 RETRY_MILLISECONDS: Final = 2_000
 """After which a browser asks again when the stream has broken off."""
 CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
 COMMENT: Final = b": still here\n\n"
 
 
+def stream_endpoint(handler: H, topics: tuple[str, ...]) -> Endpoint[H]:
+    """Make the row of a table for a stream.
+
+    Args:
+        handler: answers by `Hub.answer`.
+        topics: of that hub.
+    """
+    return Endpoint(
+        handler,
+        "Server-sent events: a snapshot of each topic, then what changes.",
+        query=(Choices("topics", "Which; all without.", topics),),
+        content_type="text/event-stream",
+        errors=(TOO_MANY_REQUESTS,),
+    )
+
+
 def sse(event: str, message: Message) -> bytes:
     """Write one event."""
     data = json.dumps(message, separators=(",", ":"))
     return f"event: {event}\ndata: {data}\n\n".encode("ascii")
-
-
-Watch = Callable[[Callable[[], None]], Callable[[], None]]
-"""Given what to call when somebody may listen no more, return what takes that back."""
-
-
-def for_ever(callback: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG001 - never called
-    """See `Watch`: of a reader who needs no session."""
-    return lambda: None
 
 
 class Hub:
@@ -75,6 +89,21 @@ class Hub:
     def is_full(self) -> bool:
         """Whether no more streams are taken."""
         return len(self.streams) >= MOST_STREAMS
+
+    def answer(self, asked: Asked) -> int:
+        """Answer to what asks for a stream by a `stream_endpoint`, as long as its login holds.
+
+        Returns:
+            What `Resource.render` has to return.
+
+        Raises:
+            APIError: there are as many streams as there may be.
+        """
+        request = asked.request
+        if self.is_full:
+            request.setHeader(b"Retry-After", b"%d" % RETRY_SECONDS)
+            raise APIError(TOO_MANY_REQUESTS, "too many pages are open: close some, and try again")
+        return self.open(request, asked["topics"], identity_of(request).on_end)
 
     def open(self, request: Request, names: Sequence[str], on_end: Watch = for_ever) -> int:
         """Answer a request with a stream.
@@ -191,7 +220,7 @@ class Stream:
     def __init__(self, request: Request, hub: Hub) -> None:
         self._request = request
         self._hub = hub
-        self._unwatch: Callable[[], None] | None = None
+        self._unwatch: Callback | None = None
         self._missed: dict[_Channel, None] = {}
         """Of which there is a snapshot to send, in this order."""
         self._paused = False

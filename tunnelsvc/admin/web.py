@@ -83,8 +83,7 @@ class DashboardRequest(Request):
         """Answer."""
         for name, value in HEADERS.items():
             self.setHeader(name, value)
-        host = (self.getHeader(b"host") or b"").decode("latin-1")
-        if is_secure(self) or is_loopback(host_of(host)):
+        if is_secure(self) or is_loopback(asked_host(self)):
             self.setHeader(*OPENER)
         super().process()
 
@@ -95,6 +94,11 @@ def is_secure(request: Request) -> bool:
     Who lies gets a cookie that the browser doesn't keep; nobody can have others lie.
     """
     return request.isSecure() or request.getHeader(b"x-forwarded-proto") == b"https"
+
+
+def asked_host(request: Request) -> str:
+    """Give name or address by which somebody asks for us; see `host_of`."""
+    return host_of((request.getHeader(b"host") or b"").decode("latin-1"))
 
 
 def host_of(host: str) -> str:

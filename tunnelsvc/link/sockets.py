@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.handover import Parked
 from tunnelsvc.link.sockopts import KEEPALIVE_SECONDS, tune_socket
 from tunnelsvc.link.tcp import TCPStream
@@ -33,6 +34,14 @@ MOST_AT_ONCE = 64
 _log = Logger()
 _CONNECTED = (0, errno.EISCONN)
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
+
+
+def free_port() -> int:
+    """Find a TCP port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class _Port(tcp.Port):

@@ -9,12 +9,22 @@ from attrs import define
 from tunnelsvc.metrics.retention import Attic
 
 
+def client_key(user: str, name: str) -> str:
+    """Make the key of a client: ``user.name``, or the name alone without a user.
+
+    Args:
+        user: whose it is; may be empty.
+        name: what it calls itself, else its login or its machine; may be empty.
+    """
+    return ".".join(filter(None, (user, name)))
+
+
 @define(eq=False, kw_only=True)
 class ClientStats:
     """One client, over all its logins. Times are Unix seconds."""
 
     key: str
-    """``user.id``, or the id alone for a client without a user."""
+    """By `client_key`, of what it calls itself, else its login."""
     run_id: str
     user: str
     client_id: str
@@ -62,7 +72,7 @@ class ClientTable:
 
     def online(self, run_id: str, *, user: str, client_id: str, **facts: Any) -> ClientStats:
         """Note a login; `facts` are the fields of `ClientStats` that a login tells."""
-        key = ".".join(filter(None, (user, client_id or run_id)))
+        key = client_key(user, client_id or run_id)
         now = self._now()
         if self._key_of_run.get(run_id, key) != key:
             self.offline(run_id)

@@ -79,18 +79,6 @@ class ProxyStats:
         running = self._account.running.values()
         return [each.user for each in running if each.user is not None]
 
-    def connection_opened(self) -> None:
-        """Count a connection without a meter; its bytes come by `add_traffic`."""
-        self._account.connection_opened()
-
-    def connection_closed(self) -> None:
-        """Count the end of a connection without a meter."""
-        self._account.connection_closed()
-
-    def add_traffic(self, in_bytes: int, out_bytes: int) -> None:
-        """Count bytes from the user (in) and to the user (out) that no meter counts."""
-        self._account.add(in_bytes, out_bytes)
-
     def last_days(self) -> list[Traffic]:
         """Traffic of the last `DAYS` days, today first, running transfers included."""
         return self._account.days()

@@ -137,19 +137,22 @@ def _no_days(count: int) -> "array[int]":
 class Account:
     """Connections and traffic of one proxy. Made by `Ledger.open_account`."""
 
-    __slots__ = ("_daily", "_ledger", "connections", "name", "running", "type")
+    __slots__ = ("_daily", "_ledger", "name", "running", "type")
 
     def __init__(self, ledger: "Ledger", name: str = "", type: str = "") -> None:  # noqa: A002
         self.name = name
         """Of the proxy."""
         self.type = type
         """Likewise."""
-        self.connections = 0
-        """Open at present."""
         self.running: dict[int, Connection] = {}
-        """Those of them that have meters, by the meters' identity."""
+        """Open at present, by their meters' identity."""
         self._ledger = ledger
         self._daily = DailyTraffic(ledger.today())
+
+    @property
+    def connections(self) -> int:
+        """How many are open at present."""
+        return len(self.running)
 
     def track(self, meter: Meter, user: User | None = None) -> None:
         """Count an open connection, and from now on what its meter says, from 0.
@@ -160,7 +163,6 @@ class Account:
         """
         ledger = self._ledger
         self.running[id(meter)] = Connection(meter, user, ledger.now())
-        self.connections += 1
         ledger.connections += 1
         ledger.busy[id(self)] = self
 
@@ -168,24 +170,9 @@ class Account:
         """Take the last reading of a tracked meter; its connection is closed."""
         day = self._ledger.today()
         self._read(self.running.pop(id(meter)), day)
-        self.connections -= 1
         self._ledger.connections -= 1
         if not self.running:
             del self._ledger.busy[id(self)]
-
-    def connection_opened(self) -> None:
-        """Count a connection that has no meter."""
-        self.connections += 1
-        self._ledger.connections += 1
-
-    def connection_closed(self) -> None:
-        """Count the end of a connection that had no meter."""
-        self.connections -= 1
-        self._ledger.connections -= 1
-
-    def add(self, in_bytes: int, out_bytes: int) -> None:
-        """Count bytes that no meter counts."""
-        self._count(self._ledger.today(), in_bytes, out_bytes)
 
     def days(self) -> list[Traffic]:
         """Traffic of the last `DAYS` days, today first, up to this moment."""
@@ -241,7 +228,7 @@ class Ledger:
         now: the time, in Unix seconds.
         connections: open at present, over all accounts.
         daily: the sum of all accounts, as of the last `settle`.
-        busy: accounts with running meters, by identity.
+        busy: accounts with connections, by identity.
         tallies: told of all that is counted.
     """
 

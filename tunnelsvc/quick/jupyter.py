@@ -8,7 +8,6 @@ which other users of the machine can't read, and is shown as part of the URL onl
 import os
 import secrets
 import shutil
-import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -32,6 +31,7 @@ from twisted.web.http_headers import Headers
 
 from tunnelsvc.addresses import LOOPBACK
 from tunnelsvc.errors import TunnelError
+from tunnelsvc.link.sockets import free_port
 from tunnelsvc.quick.options import JupyterOptions
 from tunnelsvc.quick.program import QuickProgram
 from tunnelsvc.units import KiB
@@ -265,13 +265,6 @@ class Jupyter(Service):
                 self._process.signalProcess(name)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def make_jupyter(options: JupyterOptions, reactor: Any) -> QuickProgram:
     """Compose Jupyter and the tunnel to it, which is opened when Jupyter answers.
 
@@ -286,7 +279,7 @@ def make_jupyter(options: JupyterOptions, reactor: Any) -> QuickProgram:
         command, page, args = find_jupyter(options.args)
     except LookupError as why:
         raise SystemExit(f"tunnelsvc: {why}") from None
-    port, token = _free_port(), secrets.token_hex(TOKEN_BYTES)
+    port, token = free_port(), secrets.token_hex(TOKEN_BYTES)
     options.at(port)
     program = QuickProgram(options.screen(), options["url-file"] or "", reactor)
     program.page = f"{page}?token={token}"

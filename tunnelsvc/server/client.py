@@ -17,6 +17,7 @@ from tunnelsvc.handover import host_of
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.link.roundtrip import round_trip_seconds
+from tunnelsvc.metrics.clients import client_key
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.names import check_name, label
 from tunnelsvc.server.permission import Permission, hooks_for
@@ -158,7 +159,7 @@ class Client:
     def key(self) -> str:
         """What `tunnelsvc.metrics` know it by."""
         login = self.login
-        return ".".join(filter(None, (login.user, login.client_id or login.run_id)))
+        return client_key(login.user, login.client_id or login.run_id)
 
     def _note(self, kind: str, detail: str, proxy: str = "") -> None:
         """Add to the events that people see."""

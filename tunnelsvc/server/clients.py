@@ -18,6 +18,7 @@ from tunnelsvc.control.serverside import NO_DETAILS
 from tunnelsvc.errors import HookRefused
 from tunnelsvc.handover import host_of
 from tunnelsvc.link.messages import MessageProtocol
+from tunnelsvc.metrics.clients import client_key
 from tunnelsvc.server.client import MOST_ERROR_CHARACTERS, Client
 from tunnelsvc.server.context import ServerContext
 from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, run_id_error
@@ -105,7 +106,7 @@ class ClientRegistry:
 
     def _note_refusal(self, login: Login, address: str, why: str) -> None:
         """Add to the events that people see; who it is, is what it says itself."""
-        who = ".".join(filter(None, (login.user, login.client_id)))
+        who = client_key(login.user, login.client_id)
         self.context.stats.events.add("login_refused", client=who, address=address, detail=why)
 
     async def _enter(self, client: Client) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
+from tunnelsvc.metrics.clients import client_key
 from tunnelsvc.server.rules import BLOCKED, DISABLED, KICKED, Block
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Moderation:
         if block is None:
             return False
         self.log.info("the administrator allows {block}", block=block)
-        who = ".".join(filter(None, (block.user, block.client_id or block.hostname)))
+        who = client_key(block.user, block.client_id or block.hostname)
         self._stats.events.add("allowed", client=who, address=block.address)
         return True
 

@@ -38,12 +38,12 @@ class Block:
         return (self.user, self.hostname, self.address) == (user, hostname, address)
 
 
-def who_is(login: Login, address: str) -> dict[str, str]:
+def who_is(client: Login | ClientStats, address: str) -> dict[str, str]:
     """Give what a block knows a client by, for `Block.bars`."""
     return {
-        "user": login.user,
-        "client_id": login.client_id,
-        "hostname": login.hostname,
+        "user": client.user,
+        "client_id": client.client_id,
+        "hostname": client.hostname,
         "address": address,
     }
 
@@ -73,12 +73,7 @@ class Rules:
 
     def block(self, client: ClientStats, since: float) -> Block:
         """Forbid a client to log in; once."""
-        who = {
-            "user": client.user,
-            "client_id": client.client_id,
-            "hostname": client.hostname,
-            "address": client.address,
-        }
+        who = who_is(client, client.address)
         block = self.bar(who)
         if block is None:
             block = Block(id=self._next_id, since=since, **who)

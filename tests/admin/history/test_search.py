@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.admin.history.support import StoreTestCase, event
-from tunnelsvc.admin.history import rows
+from tunnelsvc.admin.history import database, rows
 from tunnelsvc.admin.history import search as search_module
 from tunnelsvc.admin.history.values import Query, SearchError
 
@@ -86,12 +86,23 @@ class SearchTests(StoreTestCase):
         )
         self.assertEqual(self.store.search(query)[:1] == [found], query.matches(found))
 
+    def test_without_a_database(self) -> None:
+        """`Query.newest` finds the same."""
+        for query in (
+            *(Query(text=text) for text in ("", "SSH", "token", "2001:", "bob", "x")),
+            *(Query(group=group) for group in ("refusal", "admin")),
+            *(Query(before=3), Query(before=4, limit=1)),
+        ):
+            found = [each.id for each in query.newest((*EVENTS, EVENTS[0]))]
+            wanted = self.ids(query.before, query.group, query.text, query.limit)
+            self.assertEqual(found, wanted, query)
+
     def test_a_long_text(self) -> None:
         self.assertEqual(self.ids(text="x" * 100_000), [])
 
     def test_it_takes_too_long(self) -> None:
         self.patch(search_module, "SEARCH_SECONDS", -1.0)
-        self.patch(search_module, "_OPERATIONS", 1)
+        self.patch(database, "_OPERATIONS", 1)
         self.assertRaises(SearchError, self.ids, text="nowhere")
         self.patch(search_module, "SEARCH_SECONDS", 30.0)
         self.assertEqual(self.ids(text="ssh"), [1])

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.history.support import Inline
 from tests.loglines import LogLines
+from tests.metrics.moving import move
 from tests.metrics.test_traffic import MIDNIGHT, NOON
 from tunnelsvc.admin.history import database as database_module
 from tunnelsvc.admin.history import service as service_module
@@ -119,7 +120,7 @@ class HistoryTestCase(SynchronousTestCase):
 
     def open(self, server: Server, size: int = 0, name: str = "ssh") -> None:
         proxy = server.stats.proxy_online(name, type="tcp", conf={}, run_id="r1")
-        proxy.add_traffic(size, size)
+        move(proxy, size, size)
 
     def traffic(self, server: Server, name: str = "ssh") -> int:
         proxy = server.stats.proxy(name)

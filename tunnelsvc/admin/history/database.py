@@ -9,6 +9,8 @@ import fcntl
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -193,20 +195,32 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
     Raises:
         BrokenError: it isn't.
     """
-    deadline = time.monotonic() + CHECK_SECONDS
-    database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
     try:
-        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        with limited(database, CHECK_SECONDS):
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as why:
         if code_of(why) == sqlite3.SQLITE_INTERRUPT:
             return
         if code_of(why) not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise
         found = str(why)
-    finally:
-        database.set_progress_handler(None, 0)
     if found != "ok":
         raise BrokenError(f"{path} is damaged ({found})")
+
+
+@contextmanager
+def limited(database: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Interrupt what takes longer than so many seconds.
+
+    Raises:
+        sqlite3.Error: it did; its `code_of` is ``SQLITE_INTERRUPT``.
+    """
+    deadline = time.monotonic() + seconds
+    database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
+    try:
+        yield
+    finally:
+        database.set_progress_handler(None, 0)
 
 
 def move_aside(path: Path, log: Logger) -> None:

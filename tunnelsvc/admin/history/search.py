@@ -2,19 +2,15 @@
 """Finds events, by text that somebody has typed: it's never part of a statement, nor a pattern."""
 
 import sqlite3
-import time
-from contextlib import suppress
 from typing import Any, Final
 
 from tunnelsvc.admin.history import rows
-from tunnelsvc.admin.history.database import code_of
+from tunnelsvc.admin.history.database import code_of, limited
 from tunnelsvc.admin.history.values import Query, SearchError
 from tunnelsvc.metrics.events import Event
 
 SEARCH_SECONDS: Final = 2.0
 """How long a search may take."""
-_OPERATIONS: Final = 20_000
-"""Of SQLite, between two looks at the clock: about a millisecond."""
 _SEARCHED: Final = ("client", "proxy", "address", "detail", "kind")
 """Columns that are looked through."""
 
@@ -32,17 +28,13 @@ def search(database: sqlite3.Connection, query: Query) -> list[Event]:
         f"SELECT {rows.EVENT_COLUMNS} FROM events WHERE {conditions}"  # noqa: S608 - see there
         " ORDER BY id DESC LIMIT ?"
     )
-    deadline = time.monotonic() + SEARCH_SECONDS
     try:
-        database.set_progress_handler(lambda: time.monotonic() > deadline, _OPERATIONS)
-        found = database.execute(statement, (*values, max(query.limit, 0))).fetchall()
+        with limited(database, SEARCH_SECONDS):
+            found = database.execute(statement, (*values, max(query.limit, 0))).fetchall()
     except sqlite3.Error as why:
         if code_of(why) == sqlite3.SQLITE_INTERRUPT:
             raise SearchError("the search takes too long") from None
         raise SearchError(f"the database can't be read: {why}") from None
-    finally:
-        with suppress(sqlite3.ProgrammingError):  # it's closed
-            database.set_progress_handler(None, 0)
     return [event for event in map(rows.event, found) if event is not None]
 
 

@@ -8,7 +8,7 @@ doesn't fit any more. After a crash what is lost is the last batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
@@ -300,10 +300,10 @@ class History(MultiService):
         limit = min(max(limit, 0), MOST_ANSWERED)
         query = Query(before=before, group=group, text=text, limit=limit)
         if self._store is None:
-            return succeed(_newest(query, self._stats.events.recent()))
+            return succeed(query.newest(self._stats.events.recent()))
         unsaved = [*(self._batch.events if self._batch is not None else ()), *self._events]
         found = self._worker.ask(partial(self._store.search, query))
-        return found.addCallbacks(lambda saved: _newest(query, [*saved, *unsaved]), _not_found)
+        return found.addCallbacks(lambda saved: query.newest([*saved, *unsaved]), _not_found)
 
     def stopService(self) -> Deferred[None]:
         """End the others, and write the last; fires when that is done or takes too long."""
@@ -351,11 +351,6 @@ class History(MultiService):
             self.is_on = False
             self._worker.wait(store.close, LAST_SECONDS)
             self._worker.end()
-
-
-def _newest(query: Query, events: Iterable[Event]) -> list[Event]:
-    found = {event.id: event for event in events if query.matches(event)}
-    return [found[number] for number in sorted(found, reverse=True)][: query.limit]
 
 
 def _not_found(failure: Failure) -> NoReturn:

@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.admin.history.test_store -*-
 """What goes to the database's thread and comes from it. Who has no database needs no more."""
 
+from collections.abc import Iterable
+
 from attrs import field, frozen
 
 from tunnelsvc.metrics.events import Event
@@ -67,6 +69,11 @@ class Query:
     group: str = ""
     text: str = ""
     limit: int = 200
+
+    def newest(self, events: Iterable[Event]) -> list[Event]:
+        """Pick those that are wanted, the newest first; one that is there twice comes once."""
+        found = {event.id: event for event in events if self.matches(event)}
+        return [found[number] for number in sorted(found, reverse=True)][: self.limit]
 
     def matches(self, event: Event) -> bool:
         """Tell whether an event fits."""

@@ -7,27 +7,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from tunnelsvc.client.inspection.facts import headers_of, text_of, url_of
+from tunnelsvc.client.inspection.request import OF_THE_CONNECTION
 from tunnelsvc.wire.httpexchange import Exchange
 
-LEFT_OUT: Final = frozenset(
-    {
-        "host",
-        "content-length",
-        "transfer-encoding",
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "forwarded",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-real-ip",
-    }
-)
+LEFT_OUT: Final = OF_THE_CONNECTION | {
+    "host",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+}
 """What curl says by itself, or the tunnel."""
 _CURLS_OWN: Final = ("Accept", "User-Agent")
 """What curl sends unless it is told not to."""

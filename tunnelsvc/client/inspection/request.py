@@ -12,23 +12,14 @@ from tunnelsvc.errors import TunnelError
 from tunnelsvc.units import KiB, MiB
 from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange
 from tunnelsvc.wire.httphead import MAX_HEADERS, Header
+from tunnelsvc.wire.httpheader import NOT_TO_BE_SET
 
 MOST_HEAD_BYTES: Final = 60 * KiB
 """Of what is edited; local services take less, most of them."""
 MOST_BODY_BYTES: Final = 1 * MiB
 
 OF_THE_CONNECTION: Final = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-        "content-length",
-    }
+    {*(name.decode() for name in NOT_TO_BE_SET - {b"host"}), "expect"}
 )
 """Headers that are about the connection that a request came on (RFC 9110 section 7.6.1), or about
 how its body was sent: it goes on one of its own, in one piece."""

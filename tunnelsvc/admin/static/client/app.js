@@ -1,7 +1,7 @@
 // The client's page: its frame, and what feeds the views.
 
-import { logOut, session } from "../shared/api.js";
-import { attr, button, h, put, show } from "../shared/dom.js";
+import { attr, h, put } from "../shared/dom.js";
+import { frame } from "../shared/frame.js";
 import { t } from "../shared/i18n.js";
 import { live } from "../shared/live.js";
 import { tabs } from "../shared/tabs.js";
@@ -9,8 +9,6 @@ import "./texts.js";
 import { Config } from "./config.js";
 import { Inspector } from "./inspector.js";
 import { Status } from "./status.js";
-
-const THEMES = ["auto", "light", "dark"];
 
 const status = new Status();
 const config = new Config();
@@ -36,40 +34,12 @@ const views = [
 ];
 const tabList = tabs(views, { label: t("page.nav"), fallback: () => "status" });
 
-const host = h("span", { class: "brand-host" });
-const pulse = h("span", { class: "pulse", role: "status" }, t("live.connecting"));
-const out = button(null, () => logOut(), { kind: "quiet icon-only", image: "logout", label: t("page.logout"), hidden: true });
-
-function themeButton() {
-  const now = window.theme.get();
-  const next = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length];
-  const node = button(null, () => {
-    window.theme.set(next);
-    const other = themeButton();
-    node.replaceWith(other);
-    other.focus();
-  }, { kind: "quiet icon-only", image: now, label: t(`theme.${now}`) });
-  return node;
-}
-
+const host = h("span");
 document.title = t("page.title");
-document.body.append(
-  h("a", { class: "skip", href: "#main", onclick: skip }, t("page.skip")),
-  h("div", { class: "frame" },
-    h("header", { class: "side" },
-      h("div", { class: "brand" },
-        h("img", { src: "shared/icon.svg", alt: "" }),
-        h("div", {}, h("span", { class: "brand-name" }, "tunnelsvc ", h("span", { class: "tag" }, t("page.client"))), host)),
-      h("nav", { "aria-label": t("page.nav") }, tabList.list),
-      h("div", { class: "side-end" }, pulse, themeButton(), out)),
-    h("main", { class: "main", id: "main", tabindex: "-1" }, views.map((each) => each.panel))),
-);
-
-// The address of the page is that of its view.
-function skip(event) {
-  event.preventDefault();
-  document.getElementById("main").focus();
-}
+const shown = frame({
+  list: tabList.list, panels: views.map((each) => each.panel), host,
+  tag: h("span", { class: "tag" }, t("page.client")),
+});
 
 function tookStatus(message) {
   status.took(message);
@@ -89,12 +59,5 @@ function tookRequests(message) {
   tabList.badge("inspector", inspector.all.length ? String(inspector.all.length) : "");
 }
 
-function state(now) {
-  put(pulse, t(`live.${now}`));
-  attr(pulse, "class", `pulse ${now}`);
-}
-
 tabList.start();
-// A page that can't begin waits, as one whose client is gone does.
-session().then((who) => show(out, who.by === "cookie"), () => {});
-live(["status", "requests"], { status: tookStatus, requests: tookRequests, state });
+live(["status", "requests"], { ...shown, status: tookStatus, requests: tookRequests });

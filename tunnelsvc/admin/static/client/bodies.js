@@ -46,7 +46,7 @@ export function copyOf(body) {
 }
 
 /** Bytes of base64. */
-export function fromBase64(text) {
+function fromBase64(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 

@@ -14,7 +14,7 @@ const TYPING_MS = 500;
 const CHANGED_SINCE = 409;
 
 /** Nodes for a unified diff. */
-export function diffView(diff) {
+function diffView(diff) {
   const found = lines(diff);
   if (!found.length) return h("p", { class: "dim" }, diff.trim() || t("diff.none"));
   const { added, removed } = counts(found);

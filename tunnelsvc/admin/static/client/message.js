@@ -50,7 +50,7 @@ function facts(content) {
 }
 
 /** A body, with buttons for the ways to look at it. */
-export function body(which, detail, content) {
+function body(which, detail, content) {
   if (!content || !content.size) return h("p", { class: "dim" }, t("body.none"));
   const address = url(`requests/${detail.id}/body/${which}`);
   const place = h("div", { class: "body" });

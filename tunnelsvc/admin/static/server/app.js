@@ -1,11 +1,9 @@
 // The dashboard: puts the views together, and tells them what the stream brings.
 
-import { logOut } from "../shared/api.js";
-import { attr, button, h, icon, put, show } from "../shared/dom.js";
+import { frame } from "../shared/frame.js";
 import { number, t } from "../shared/i18n.js";
 import { live, Rows } from "../shared/live.js";
 import { tabs } from "../shared/tabs.js";
-import "../shared/texts.js";
 import "./texts.js";
 import { Clients } from "./clients.js";
 import { Connections } from "./connections.js";
@@ -17,7 +15,6 @@ import { Start } from "./start.js";
 
 const TICK_MS = 5000;
 const KEPT_EVENTS = 500;
-const THEMES = ["auto", "light", "dark"];
 
 // All that the stream said so far. Rows are never changed, but replaced.
 const state = {
@@ -52,21 +49,6 @@ const take = {
   },
 };
 
-function themeButton() {
-  const node = button(null, () => {
-    window.theme.set(THEMES[(THEMES.indexOf(window.theme.get()) + 1) % THEMES.length]);
-    paint();
-  }, { kind: "quiet icon-only", image: "auto", label: " " });
-  const paint = () => {
-    const chosen = window.theme.get();
-    node.replaceChildren(icon(chosen));
-    attr(node, "aria-label", t(`theme.${chosen}`));
-    attr(node, "title", t(`theme.${chosen}`));
-  };
-  paint();
-  return node;
-}
-
 const go = (id, argument) => bar.go(id, argument);
 const views = [Overview, Clients, Proxies, Connections, Events, Start].map((View) => new View(state, go));
 for (const view of views) {
@@ -84,25 +66,7 @@ const bar = tabs(views, {
   fallback: () => (state.overview?.clients.known === 0 ? "start" : "overview"),
 });
 
-const pulse = h("span", { class: "pulse" }, t("live.connecting"));
-const leave = button(null, () => logOut(), { kind: "quiet icon-only", image: "logout", label: t("page.logout"), hidden: true });
-const main = h("main", { class: "main", id: "main", tabindex: "-1" }, views.map((view) => view.panel));
-document.body.append(
-  h("a", {
-    class: "skip", href: "#main",
-    // The address says which view is shown, so the link must not change it.
-    onclick: (event) => {
-      event.preventDefault();
-      main.focus();
-    },
-  }, t("page.skip")),
-  h("div", { class: "frame" },
-    h("header", { class: "side" },
-      h("div", { class: "brand" }, h("img", { src: "shared/icon.svg", alt: "" }),
-        h("div", {}, h("span", { class: "brand-name" }, "tunnelsvc"), h("span", { class: "brand-host" }, location.host))),
-      h("nav", { "aria-label": t("page.nav") }, bar.list),
-      h("div", { class: "side-end" }, pulse, themeButton(), leave)),
-    main));
+const handlers = frame({ list: bar.list, panels: views.map((view) => view.panel), host: location.host });
 
 function badges() {
   const { clients, proxies, connections } = state.overview;
@@ -112,13 +76,6 @@ function badges() {
 }
 
 let started = false;
-const handlers = {
-  state(name) {
-    pulse.className = `pulse ${name}`;
-    put(pulse, t(`live.${name}`));
-  },
-  session: ({ by }) => show(leave, by === "cookie"),
-};
 for (const topic of Object.keys(take)) {
   handlers[topic] = (message, kind) => {
     take[topic](message, kind);

@@ -9,7 +9,7 @@ import { head } from "./common.js";
 const TOKEN = "YOUR-TOKEN";
 
 /** The lines for each way to run a client. */
-export function lines(facts, { webPort, tcpPort, remotePort, name }) {
+function lines(facts, { webPort, tcpPort, remotePort, name }) {
   const { server_addr: host, server_port: port, token, subdomain_host: subdomain } = facts;
   const server = `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
   const flag = (short) => (token ? ` ${short} ${TOKEN}` : "");

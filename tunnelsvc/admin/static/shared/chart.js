@@ -12,7 +12,7 @@ const LEAST_MAX = 1024;
 const STEPS = [1, 10, 100].flatMap((each) => [1, 2, 3, 4, 5, 6, 8].map((step) => step * each)).concat(1000);
 
 /** Round up to 1, 2, 3, 4, 5, 6, 8, 10, … 1000 of a unit, so that the scale rarely changes. */
-export function niceMax(value) {
+function niceMax(value) {
   let unit = LEAST_MAX;
   while (value > unit * 1000) unit *= 1024;
   for (const step of STEPS) {

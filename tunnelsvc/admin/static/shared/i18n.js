@@ -10,13 +10,10 @@ function chosen() {
   return ["en", "en"];
 }
 
-const [short, full] = chosen();
+const [short, locale] = chosen();
 
 /** `en` or `zh`. */
 export const language = short;
-
-/** As browsers and `Intl` have it: `en-GB`, say. */
-export const locale = full;
 
 const plurals = new Intl.PluralRules(locale);
 const cache = new Map();
