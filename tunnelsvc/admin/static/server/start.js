@@ -25,6 +25,8 @@ export function lines(facts, { webPort, tcpPort, remotePort, name }) {
     toml: [
       `serverAddr = "${host}"`, `serverPort = ${port}`, ...(token ? [`auth.token = "${TOKEN}"`] : []), "",
       "[[proxies]]", `name = "${name}"`, 'type = "tcp"', 'localIP = "127.0.0.1"', `localPort = ${tcpPort}`, `remotePort = ${remotePort}`,
+      ...(facts.vhost_http_port ? ["", "[[proxies]]", `name = "${name}-web"`, 'type = "http"', `localPort = ${webPort}`,
+        subdomain ? `subdomain = "${name}"` : `customDomains = ["${name}.example.com"]`] : []),
     ].join("\n"),
   };
 }
@@ -64,6 +66,9 @@ export class Start {
       return; // a toast says it
     }
     show(this.token, this.facts.token);
+    const { remote } = this.ports;
+    if (remote.value === remote.defaultValue) remote.value = String(this.facts.remote_port);
+    remote.defaultValue = String(this.facts.remote_port);
     this.show();
   }
 
