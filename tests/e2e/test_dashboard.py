@@ -222,7 +222,7 @@ class DashboardTests(TunnelTestCase):
 
     @in_browser
     def test_the_server_says_nothing_any_more(self) -> None:
-        """A connection that stays, and on which nothing comes, is told from a server that's there."""
+        """A connection on which nothing comes is told from a server where nothing happens."""
         self.start_services()
         with self.dashboard("clients") as watched:
             os.kill(self.server.status.pid, signal.SIGSTOP)

@@ -11,7 +11,8 @@ const TOKEN = "YOUR-TOKEN";
 /** The lines for each way to run a client. */
 export function lines(facts, { webPort, tcpPort, remotePort, name }) {
   const { server_addr: host, server_port: port, token, subdomain_host: subdomain } = facts;
-  const server = `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+  // Shells have a meaning of their own for brackets.
+  const server = host.includes(":") ? `'[${host.replace(/^\[|\]$/g, "")}]:${port}'` : `${host}:${port}`;
   const flag = (short) => (token ? ` ${short} ${TOKEN}` : "");
   const domain = subdomain ? ["subdomain", name] : ["custom_domains", `${name}.example.com`];
   return {
