@@ -27,7 +27,7 @@ from tunnelsvc.admin.web import SERVER_NAME
 from tunnelsvc.timing import Limit, limit
 
 MOST_STREAMS: Final = 50
-"""Of a hub: each is a connection that stays, and a browser has one for each page that is open."""
+"""Of a hub: each is a connection that stays; most browsers have one for all pages of a site."""
 ALIVE_SECONDS: Final = 5.0
 """Between two signs of life, by which both ends notice that the other is gone, or stopped, and
 proxies between them that there still is somebody."""
