@@ -13,7 +13,7 @@ from twisted.web.server import Site
 
 
 def events_of(text: str) -> list[tuple[str, Any]]:
-    """Read whole events: (type, data); comments are ("", text), other fields (field, value)."""
+    """Read whole events: (type, data); other fields are (field, value)."""
     found: list[tuple[str, Any]] = []
     for block in text.split("\n\n")[:-1]:
         fields = dict(line.split(": ", 1) for line in block.split("\n"))

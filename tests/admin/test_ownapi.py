@@ -108,8 +108,22 @@ class ReadingTests(APITestCase):
                 "token": False,
                 "subdomain_host": "",
                 "vhost_http_port": 0,
+                "remote_port": 6000,
             },
         )
+
+    def test_start_suggests_a_port_that_may_be_had(self) -> None:
+        self.server.login("r1")
+        self.server.proxy("ssh").remote_addr = ":6000"
+        self.assertEqual(self.get("start")["remote_port"], 6001)
+        dashboard = Dashboard(config=CONFIG.dashboard)
+        for allowed, suggested in {
+            (range(7000, 7002), range(8000, 8001)): 7000,
+            (range(7000, 7002), range(5000, 7000)): 6000,
+        }.items():
+            dashboard.server.config = ServerConfig(dashboard=CONFIG.dashboard, allow_ports=allowed)
+            start = dashboard.ask("/api/admin/start").json
+            self.assertEqual(start["remote_port"], suggested)
 
     def test_start_as_the_server_is_configured_and_asked_for(self) -> None:
         config = ServerConfig(

@@ -1,7 +1,9 @@
 # -*- test-case-name: tests.e2e.test_dashboard -*-
 """The dashboard of a real server in a real browser, used as an administrator does."""
 
+import os
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from tests.programs import Program, eventually, free_port
 
 LOGIN: Options = {"dashboard_user": "admin", "dashboard_pwd": "secret"}
 PIECE = b"x" * 16384
+MORE_WINDOWS = 8
+"""Than browsers have connections to a host with HTTP/1.1, which is 6."""
 
 
 class DashboardTests(TunnelTestCase):
@@ -215,3 +219,38 @@ class DashboardTests(TunnelTestCase):
             watched.row("box").locator("button", has_text="Kick").click()
             watched.agree("Kick")
             page.wait_for_selector("text=was kicked")
+
+    @in_browser
+    def test_the_server_says_nothing_any_more(self) -> None:
+        """A connection on which nothing comes is told from a server where nothing happens."""
+        self.start_services()
+        with self.dashboard("clients") as watched:
+            os.kill(self.server.status.pid, signal.SIGSTOP)
+            try:
+                watched.page.wait_for_selector(".banner-text:has-text('hasn’t answered since')")
+            finally:
+                os.kill(self.server.status.pid, signal.SIGCONT)
+            watched.page.wait_for_selector(".pulse.online")
+            self.assertTrue(watched.page.is_hidden(".banner-text"))
+
+    @in_browser
+    def test_more_windows_than_a_browser_has_connections(self) -> None:
+        self.start_services()
+        with self.dashboard() as watched:
+            pages = [watched.page]
+            for _ in range(MORE_WINDOWS):
+                page = watched.page.context.new_page()
+                page.goto(self.site + "static/#/connections")
+                page.wait_for_selector(".pulse.online")
+                pages.append(page)
+            pages.pop(1).close()
+            with connected(self.remote_port) as user:
+                self.assertTrue(echo_once(user))
+                for page in pages:
+                    page.wait_for_selector("#tab-connections .tab-badge:text-is('1')")
+                row = pages[-1].locator("#panel-connections tbody tr", has_text="echo")
+                row.locator("button").click()
+                pages[-1].click("dialog button:has-text('Close')")
+                eventually(lambda: is_closed(user), "the user's connection closed")
+            for page in pages:
+                page.wait_for_selector("#tab-connections .tab-badge:text-is('0')")

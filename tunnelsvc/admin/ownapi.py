@@ -82,6 +82,7 @@ class AdminAPI(Resource):
             "token": bool(config.token),
             "subdomain_host": config.subdomain_host,
             "vhost_http_port": listening.get("vhost_http", 0),
+            "remote_port": ownshapes.port_to_suggest(self._server),
         }
 
     def traffic(self, asked: Asked) -> Any:

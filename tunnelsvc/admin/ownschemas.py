@@ -52,6 +52,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         token=BOOLEAN,
         subdomain_host=STRING,
         vhost_http_port=COUNT,
+        remote_port=COUNT,
     ),
     "InOut": _IN_OUT,
     "Days": record(days=list_of(record(date=_DATE, **{"in": COUNT, "out": COUNT}))),

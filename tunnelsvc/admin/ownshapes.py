@@ -27,6 +27,8 @@ MOST_URLS: Final = 20
 """Of a proxy: enough to show."""
 _SHARED: Final = ("vhost_http", "vhost_https", "tcpmux_httpconnect")
 """What may have the bind port for its own."""
+_FIRST_PORT: Final = 6000
+"""That of most examples."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -62,6 +64,15 @@ def ports(server: DashboardView) -> dict[str, int]:
     bind, config = server.config.bind_port, server.config
     shared = {name for name in _SHARED if getattr(config, f"{name}_port") == bind != 0}
     return {**server.ports, **{name: server.ports.get("bind", bind) for name in shared}}
+
+
+def port_to_suggest(server: DashboardView) -> int:
+    """Tell a port that a client may have for its first TCP proxy; 0 lets the server choose."""
+    taken = {proxy.remote_addr for proxy in server.stats.proxies()}
+    ranges = server.config.allow_ports or (range(_FIRST_PORT, _FIRST_PORT + 1000),)
+    if any(_FIRST_PORT in ports for ports in ranges):
+        ranges = (range(_FIRST_PORT, _FIRST_PORT + 1), *ranges)
+    return next((port for each in ranges for port in each if f":{port}" not in taken), 0)
 
 
 def curve(points: Iterable[Rate]) -> Row:

@@ -32,10 +32,10 @@ from tunnelsvc.timing import Limit, limit
 H = TypeVar("H")
 
 MOST_STREAMS: Final = 50
-"""Of a hub: each is a connection that stays, and a browser has one for each page that is open."""
-COMMENT_SECONDS: Final = 15.0
-"""Between two comments, by which both ends notice that the other is gone, and proxies between them
-that there still is somebody."""
+"""Of a hub: each is a connection that stays; most browsers have one for all pages of a site."""
+ALIVE_SECONDS: Final = 5.0
+"""Between two signs of life, by which both ends notice that the other is gone, or stopped, and
+proxies between them that there still is somebody."""
 SLOW_SECONDS: Final = 30.0
 """How long a reader may take for what its transport holds, some 64 KiB and one message."""
 RETRY_SECONDS: Final = 10
@@ -43,7 +43,8 @@ RETRY_SECONDS: Final = 10
 RETRY_MILLISECONDS: Final = 2_000
 """After which a browser asks again when the stream has broken off."""
 CONTENT_TYPE: Final = b"text/event-stream; charset=utf-8"
-COMMENT: Final = b": still here\n\n"
+ALIVE: Final = b"event: alive\ndata: {}\n\n"
+"""A comment would do for connections, but a browser doesn't tell its page of one."""
 
 
 def stream_endpoint(handler: H, topics: tuple[str, ...]) -> Endpoint[H]:
@@ -83,7 +84,7 @@ class Hub:
         self.clock = clock
         self.streams: set[Stream] = set()
         self._channels = {topic.name: _Channel(topic, clock) for topic in topics}
-        self._comment_call: IDelayedCall | None = None
+        self._alive_call: IDelayedCall | None = None
 
     @property
     def is_full(self) -> bool:
@@ -125,8 +126,8 @@ class Hub:
             return NOT_DONE_YET
         stream = Stream(request, self)
         self.streams.add(stream)
-        if self._comment_call is None:
-            self._comment_call = self.clock.callLater(COMMENT_SECONDS, self._comment)
+        if self._alive_call is None:
+            self._alive_call = self.clock.callLater(ALIVE_SECONDS, self._say_alive)
         channels = [self._channels[name] for name in dict.fromkeys(names)]
         try:
             for channel in channels:
@@ -142,19 +143,19 @@ class Hub:
         self.streams.discard(stream)
         for channel in self._channels.values():
             channel.leave(stream)
-        if not self.streams and self._comment_call is not None:
-            self._comment_call.cancel()
-            self._comment_call = None
+        if not self.streams and self._alive_call is not None:
+            self._alive_call.cancel()
+            self._alive_call = None
 
     def close(self) -> None:
         """End all streams."""
         for stream in list(self.streams):
             stream.end()
 
-    def _comment(self) -> None:
-        self._comment_call = self.clock.callLater(COMMENT_SECONDS, self._comment)
+    def _say_alive(self) -> None:
+        self._alive_call = self.clock.callLater(ALIVE_SECONDS, self._say_alive)
         for stream in list(self.streams):
-            stream.comment()
+            stream.say_alive()
 
 
 class _Channel:
@@ -245,10 +246,10 @@ class Stream:
         else:
             self._request.write(news)
 
-    def comment(self) -> None:
+    def say_alive(self) -> None:
         """Show that we are there."""
         if not (self._paused or self._over):
-            self._request.write(COMMENT)
+            self._request.write(ALIVE)
 
     def end(self) -> None:
         """End the answer in order, or drop a reader who doesn't take it anyway."""

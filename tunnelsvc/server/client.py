@@ -133,11 +133,9 @@ class Client:
             hostname=self.login.hostname,
             wire_protocol=self.dialect.name,
         )
-        self._note(
-            "login",
-            f"version {self.login.version}, {self.login.os} {self.login.arch},"
-            f" {self.login.hostname}",
-        )
+        system = f"{self.login.os} {self.login.arch}"
+        said = (f"version {self.login.version}", system, self.login.hostname)
+        self._note("login", ", ".join(filter(None, said)))  # frpc before 0.53 names no host
         self.log.info(
             "[{run_id}] client login info: ip [{peer}] version [{version}] hostname [{hostname}]"
             " os [{os}] arch [{arch}]",

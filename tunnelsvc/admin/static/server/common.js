@@ -70,17 +70,18 @@ export function inAndOut(cell, value, perSecond = false) {
 
 /** What a client is called. */
 export function clientName(client) {
-  const own = client.client_id || client.hostname || client.run_id || client.key;
-  return client.user ? `${client.user} · ${own}` : own;
+  const own = client.client_id || client.hostname || client.run_id;
+  return [client.user, own].filter(Boolean).join(" · ") || client.address;
 }
 
 /** Where users reach a proxy: `[{ text, href | null }]`. The server doesn't know by which name the page's reader knows it. */
 export function addresses(proxy) {
-  if (proxy.urls?.length) return proxy.urls.map((url) => ({ text: url, href: safe(url) }));
   const address = proxy.remote_addr ?? "";
-  if (!address) return [];
-  if (!address.startsWith(":")) return address.split(",").map((text) => ({ text, href: null }));
-  return [{ text: `${location.hostname}${address}`, href: null }];
+  if (address.startsWith(":")) return [{ text: `${location.hostname}${address}`, href: null }];
+  const links = (proxy.urls ?? []).map((url) => ({ text: url, href: safe(url) }));
+  // What is no place to go to, like all names below one; an address comes once for each path.
+  const others = [...new Set(address.split(","))].filter((each) => each && (!links.length || each.startsWith("*")));
+  return [...links, ...others.map((text) => ({ text, href: null }))];
 }
 
 // A link never goes anywhere but to a web site, whatever a client named its domain.

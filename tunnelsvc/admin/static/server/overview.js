@@ -4,7 +4,7 @@ import { Bars, Curve } from "../shared/chart.js";
 import { get } from "../shared/api.js";
 import { attr, h, keyed, put, show } from "../shared/dom.js";
 import { ago, bytes, duration, moment } from "../shared/format.js";
-import { date, has, number, t } from "../shared/i18n.js";
+import { compare, date, has, number, t } from "../shared/i18n.js";
 import { head, mark } from "./common.js";
 import { kindClass, kindText, subject } from "./eventrows.js";
 
@@ -98,7 +98,8 @@ export class Overview {
   }
 
   showTypes(proxies) {
-    const rows = Object.entries(proxies).map(([type, counts]) => ({ type, ...counts })).filter((each) => each.known);
+    const rows = Object.entries(proxies).map(([type, counts]) => ({ type, ...counts })).filter((each) => each.known)
+      .sort((a, b) => compare(a.type, b.type));
     keyed(this.types, rows, (row) => row.type, (row) => h("div", { class: "type-row" },
       h("span", { class: "mono" }, row.type), h("div", { class: "meter", "aria-hidden": "true" }, h("span")), h("span", { class: "number" })),
     (node, row) => {

@@ -61,13 +61,13 @@ export class Proxies {
 
   columns() {
     return [
-      { id: "proxy", label: t("proxies.proxy"), width: "20%", sort: (row) => row.name, paint: (cell, row) => paintName(cell, row) },
-      { id: "state", label: t("proxies.state"), width: "132px", live: true, sort: (row) => stateOf(row), paint: paintState },
+      { id: "proxy", label: t("proxies.proxy"), width: "18%", sort: (row) => row.name, paint: (cell, row) => paintName(cell, row) },
+      { id: "state", label: t("proxies.state"), width: "118px", live: true, sort: (row) => stateOf(row), paint: paintState },
       { id: "address", label: t("proxies.address"), class: "span", sort: (row) => addresses(row)[0]?.text ?? "", paint: paintAddress },
-      { id: "connections", label: t("proxies.connections"), width: "104px", numeric: true, descending: true, sort: (row) => row.connections, text: (row) => number(row.connections) },
-      { id: "now", label: t("proxies.now"), width: "116px", numeric: true, descending: true, sort: (row) => (row.rate?.in ?? 0) + (row.rate?.out ?? 0), paint: (cell, row) => inAndOut(cell, row.rate, true) },
-      { id: "today", label: t("proxies.today"), width: "106px", numeric: true, descending: true, sort: (row) => row.today.in + row.today.out, paint: (cell, row) => inAndOut(cell, row.today) },
-      { id: "total", label: t("proxies.total"), width: "106px", numeric: true, descending: true, sort: (row) => row.total.in + row.total.out, paint: (cell, row) => inAndOut(cell, row.total) },
+      { id: "connections", label: t("proxies.connections"), width: "94px", numeric: true, descending: true, sort: (row) => row.connections, text: (row) => number(row.connections) },
+      { id: "now", label: t("proxies.now"), width: "102px", numeric: true, descending: true, sort: (row) => (row.rate?.in ?? 0) + (row.rate?.out ?? 0), paint: (cell, row) => inAndOut(cell, row.rate, true) },
+      { id: "today", label: t("proxies.today"), width: "98px", numeric: true, descending: true, sort: (row) => row.today.in + row.today.out, paint: (cell, row) => inAndOut(cell, row.today) },
+      { id: "total", label: t("proxies.total"), width: "98px", numeric: true, descending: true, sort: (row) => row.total.in + row.total.out, paint: (cell, row) => inAndOut(cell, row.total) },
       { id: "actions", label: t("common.actions"), hidden: true, class: "actions", width: "120px", narrow: "62px", paint: (cell, row) => this.paintAction(cell, row) },
     ];
   }
@@ -202,9 +202,12 @@ function paintAddress(cell, row) {
 const brief = (url) => url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 
 function addressLine({ text, href }) {
+  // The port is what tells addresses of a host from each other, so it stays when there is no room.
+  const [, place, rest] = /^(.*?)((?::\d+)?(?:\/.*)?)$/.exec(brief(text));
+  const parts = [place, rest].map((each) => h("span", {}, each));
   const node = href
-    ? h("a", { href, target: "_blank", rel: "noopener noreferrer", title: t("proxies.open", { url: text }) }, brief(text))
-    : h("span", { class: "place", title: text }, text.split(/(?=:\d+$)/).map((each) => h("span", {}, each)));
+    ? h("a", { class: "place", href, target: "_blank", rel: "noopener noreferrer", title: t("proxies.open", { url: text }) }, parts)
+    : h("span", { class: "place", title: text }, parts);
   return h("span", { class: "with-copy" }, node, copyButton(() => text, text));
 }
 
@@ -228,8 +231,9 @@ class Detail {
       content: h("div", { class: "detail grid" },
         h("div", { class: "reached" }, h("span", { class: "tag" }, row.type), this.addresses),
         h("dl", { class: "facts apart" }, facts),
-        h("div", {}, h("h3", {}, t("overview.now")), this.curve.element),
-        h("div", {}, h("h3", {}, t("overview.days")), this.bars.element)),
+        h("div", { class: "grid halves" },
+          h("div", {}, h("h3", {}, t("overview.now")), this.curve.element),
+          h("div", {}, h("h3", {}, t("overview.days")), this.bars.element))),
       buttons: (done) => {
         this.close = () => done(false);
         return [

@@ -11,7 +11,8 @@ const TOKEN = "YOUR-TOKEN";
 /** The lines for each way to run a client. */
 function lines(facts, { webPort, tcpPort, remotePort, name }) {
   const { server_addr: host, server_port: port, token, subdomain_host: subdomain } = facts;
-  const server = `${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+  // Shells have a meaning of their own for brackets.
+  const server = host.includes(":") ? `'[${host.replace(/^\[|\]$/g, "")}]:${port}'` : `${host}:${port}`;
   const flag = (short) => (token ? ` ${short} ${TOKEN}` : "");
   const domain = subdomain ? ["subdomain", name] : ["custom_domains", `${name}.example.com`];
   return {
@@ -25,6 +26,8 @@ function lines(facts, { webPort, tcpPort, remotePort, name }) {
     toml: [
       `serverAddr = "${host}"`, `serverPort = ${port}`, ...(token ? [`auth.token = "${TOKEN}"`] : []), "",
       "[[proxies]]", `name = "${name}"`, 'type = "tcp"', 'localIP = "127.0.0.1"', `localPort = ${tcpPort}`, `remotePort = ${remotePort}`,
+      ...(facts.vhost_http_port ? ["", "[[proxies]]", `name = "${name}-web"`, 'type = "http"', `localPort = ${webPort}`,
+        subdomain ? `subdomain = "${name}"` : `customDomains = ["${name}.example.com"]`] : []),
     ].join("\n"),
   };
 }
@@ -64,6 +67,9 @@ export class Start {
       return; // a toast says it
     }
     show(this.token, this.facts.token);
+    const { remote } = this.ports;
+    if (remote.value === remote.defaultValue) remote.value = String(this.facts.remote_port);
+    remote.defaultValue = String(this.facts.remote_port);
     this.show();
   }
 

@@ -27,8 +27,8 @@ export function url(path) {
 let token = "";
 
 /** Who we are: `{user, csrf, by, version}`. Asked again after each time the server was gone. */
-export async function session() {
-  const found = await request("GET", "session", undefined, { quiet: true });
+export async function session(signal = null) {
+  const found = await request("GET", "session", undefined, { quiet: true, signal });
   token = found.csrf;
   return found;
 }

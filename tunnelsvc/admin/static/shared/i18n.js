@@ -18,7 +18,7 @@ export const language = short;
 const plurals = new Intl.PluralRules(locale);
 const cache = new Map();
 
-/** Add texts: `add({ en: { "a.b": "text of {name}" }, zh: … })`. A text may be `{ one, other }`, chosen by `n`. */
+/** Add texts: `add({ en: { "a.b": "text of {name}" }, zh: … })`. A text may be `{ zero?, one, other }`, chosen by `n`. */
 export function add(texts) {
   for (const each of Object.keys(dictionaries)) Object.assign(dictionaries[each], texts[each]);
 }
@@ -31,7 +31,7 @@ export function has(key) {
 /** Give a text with its `{names}` filled in; numbers among them as written here. */
 export function t(key, values = {}) {
   let text = dictionaries[language][key] ?? dictionaries.en[key] ?? key;
-  if (typeof text === "object") text = text[plurals.select(values.n)] ?? text.other;
+  if (typeof text === "object") text = (values.n === 0 ? text.zero : null) ?? text[plurals.select(values.n)] ?? text.other;
   return text.replace(/\{(\w+)\}/g, (all, name) => {
     const value = values[name] ?? all;
     return typeof value === "number" ? number(value) : value;

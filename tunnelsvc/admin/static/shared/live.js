@@ -4,13 +4,17 @@ import { ApiError, session, url } from "./api.js";
 import { h, put, show } from "./dom.js";
 import { clock } from "./format.js";
 import { t } from "./i18n.js";
+import { openStream } from "./stream.js";
 import { toast } from "./toast.js";
 
 const FIRST_PAUSE_MS = 500;
 const MOST_PAUSE_MS = 5000;
-// A stream that is alive says something within this time; one whose peer vanished never does.
-const SILENCE_MS = 40000;
-// Browsers allow six connections to a host: pages that nobody sees give theirs back.
+// A stream that is alive says something every 5 seconds; one whose peer vanished, or sleeps, never does.
+const SILENCE_MS = 15000;
+const LISTEN_MS = 3000;
+// To be told that the server is gone is worth more than to wait for one that is slow.
+const PATIENCE_MS = 5000;
+// Pages that nobody sees need no stream.
 const HIDDEN_MS = 15000;
 
 const banner = h("div", { class: "banner", role: "status", "aria-live": "polite" });
@@ -72,7 +76,7 @@ class Live {
     this.heard = performance.now();
     document.addEventListener("visibilitychange", () => this.seen());
     window.addEventListener("online", () => this.now());
-    setInterval(() => this.listen(), SILENCE_MS / 4);
+    setInterval(() => this.listen(), LISTEN_MS);
     this.again();
   }
 
@@ -104,19 +108,18 @@ class Live {
 
   open() {
     this.close();
-    const source = new EventSource(url(`stream?topics=${this.topics.join()}`));
-    this.source = source;
     this.opened = false;
     this.heard = performance.now();
-    source.onopen = () => this.there();
-    source.onerror = () => this.lost();
-    for (const kind of ["snapshot", "delta"]) {
-      source.addEventListener(kind, (event) => this.took(kind, event.data));
-    }
+    this.source = openStream(url("stream").href, this.topics, {
+      onopen: () => this.there(),
+      onerror: () => this.lost(),
+      onevent: (kind, data) => this.took(kind, data),
+    });
   }
 
   took(kind, data) {
     this.heard = performance.now();
+    if (kind === "alive") return;
     performance.mark("live:begin");
     const message = JSON.parse(data);
     this.handlers[message.topic]?.(message, kind);
@@ -126,15 +129,10 @@ class Live {
     performance.clearMarks("live:begin");
   }
 
-  // Silence is no proof, but a reason to ask.
-  async listen() {
-    if (!this.source || performance.now() - this.heard < SILENCE_MS) return;
-    this.heard = performance.now();
-    try {
-      await session();
-    } catch {
-      this.lost();
-    }
+  listen() {
+    if (!this.source) return;
+    this.source.stay();
+    if (performance.now() - this.heard > SILENCE_MS) this.lost();
   }
 
   there() {
@@ -174,7 +172,7 @@ class Live {
   async again() {
     if (document.hidden) return;
     try {
-      const found = await session();
+      const found = await session(AbortSignal.timeout(PATIENCE_MS));
       if (this.version !== null && found.version !== this.version) location.reload();
       this.version = found.version;
       this.handlers.session?.(found);
