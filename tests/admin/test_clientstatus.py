@@ -102,6 +102,16 @@ class StatusTests(SynchronousTestCase):
             ),
             (ProxyStatus(SSH, CHECK_FAILED), "", "health_check"),
             (
+                ProxyStatus(SSH, check_error="no answer within 3 s"),
+                "no answer within 3 s",
+                "health_check",
+            ),
+            (
+                ProxyStatus(SSH, START_ERROR, "port not allowed", check_error="no answer"),
+                "port not allowed",
+                "port_not_allowed",
+            ),
+            (
                 ProxyStatus(SSH, RUNNING, remote_addr=":1", dial_error="connect to local service"),
                 "connect to local service",
                 "local_down",

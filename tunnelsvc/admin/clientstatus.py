@@ -45,13 +45,14 @@ def _hint(hint: Hint) -> Shape:
 
 
 def _proxy(status: ProxyStatus) -> Shape:
-    error = status.error or status.dial_error
+    error = status.error or status.check_error or status.dial_error
+    check_failed = bool(status.check_error) or status.phase == CHECK_FAILED
     return {
         "name": status.config.name,
         "type": status.config.type,
         "phase": status.phase,
         "error": error,
-        **_hint(clienthints.of_proxy(error, check_failed=status.phase == CHECK_FAILED)),
+        **_hint(clienthints.of_proxy(error, check_failed=check_failed and not status.error)),
         "public": public_address(status),
         "local": _local(status.config),
         "inspect": status.config.inspect,
