@@ -98,7 +98,7 @@ class Opening(Service):
             try:
                 addresses = await self._wait()
             except ProxyRefused as why:
-                self.log.warn("the server refuses {name}: {why}", name=self.plan.name, why=why)
+                self.log.error("the server refuses {name}: {why}", name=self.plan.name, why=why)
             except (CancelledError, LoginFailed):
                 return
             else:

@@ -22,6 +22,8 @@ MOST_NAMES: Final = 10
 
 _TAKEN: Final = re.compile(r"router config conflict|already (?:exists|in use)")
 """In the words of frps of all versions, and ours: somebody has the name."""
+_BELOW: Final = re.compile(r"should not belong to subdomain host \[([^\]]*)\]")
+"""Likewise: a whole name that is to be asked for by its first label."""
 _NO_NAMES: Final = re.compile(r"subdomain is not supported|vhost http port is not set")
 """Likewise: there are no web sites by name."""
 
@@ -114,7 +116,9 @@ class Plan:
             refusal: what the server said.
         """
         if self.host:
-            return None
+            below = _BELOW.search(refusal)
+            name, _, domain = self.host.partition(".")
+            return evolve(self, host=name) if below and below[1] == domain else None
         if _TAKEN.search(refusal) and self.number + 1 < MOST_NAMES:
             return evolve(self, number=self.number + 1)
         # What only http proxies have, such as a password, isn't dropped on the way to a port.
