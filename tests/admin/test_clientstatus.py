@@ -159,6 +159,8 @@ class StatusTests(SynchronousTestCase):
             found = ProxyStatus(config, RUNNING, "", remote, "2001:db8::1")
             self.assertEqual(public_address(found), expected)
         self.assertEqual(public_address(ProxyStatus(WEB, START_ERROR, "no", "a.example")), "")
+        secure = ProxyStatus(WEB, RUNNING, "", "a.example:80", "vps", https_addr="a.example,b")
+        self.assertEqual(public_address(secure), "https://a.example/")
 
     def test_plugins(self) -> None:
         plugin = StaticFileConfig(local_path="/srv")

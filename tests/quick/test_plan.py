@@ -129,6 +129,7 @@ class URLTests(SynchronousTestCase):
         self.assertEqual(plan.url("a.example.com:8080"), "http://a.example.com:8080")
         self.assertEqual(plan.url("a.example.com"), "http://a.example.com")
         self.assertEqual(plan.url("a.example.com,b.example.com"), "http://a.example.com")
+        self.assertEqual(plan.url("a.example.com:80", "a.example.com"), "https://a.example.com")
 
     def test_ports(self) -> None:
         self.assertEqual(make_plan(kind="tcp").url(":6000"), "http://example.com:6000")

@@ -71,7 +71,7 @@ _OF_LOGINS: Final = (
         ),
     ),
     (
-        r"hung up without an answer|no message within",
+        r"hung up without an answer|no message within|wrong version number",
         "no_answer",
         (
             "What listens there isn't a tunnel server, or not with these settings. Is "

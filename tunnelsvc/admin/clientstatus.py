@@ -61,6 +61,8 @@ def _proxy(status: ProxyStatus) -> Shape:
 
 def public_address(status: ProxyStatus) -> str:
     """Say where users reach a proxy, the first place of several; empty: nowhere, or by visitors."""
+    if status.https_addr and not status.error:
+        return f"https://{status.https_addr.partition(',')[0]}/"
     where = status.remote_addr.partition(",")[0]
     if status.error or not where:
         return ""

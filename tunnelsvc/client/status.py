@@ -32,6 +32,7 @@ class ProxyStatus:
         remote_addr: where the server put it, as it said (``:6000``, ``a.example:8080``).
         server_addr: of the server that said so.
         dial_error: why the latest user didn't reach the local service; empty: he did.
+        https_addr: where an http proxy is by https, as the server has a certificate for it.
         check_error: why its health check keeps it from being announced; empty: it doesn't.
     """
 
@@ -42,6 +43,7 @@ class ProxyStatus:
     server_addr: str = ""
     dial_error: str = ""
     check_error: str = ""
+    https_addr: str = ""
 
 
 @frozen

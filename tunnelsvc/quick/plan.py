@@ -126,15 +126,18 @@ class Plan:
             return evolve(self, kind="tcp", number=0)
         return None
 
-    def url(self, remote_addr: str) -> str:
+    def url(self, remote_addr: str, https_addr: str = "") -> str:
         """Say where users go.
 
         Args:
             remote_addr: what the server said: ``name.example.com:8080``, or ``:6000``.
+            https_addr: likewise, by https; empty: it isn't there by https.
 
         Returns:
             A URL; with the scheme ``tcp`` for what isn't a web site.
         """
+        if https_addr:
+            return f"https://{https_addr.partition(',')[0]}"
         first = remote_addr.partition(",")[0]
         if first.startswith(":"):
             first = host_and_port(self.config().server_addr, first[1:])
