@@ -3,6 +3,7 @@
 
 import io
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,8 +94,9 @@ class CommandTests(CommandCase):
             self.stderr.truncate(0)
             self.stderr.seek(0)
             self.assertEqual(self.status(*argv), 2)
+            command = f"{argv[0]} " if argv and argv[0] != "tunnel" else ""
             self.assertEqual(
-                self.stderr.getvalue(), f"tunnelsvc: {message}\nTry: tunnelsvc --help\n"
+                self.stderr.getvalue(), f"tunnelsvc: {message}\nTry: tunnelsvc {command}--help\n"
             )
 
     def test_arguments_of_the_process(self) -> None:
@@ -316,7 +318,18 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(done.stdout, f"tunnelsvc {tunnelsvc.__version__}\n")
 
     def test_module_only_runs_as_main(self) -> None:
-        self.assertIn("tunnelsvc.cli", self.modules_after("import tunnelsvc.__main__"))
+        self.assertNotIn("tunnelsvc.cli", self.modules_after("import tunnelsvc.__main__"))
+
+    def test_interrupted_early(self) -> None:
+        """Ctrl-C while it imports or reads: ends by the signal, and says nothing."""
+        code = (
+            "import os, signal, sys; from tunnelsvc import __main__ as program; "
+            "sys.modules['tunnelsvc.cli'] = sys; "
+            "sys.main = lambda: os.kill(os.getpid(), signal.SIGINT); program.main()"
+        )
+        heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        done = self.python("-c", heeding + code, cwd=ROOT)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (-signal.SIGINT, "", ""))
 
     def test_empty_environment(self) -> None:
         """Without PATH, HOME and locale; and what the console can't show is still shown."""

@@ -161,6 +161,21 @@ class RunTests(ProgramCase):
         self.assertEqual(renamed, [True])
         self.assertIs(signal.getsignal(signal.SIGHUP), before)
 
+    def test_signals_while_it_stops(self) -> None:
+        """One is enough."""
+        before = signal.getsignal(signal.SIGINT)
+        program = self.program()
+        heeded: list[object] = []
+
+        def stop() -> None:
+            heeded.append(signal.getsignal(signal.SIGINT))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        self.reactor.callWhenRunning(self.reactor.addSystemEventTrigger, "before", "shutdown", stop)
+        self.assertEqual(run(program), 0)
+        self.assertEqual(heeded, [signal.SIG_IGN])
+        self.assertIs(signal.getsignal(signal.SIGINT), before)
+
     def test_busy_port(self) -> None:
         program = self.program()
         BusyPort().setServiceParent(program)

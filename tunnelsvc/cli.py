@@ -190,7 +190,12 @@ class CommandOptions(ProgramOptions):
         ["server", None, _server_options, "Run the public side of the tunnel (frps.ini)."],
         ["client", None, _client_options, "Run the hidden side of the tunnel (frpc.ini)."],
         ["http", None, _quick_options("HTTPOptions"), "Make a web site of this machine reachable."],
-        ["tcp", None, _quick_options("TCPOptions"), "Make a TCP service of it reachable."],
+        [
+            "tcp",
+            None,
+            _quick_options("TCPOptions"),
+            "Make a TCP service of this machine reachable.",
+        ],
         [
             "jupyter",
             None,
@@ -329,5 +334,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.parseOptions(sys.argv[1:] if argv is None else list(argv))
         return COMMANDS[str(options.subCommand)](options.subOptions)
     except UsageError as error:
-        print(f"tunnelsvc: {error}\nTry: tunnelsvc --help", file=sys.stderr)
+        command = f"{options.subCommand} " if options.subCommand else ""
+        print(f"tunnelsvc: {error}\nTry: tunnelsvc {command}--help", file=sys.stderr)
         return USAGE_STATUS

@@ -4,6 +4,7 @@
 import atexit
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -257,5 +258,26 @@ def run(program: Program) -> int:
         program.fail(str(why))
         return program.exit_status
     program.reactor.addSystemEventTrigger("before", "shutdown", program.stopService)
-    program.reactor.run()
+    with _signals_once(program.reactor):
+        program.reactor.run()
     return program.exit_status
+
+
+@contextmanager
+def _signals_once(reactor: Any) -> Iterator[None]:
+    """While services stop, which takes `STOP_SECONDS` at most, ignore who asks for it again.
+
+    Twisted would log an error of the second Ctrl-C.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ignore() -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+
+    reactor.addSystemEventTrigger("before", "shutdown", ignore)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

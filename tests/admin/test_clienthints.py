@@ -19,6 +19,9 @@ LOGINS = {
         "unknown_host"
     ),
     f"{LOGIN}User timeout caused connection failure. [vps:7000]": "server_unreachable",
+    f"{LOGIN}User timeout caused connection failure: no message within 10 s. [vps:7000]": (
+        "no_answer"
+    ),
     f"{LOGIN}No route to host: 113: No route to host. [vps:7000]": "server_unreachable",
     f"{LOGIN}TLS: certificate verify failed [vps:7000]": "tls",
     f"{LOGIN}the server hung up without an answer; does it speak this protocol? "
@@ -44,6 +47,9 @@ PROXIES = {
     "proxy [web] is disabled by the server's administrator": "disabled",
     "group auth failed": "group",
     "group params invalid": "group",
+    "visitor connection of [ssh] auth failed (sk must be the same)": "wrong_sk",
+    "custom listener for [ssh] doesn't exist (is the owner's client logged in?)": "no_owner",
+    "visitor connection of [ssh] user [me] not allowed": "visitor_not_allowed",
     "proxy type not support": "type_unknown",
     "unknown proxy type: xtcp (not supported yet)": "type_unknown",
     "connect to local service [127.0.0.1:80] error: Connection was refused": "local_down",

@@ -102,6 +102,16 @@ class StatusTests(SynchronousTestCase):
             ),
             (ProxyStatus(SSH, CHECK_FAILED), "", "health_check"),
             (
+                ProxyStatus(SSH, check_error="no answer within 3 s"),
+                "no answer within 3 s",
+                "health_check",
+            ),
+            (
+                ProxyStatus(SSH, START_ERROR, "port not allowed", check_error="no answer"),
+                "port not allowed",
+                "port_not_allowed",
+            ),
+            (
                 ProxyStatus(SSH, RUNNING, remote_addr=":1", dial_error="connect to local service"),
                 "connect to local service",
                 "local_down",
@@ -149,6 +159,8 @@ class StatusTests(SynchronousTestCase):
             found = ProxyStatus(config, RUNNING, "", remote, "2001:db8::1")
             self.assertEqual(public_address(found), expected)
         self.assertEqual(public_address(ProxyStatus(WEB, START_ERROR, "no", "a.example")), "")
+        secure = ProxyStatus(WEB, RUNNING, "", "a.example:80", "vps", https_addr="a.example,b")
+        self.assertEqual(public_address(secure), "https://a.example/")
 
     def test_plugins(self) -> None:
         plugin = StaticFileConfig(local_path="/srv")

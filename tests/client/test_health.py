@@ -95,6 +95,8 @@ class MonitorTests(HealthCase):
         self.pass_on(3)
         self.assertEqual((self.changes, len(self.dialled)), ([], 4))
         self.assertFalse(checks.is_well(WEB))
+        self.assertIn("connect to local service [[::1]:80] error: ", checks.trouble(WEB))
+        self.assertEqual(checks.trouble(SSH), "")
         first, *others = self.told()
         self.assertIn(
             "[web] health check failed: connect to local service [[::1]:80] error: ", first
@@ -104,6 +106,7 @@ class MonitorTests(HealthCase):
         self.up = True
         self.pass_on(1)
         self.assertEqual(self.changes, [("web", True)])
+        self.assertEqual(checks.trouble(WEB), "")
 
     def test_failures_in_a_row(self) -> None:
         """A failure that a success follows is forgotten, unlike in frp."""

@@ -213,6 +213,14 @@ class StatusTests(SynchronousTestCase):
     def answer(self, **answer: str) -> None:
         self.registration.answered(NewProxyResp(proxy_name="me.ssh", **answer))
 
+    def test_by_https(self) -> None:
+        """As long as it runs, and only if the server has a certificate."""
+        self.registration.announce([SSH])
+        self.answer(remote_addr="a.example:80", https_addr="a.example")
+        self.assertEqual(self.registration.status(SSH).https_addr, "a.example")
+        self.registration.withdraw(SSH)
+        self.assertEqual(self.registration.status(SSH).https_addr, "")
+
     def check(self, phase: str, error: str = "", remote_addr: str = "") -> None:
         expected = ProxyStatus(SSH, phase, error, remote_addr, "" if phase == NEW else "vps")
         self.assertEqual(self.registration.status(SSH), expected)

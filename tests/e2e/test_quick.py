@@ -182,7 +182,7 @@ class HTTPTests(QuickTestCase):
             (
                 1,
                 "should not belong to subdomain host",
-                ("http", site, "--host=a.example.com"),
+                ("http", site, "--host=b.a.example.com"),
                 None,
             ),
             (1, "can't be written", ("http", site, "--url-file=no/such/folder"), None),

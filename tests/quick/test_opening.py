@@ -99,9 +99,19 @@ class OpeningTests(TestCase):
     def test_refused(self) -> Any:
         async def check() -> None:
             port = self.start_server()
-            why = await self.refused(self.open(port, host="a.example.com"))
-            self.assertIn("refuses http-a.example.com", why)
+            why = await self.refused(self.open(port, host="b.a.example.com"))
+            self.assertIn("refuses http-b.a.example.com", why)
             self.assertIn("should not belong to subdomain host", why)
+
+        return ensureDeferred(check())
+
+    def test_whole_name(self) -> Any:
+        """Below the server's domain, too."""
+
+        async def check() -> None:
+            port = self.start_server()
+            _, url = await self.open(port, host="a.example.com")
+            self.assertEqual(url, f"http://a.example.com:{port}")
 
         return ensureDeferred(check())
 

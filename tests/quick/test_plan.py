@@ -105,6 +105,15 @@ class InsteadTests(SynchronousTestCase):
         for refusal in ("router config conflict", NO_NAMES):
             self.assertIsNone(make_plan(host="demo").instead(refusal))
 
+    def test_whole_name_below(self) -> None:
+        """The server wants it by its first label; frp's words."""
+        refusal = "custom domain [a.x.org] should not belong to subdomain host [x.org]"
+        plan = make_plan(host="a.x.org").instead(refusal)
+        assert plan is not None
+        self.assertEqual((plan.host, plan.name), ("a", "http-a"))
+        self.assertIsNone(make_plan(host="b.a.x.org").instead(refusal))
+        self.assertIsNone(plan.instead(refusal))
+
     @given(text())
     def test_all_else(self, refusal: str) -> None:
         self.assertIsNone(
@@ -120,6 +129,7 @@ class URLTests(SynchronousTestCase):
         self.assertEqual(plan.url("a.example.com:8080"), "http://a.example.com:8080")
         self.assertEqual(plan.url("a.example.com"), "http://a.example.com")
         self.assertEqual(plan.url("a.example.com,b.example.com"), "http://a.example.com")
+        self.assertEqual(plan.url("a.example.com:80", "a.example.com"), "https://a.example.com")
 
     def test_ports(self) -> None:
         self.assertEqual(make_plan(kind="tcp").url(":6000"), "http://example.com:6000")

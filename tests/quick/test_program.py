@@ -6,13 +6,17 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.quick.support import make_plan
+from tests.streams import MemoryStream
+from tunnelsvc.errors import LocalServiceUnavailable
+from tunnelsvc.quick import program as module
 from tunnelsvc.quick.options import TCPOptions
-from tunnelsvc.quick.program import QuickProgram, make_program
+from tunnelsvc.quick.program import SLOW_SECONDS, QuickProgram, make_program
 from tunnelsvc.quick.screen import Screen
 
 URL = "http://a.example.com:8080"
@@ -87,6 +91,65 @@ class ProgramTests(SynchronousTestCase):
         error = self.assertRaises(SystemExit, make_program, options, MemoryReactorClock())
         self.assertEqual(error.code, 1)
         self.assertIn("TUNNELSVC_SERVER", self.errors.getvalue())
+
+    def test_waiting(self) -> None:
+        """After a while it is told for whom, unless the service can be reached by then."""
+        for is_open in False, True:
+            program = self.composed()
+            if is_open:
+                program._opened(make_plan(), URL)
+            self.output.truncate(0)
+            self.reactor.advance(SLOW_SECONDS)
+            self.assertEqual("Waiting for 127.0.0.1:1..." in self.output.getvalue(), not is_open)
+
+    def test_never_waited(self) -> None:
+        program = self.composed()
+        program._stop_waiting()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def composed(self) -> QuickProgram:
+        options = TCPOptions()
+        options.environ = {"TUNNELSVC_SERVER": "127.0.0.1:1"}
+        options.parseOptions(["22"])
+        self.reactor = MemoryReactorClock()
+        program = make_program(options, self.reactor)
+        program.screen = Screen(output=self.output)
+        return program
+
+    def test_service_not_there(self) -> None:
+        """It may come later; the tunnel is open all the same."""
+        program = self.program("")
+        self.patch(module, "dial_service", lambda *_: fail(LocalServiceUnavailable("no")))
+        program._opened(make_plan(), URL)
+        self.assertIn("Nothing answers at 127.0.0.1:8888 yet.", self.output.getvalue())
+        self.assertEqual(program.exit_status, 0)
+
+    def test_service_there(self) -> None:
+        program = self.program("")
+        stream = MemoryStream("service")
+        self.patch(module, "dial_service", lambda *_: succeed(stream))
+        program._opened(make_plan(), URL)
+        self.assertNotIn("yet", self.output.getvalue())
+        self.assertTrue(stream.closing)
+
+    def test_ends_while_it_looks(self) -> None:
+        program = self.program("")
+        looking: Deferred[Any] = Deferred()
+        self.patch(module, "dial_service", lambda *_: looking)
+        program._opened(make_plan(), URL)
+        program.stopService()
+        self.assertNotIn("yet", self.output.getvalue())
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_what_to_do(self) -> None:
+        """Besides what is wrong."""
+        program = self.program("")
+        program._not_let_in("login to server failed: authorization failed [x:7000]")
+        program._refused("the server refuses tcp-x: port not allowed")
+        self.assertIn("tunnelsvc: The token isn't the server's.", self.errors.getvalue())
+        self.assertIn("allow_ports", self.errors.getvalue())
+        program._refused("something new")
+        self.assertTrue(self.errors.getvalue().endswith("something new\n"))
 
 
 class AdviceTests(SynchronousTestCase):

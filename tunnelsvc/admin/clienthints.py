@@ -71,6 +71,15 @@ _OF_LOGINS: Final = (
         ),
     ),
     (
+        r"hung up without an answer|no message within|wrong version number",
+        "no_answer",
+        (
+            "What listens there isn't a tunnel server, or not with these settings. Is "
+            "server_port the bind_port, and not a vhost or dashboard port? Compare "
+            "tls_enable, protocol and tcp_mux."
+        ),
+    ),
+    (
         r"[Tt]imeout|timed out|took longer|No route to host|[Nn]etwork is unreachable",
         "server_unreachable",
         (
@@ -86,15 +95,6 @@ _OF_LOGINS: Final = (
             "The two ends don't agree about TLS. With tls_trusted_ca_file the server's "
             "certificate must be signed by that CA, and be for tls_server_name or "
             "server_addr. A server with tls_only wants tls_enable = true."
-        ),
-    ),
-    (
-        r"hung up without an answer",
-        "no_answer",
-        (
-            "What listens there isn't a tunnel server, or not with these settings. Is "
-            "server_port the bind_port, and not a vhost or dashboard port? Compare "
-            "tls_enable, protocol and tcp_mux."
         ),
     ),
     (
@@ -207,6 +207,24 @@ _OF_PROXIES: Final = (
         r"not support|unknown proxy type|proxy type",
         "type_unknown",
         "The server is too old for this, or made without it. Update it.",
+    ),
+    (
+        r"visitor connection .* auth failed",
+        "wrong_sk",
+        "sk (secretKey in TOML) must be the same here and in the owner's file.",
+    ),
+    (
+        r"custom listener for .* doesn't exist",
+        "no_owner",
+        (
+            "Nobody offers a proxy of that name. Is the owner's client logged in, and are "
+            "server_name, and server_user if the owner has a user, right?"
+        ),
+    ),
+    (
+        r"visitor connection .* not allowed",
+        "visitor_not_allowed",
+        "The owner lets in others only: allow_users there must have our user, or *.",
     ),
     (
         r"connect to local service",

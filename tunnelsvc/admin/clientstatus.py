@@ -45,13 +45,14 @@ def _hint(hint: Hint) -> Shape:
 
 
 def _proxy(status: ProxyStatus) -> Shape:
-    error = status.error or status.dial_error
+    error = status.error or status.check_error or status.dial_error
+    check_failed = bool(status.check_error) or status.phase == CHECK_FAILED
     return {
         "name": status.config.name,
         "type": status.config.type,
         "phase": status.phase,
         "error": error,
-        **_hint(clienthints.of_proxy(error, check_failed=status.phase == CHECK_FAILED)),
+        **_hint(clienthints.of_proxy(error, check_failed=check_failed and not status.error)),
         "public": public_address(status),
         "local": _local(status.config),
         "inspect": status.config.inspect,
@@ -60,6 +61,8 @@ def _proxy(status: ProxyStatus) -> Shape:
 
 def public_address(status: ProxyStatus) -> str:
     """Say where users reach a proxy, the first place of several; empty: nowhere, or by visitors."""
+    if status.https_addr and not status.error:
+        return f"https://{status.https_addr.partition(',')[0]}/"
     where = status.remote_addr.partition(",")[0]
     if status.error or not where:
         return ""

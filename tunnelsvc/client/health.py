@@ -88,12 +88,18 @@ class HealthChecks:
         monitor = self._monitors.get(proxy.name)
         return proxy.health_check is None or (monitor is not None and monitor.well)
 
+    def trouble(self, proxy: ProxyConfig) -> str:
+        """Say why a proxy may not be announced; empty: it may, or no check has ended yet."""
+        monitor = self._monitors.get(proxy.name)
+        return monitor.trouble if monitor is not None and not monitor.well else ""
+
 
 class _Monitor:
     """Checks one service: one check after the other, never two at once.
 
     Attributes:
         well: whether it can take users, as far as is known.
+        trouble: why the latest check that failed did.
     """
 
     log = Logger()
@@ -106,6 +112,7 @@ class _Monitor:
         on_change: OnChange,
     ) -> None:
         self.well = False
+        self.trouble = ""
         self._proxy = proxy
         self._config = config
         self._reactor = reactor
@@ -157,7 +164,8 @@ class _Monitor:
         if not failure.check(LocalServiceUnavailable):
             self.log.failure("[{proxy}] health check broken", failure, proxy=self._proxy.name)
         self._failures += 1
-        self._tell(failure.getErrorMessage())
+        self.trouble = failure.getErrorMessage()
+        self._tell(self.trouble)
         if self.well and self._failures >= self._config.max_failed:
             self.well = False
             self._on_change(self._proxy, False)

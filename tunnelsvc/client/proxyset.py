@@ -297,7 +297,8 @@ class ProxySet:
     def _status(self, proxy: ClientProxy) -> ProxyStatus:
         registration, config = self._registration, proxy.config
         status = ProxyStatus(config) if registration is None else registration.status(config)
-        return evolve(status, dial_error=proxy.dial_error) if proxy.dial_error else status
+        check_error = "" if self._health is None else self._health.trouble(config)
+        return evolve(status, dial_error=proxy.dial_error, check_error=check_error)
 
     def inspected(self, name: str) -> Inspected | None:
         """Return what stands before the service of an inspected proxy; None: there is none."""

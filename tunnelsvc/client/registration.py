@@ -104,6 +104,8 @@ class _Entry:
     proxy: ProxyConfig
     remote_addr: str | None = None
     """Where the server put it; None: not running."""
+    https_addr: str = ""
+    """Likewise by https, if the server sees to that."""
     error: str = ""
     """Why it doesn't run; stays until it does."""
     retry_seconds: float = FIRST_RETRY_SECONDS
@@ -197,7 +199,7 @@ class Registration:
         if answer.error:
             self._refused(entry, answer.error)
         else:
-            self._started(entry, answer.remote_addr)
+            self._started(entry, answer)
 
     def find(self, wire_name: str) -> ProxyConfig | None:
         """Return the announced proxy of that name.
@@ -219,7 +221,12 @@ class Registration:
         if entry is None or entry.removed:
             return ProxyStatus(proxy)
         return ProxyStatus(
-            proxy, entry.phase(), entry.error, entry.remote_addr or "", self.server_addr
+            proxy,
+            entry.phase(),
+            entry.error,
+            entry.remote_addr or "",
+            self.server_addr,
+            https_addr=entry.https_addr if entry.remote_addr else "",
         )
 
     def addresses(self) -> dict[str, str]:
@@ -255,15 +262,19 @@ class Registration:
         entry.timer = self.clock.callLater(entry.retry_seconds, self._announce, entry)
         entry.retry_seconds = min(2 * entry.retry_seconds, LAST_RETRY_SECONDS)
 
-    def _started(self, entry: _Entry, remote_addr: str) -> None:
-        entry.remote_addr = remote_addr
+    def _started(self, entry: _Entry, answer: NewProxyResp) -> None:
+        entry.remote_addr = answer.remote_addr
+        entry.https_addr = answer.https_addr
         entry.error = ""
         self.log.info("[{proxy}] start proxy success", proxy=entry.proxy.name)
         self.log.info("[{proxy}] users reach it {where}",
-                      proxy=entry.proxy.name, where=self._where(remote_addr))  # fmt: skip
+                      proxy=entry.proxy.name, where=self._where(answer))  # fmt: skip
 
-    def _where(self, remote_addr: str) -> str:
+    def _where(self, answer: NewProxyResp) -> str:
         """Say how users reach a running proxy, by what the server told us of it."""
+        remote_addr = answer.remote_addr
+        if answer.https_addr:
+            return f"at https://{answer.https_addr.partition(',')[0]}"
         if not remote_addr:
             return "by visitors who have its sk"
         host, _, port = remote_addr.partition(":")

@@ -32,6 +32,8 @@ class ProxyStatus:
         remote_addr: where the server put it, as it said (``:6000``, ``a.example:8080``).
         server_addr: of the server that said so.
         dial_error: why the latest user didn't reach the local service; empty: he did.
+        https_addr: where an http proxy is by https, as the server has a certificate for it.
+        check_error: why its health check keeps it from being announced; empty: it doesn't.
     """
 
     config: ProxyConfig
@@ -40,6 +42,8 @@ class ProxyStatus:
     remote_addr: str = ""
     server_addr: str = ""
     dial_error: str = ""
+    check_error: str = ""
+    https_addr: str = ""
 
 
 @frozen
@@ -66,7 +70,7 @@ class VisitorStatus:
     Attributes:
         config: what the file says of it.
         port: where its users come in; None: nowhere.
-        error: why that is so; empty: it is as it should be.
+        error: why that is so, or why the latest user wasn't let in; empty: all is as it should be.
     """
 
     config: VisitorConfig

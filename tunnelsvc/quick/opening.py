@@ -11,7 +11,6 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
 from tunnelsvc.client.service import TunnelClient
-from tunnelsvc.client.waiting import Addresses
 from tunnelsvc.errors import LoginFailed, ProxyRefused
 from tunnelsvc.quick.plan import Plan
 
@@ -81,7 +80,7 @@ class Opening(Service):
 
     async def _open(self) -> None:
         try:
-            address = await self._address()
+            await self._until_open()
         except ProxyRefused as why:
             self._fail(f"the server refuses {self.plan.name}: {why}")
         except DeferredTimeout:
@@ -90,43 +89,49 @@ class Opening(Service):
             return  # stopped; or told to `fail` by the client
         else:
             self._is_open = True
-            self._opened(self.plan, self.plan.url(address))
+            self._opened(self.plan, self._url())
 
     async def _open_again(self) -> None:
         """Wait after another login, by the same name, for as long as it takes."""
         while True:
             try:
-                addresses = await self._wait()
+                await self._wait()
             except ProxyRefused as why:
-                self.log.warn("the server refuses {name}: {why}", name=self.plan.name, why=why)
+                self.log.error("the server refuses {name}: {why}", name=self.plan.name, why=why)
             except (CancelledError, LoginFailed):
                 return
             else:
-                self._opened(self.plan, self.plan.url(addresses[self.plan.name]))
+                self._opened(self.plan, self._url())
                 return
 
-    async def _wait(self, seconds: float | None = None) -> Addresses:
+    async def _wait(self, seconds: float | None = None) -> None:
         self._waiting = waiting = self.client.when_running(self.plan.name)
         if seconds is not None:
             waiting.addTimeout(seconds, self._reactor)
         try:
-            return await waiting
+            await waiting
         finally:
             if self._waiting is waiting:
                 self._waiting = None
 
-    async def _address(self) -> str:
-        """Return where the server put it.
+    def _url(self) -> str:
+        (status,) = self.client.proxy_statuses()
+        return self.plan.url(status.remote_addr, status.https_addr)
+
+    async def _until_open(self) -> None:
+        """Wait until it can be reached.
 
         Raises:
             ProxyRefused: nowhere, and there is nothing else to ask for.
         """
         while True:
             try:
-                return (await self._wait(READY_SECONDS))[self.plan.name]
+                await self._wait(READY_SECONDS)
             except ProxyRefused as why:
                 instead = self.plan.instead(str(why))
                 if instead is None:
                     raise
                 self.plan = instead
                 self.client.reload(instead.config())
+            else:
+                return

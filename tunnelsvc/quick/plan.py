@@ -22,6 +22,8 @@ MOST_NAMES: Final = 10
 
 _TAKEN: Final = re.compile(r"router config conflict|already (?:exists|in use)")
 """In the words of frps of all versions, and ours: somebody has the name."""
+_BELOW: Final = re.compile(r"should not belong to subdomain host \[([^\]]*)\]")
+"""Likewise: a whole name that is to be asked for by its first label."""
 _NO_NAMES: Final = re.compile(r"subdomain is not supported|vhost http port is not set")
 """Likewise: there are no web sites by name."""
 
@@ -114,7 +116,9 @@ class Plan:
             refusal: what the server said.
         """
         if self.host:
-            return None
+            below = _BELOW.search(refusal)
+            name, _, domain = self.host.partition(".")
+            return evolve(self, host=name) if below and below[1] == domain else None
         if _TAKEN.search(refusal) and self.number + 1 < MOST_NAMES:
             return evolve(self, number=self.number + 1)
         # What only http proxies have, such as a password, isn't dropped on the way to a port.
@@ -122,15 +126,18 @@ class Plan:
             return evolve(self, kind="tcp", number=0)
         return None
 
-    def url(self, remote_addr: str) -> str:
+    def url(self, remote_addr: str, https_addr: str = "") -> str:
         """Say where users go.
 
         Args:
             remote_addr: what the server said: ``name.example.com:8080``, or ``:6000``.
+            https_addr: likewise, by https; empty: it isn't there by https.
 
         Returns:
             A URL; with the scheme ``tcp`` for what isn't a web site.
         """
+        if https_addr:
+            return f"https://{https_addr.partition(',')[0]}"
         first = remote_addr.partition(",")[0]
         if first.startswith(":"):
             first = host_and_port(self.config().server_addr, first[1:])

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from attrs import asdict
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, succeed
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver
 
 from tunnelsvc.addresses import LOOPBACK, host_and_port
+from tunnelsvc.client.local import dial_service
 from tunnelsvc.config.schema import LogConfig
+from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.lean import import_web
 from tunnelsvc.logs import make_observer
 from tunnelsvc.quick.opening import Opening
@@ -26,6 +30,8 @@ from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange
 if TYPE_CHECKING:
     from tunnelsvc.admin.listening import SiteService
 
+SLOW_SECONDS: Final = 3.0
+"""After which a user wonders what we wait for."""
 SSH_PORT: Final = 22
 INSPECTOR_PORTS: Final = (*range(4040, 4060), 0)
 """Where the page with the requests is: the first one that is free, the last is any; as ngrok's."""
@@ -54,6 +60,8 @@ class QuickProgram(Program):
         self._url_file = url_file
         self._url = ""
         self._site: SiteService | None = None
+        self._slow: IDelayedCall | None = None
+        self._looking: Deferred[None] = succeed(None)
         self._remove_url: Callable[[], None] = lambda: None
 
     def open_log(self, log_config: LogConfig) -> ILogObserver:
@@ -63,6 +71,8 @@ class QuickProgram(Program):
     def stopService(self) -> Deferred[Any]:
         """See `Program`; the URL leads nowhere from now on."""
         self._remove_url()
+        self._stop_waiting()
+        self._looking.cancel()
         return super().stopService()
 
     def prepare(self, plan: Plan) -> Opening:
@@ -76,7 +86,7 @@ class QuickProgram(Program):
         """
         with config_errors_exit():
             opening = Opening(
-                plan, self.reactor, self._opened, fail=self.fail_with, login_failed=self.fail
+                plan, self.reactor, self._opened, fail=self._refused, login_failed=self._not_let_in
             )
         opening.client.on_lost = lambda: self.screen.note("The server is gone. Trying again...")
         if opening.client.inspector is not None:
@@ -92,13 +102,38 @@ class QuickProgram(Program):
         return AdminService(opening.client, None, self.end, self.reactor, INSPECTOR_PORTS)
 
     def _requested(self, exchange: Exchange) -> None:
-        if exchange.done:
+        if exchange.done and self.running:
             self.screen.request(answered(exchange))
 
     def add(self, opening: Opening) -> None:
         """Open it, at once if we run."""
         for service in filter(None, (self._site, opening.client, opening)):
             service.setServiceParent(self)
+        self._slow = self.reactor.callLater(SLOW_SECONDS, self._is_slow, opening)
+
+    def _is_slow(self, opening: Opening) -> None:
+        self.screen.note(f"Waiting for {opening.client.link_status().server}...")
+
+    def _stop_waiting(self) -> None:
+        if self._slow is not None and self._slow.active():
+            self._slow.cancel()
+
+    def _not_let_in(self, message: str) -> None:
+        """Say what to do about it; what it is has been logged."""
+        from tunnelsvc.admin.clienthints import of_login  # noqa: PLC0415 - not if all is well
+
+        self._advise(of_login(message).text)
+        self.fail(message)
+
+    def _refused(self, message: str) -> None:
+        from tunnelsvc.admin.clienthints import of_proxy  # noqa: PLC0415 - likewise
+
+        self.fail_with(message)
+        self._advise(of_proxy(message).text)
+
+    def _advise(self, advice: str) -> None:
+        if advice:
+            sys.stderr.write(f"tunnelsvc: {advice}\n")
 
     def fail_with(self, message: str) -> None:
         """Say why it is the end, and end with status 1."""
@@ -111,6 +146,7 @@ class QuickProgram(Program):
             self.screen.note("The server is back.")
             return
         self._url = url
+        self._stop_waiting()
         whole = url + self.page
         try:
             if self._url_file:
@@ -121,6 +157,18 @@ class QuickProgram(Program):
             return
         self.screen.opened(whole, got.target, self._advice(got, url))
         self.ready(url)
+        self._looking = ensureDeferred(self._look(got))
+
+    async def _look(self, got: Plan) -> None:
+        """Tell if the service isn't there yet: it may well be started later."""
+        try:
+            stream = await dial_service(self.reactor, got.target_host, got.target_port)
+        except LocalServiceUnavailable:
+            self.screen.note(f"Nothing answers at {got.target} yet.")
+        except (CancelledError, ConnectingCancelledError):
+            return
+        else:
+            stream.loseConnection()
 
     def _advice(self, got: Plan, url: str) -> str:
         """Say what else there is, or how to use what isn't a web site, as far as its port tells."""
@@ -156,8 +204,8 @@ def answered(exchange: Exchange) -> Answered:
         notes.append("replayed")
     ended = exchange.ended_at
     return Answered(
-        method=exchange.method.decode("latin-1"),
-        path=exchange.target.decode("latin-1"),
+        method=exchange.method.decode("utf-8", "replace"),
+        path=exchange.target.decode("utf-8", "replace"),
         status=exchange.status or None,
         ms=None if ended is None else (ended - exchange.began_at) * 1000,
         size=exchange.response.body_bytes,

@@ -195,7 +195,7 @@ class Client:
             run_id=self.label, proxy=name, type=request.proxy_type, address=address,
         )  # fmt: skip
         self._note("proxy_opened", f"{request.proxy_type} {address}", proxy.name)
-        return NewProxyResp(proxy_name=name, remote_addr=address)
+        return NewProxyResp(proxy_name=name, remote_addr=address, https_addr=proxy.https_address)
 
     def _make(self, request: NewProxy) -> Proxy:
         check_name(request.proxy_name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
@@ -72,6 +73,7 @@ class ServerContext:
         https_groups: groups of https proxies.
         connect_groups: groups of tcpmux proxies.
         takes_http: whether users of http proxies can come in anywhere.
+        ends_tls: tells whether users of a host's http proxy can come by https.
         hooks: asks server plugins; None: there are none.
         rules: what the administrator has forbidden.
     """
@@ -86,6 +88,7 @@ class ServerContext:
     proxies: dict[str, Proxy] = field(factory=dict)
     connections: Connections = field(factory=Connections)
     takes_http: bool = False
+    ends_tls: Callable[[str], bool] = lambda _: False
     udp_ports: PortManager = field(init=False)
     hooks: Hooks | None = None
     rules: Rules = field(factory=Rules)

@@ -32,6 +32,7 @@ class TLSVhost:
         self._sites: TLSSites | None = None
         self.certificates = CertificateStore(context.config.certificates, tuple(APPLICATIONS))
         self._names = Names(context.tls_router, self.certificates)
+        context.ends_tls = self._names.ends_here
 
     @property
     def redirect(self) -> Gate | None:

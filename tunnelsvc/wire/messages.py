@@ -131,6 +131,9 @@ class NewProxyResp(Message):
     proxy_name: str = ""
     remote_addr: str = ""
     error: str = ""
+    https_addr: str = _named("tunnelsvc_https_addr", "")
+    """Where an http proxy is by https, as the server has a certificate for it; an addition of
+    ours."""
 
 
 @frozen(kw_only=True)

@@ -76,6 +76,10 @@ class ServeTests(StreamVisitorCase):
         self.answer("visitor connection of [ssh] auth failed")
         self.assertTrue(user.lost)
         self.assertIn("[there] visitor connection of [ssh] auth failed (", list(self.lines)[-1])
+        self.assertIn("visitor connection of [ssh] auth failed (", self.visitor.error)
+        self.come()
+        self.answer()
+        self.assertEqual(self.visitor.error, "")
 
     def test_without_a_server(self) -> None:
         self.sessions.end()

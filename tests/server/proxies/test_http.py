@@ -69,6 +69,28 @@ class HTTPProxyTests(SynchronousTestCase):
         self.build(vhost_http_port=80)
         self.assertEqual(self.open(custom_domains=("a.example.com",)), "a.example.com")
 
+    def test_https_address(self) -> None:
+        """Of those names that the server has certificates for, for who shows a URL."""
+        self.build(vhost_https_port=8443)
+        self.registry.context.ends_tls = lambda host: host != "plain.example"
+        answer = self.client.say(
+            NewProxy(
+                proxy_name="web",
+                proxy_type="http",
+                custom_domains=("plain.example", "*.safe.example", "safe.example"),
+            )
+        )
+        assert isinstance(answer, NewProxyResp)
+        self.assertEqual(answer.https_addr, "safe.example:8443")
+        self.assertTrue(answer.remote_addr.startswith("plain.example:8080,"))
+
+    def test_no_https_address(self) -> None:
+        answer = self.client.say(
+            NewProxy(proxy_name="web", proxy_type="http", custom_domains=("a.example",))
+        )
+        assert isinstance(answer, NewProxyResp)
+        self.assertEqual(answer.https_addr, "")
+
     def test_an_entrance_without_a_port(self) -> None:
         """A program that has a `tunnelsvc.web.VhostResource` knows its own address."""
         self.build(vhost_http_port=0)

@@ -36,7 +36,7 @@ class Visitor(Protocol):
 
     @property
     def error(self) -> str:
-        """Why they come in nowhere; empty: they do, or aren't meant to yet."""
+        """Why they come in nowhere, or why the latest wasn't let in; empty: nothing is wrong."""
 
     def start(self) -> None:
         """Let users come, now or as soon as the port is free."""

@@ -44,6 +44,7 @@ class DatagramVisitor:
     """Not needed: a port has no connections."""
     log: ClassVar[Logger] = Logger()
     _listening: Listening = field(init=False)
+    _refusal: str = field(default="", init=False)
     _entrance: Entrance = field(init=False)
     _carrying: bool = field(default=False, init=False)
     _pause: Deferred[None] | None = field(default=None, init=False)
@@ -70,7 +71,7 @@ class DatagramVisitor:
     @property
     def error(self) -> str:
         """See `Visitor`."""
-        return self._listening.error
+        return self._listening.error or self._refusal
 
     def start(self) -> None:
         """See `Visitor`."""
@@ -103,12 +104,14 @@ class DatagramVisitor:
             self._not_before = self.reactor.seconds() + RETRY_SECONDS
             session = await self.sessions.current()
             stream, unread, answer = await visit(session, self.config)
+            self._refusal = ""
             if self.port is None:  # stopped while we waited
                 stream.abortConnection()
                 return
             ended = await self._use(stream, unread, _datagram_codec(session, answer))
             self.log.info("[{visitor}] visit ended: {why}", visitor=self.config.name, why=ended)
         except VisitRefused as why:
+            self._refusal = str(why)
             self.log.warn("[{visitor}] {why}", visitor=self.config.name, why=why)
             self._entrance.outbox.clear(Drop.NO_TUNNEL)
         except CancelledError:

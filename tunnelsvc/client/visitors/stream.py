@@ -39,6 +39,7 @@ class StreamVisitor:
     log: ClassVar[Logger] = Logger()
     _users: set[Stream] = field(factory=set, init=False)
     _listening: Listening = field(init=False)
+    _refusal: str = field(default="", init=False)
 
     def __attrs_post_init__(self) -> None:
         self._listening = Listening(self.config, self.reactor, self._listen)
@@ -56,7 +57,7 @@ class StreamVisitor:
     @property
     def error(self) -> str:
         """See `Visitor`."""
-        return self._listening.error
+        return self._listening.error or self._refusal
 
     def start(self) -> None:
         """See `Visitor`."""
@@ -86,6 +87,7 @@ class StreamVisitor:
         try:
             session = await self.sessions.current()
             stream, unread = await open_visitor_connection(session, self.config)
+            self._refusal = ""
             closed = await join(
                 user,
                 stream,
@@ -94,6 +96,7 @@ class StreamVisitor:
                 far_half_closes=session.server_is_ours,
             )
         except VisitRefused as why:
+            self._refusal = str(why)
             self.log.warn("[{visitor}] {why}", visitor=self.config.name, why=why)
             user.abortConnection()
             return

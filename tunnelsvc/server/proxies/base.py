@@ -42,6 +42,8 @@ class Proxy(ABC):
     """Whether it counts for ``max_ports_per_client``."""
     greeting = b""
     """What a user is told as soon as there is a work connection."""
+    https_address = ""
+    """Where users reach what isn't of type https by https all the same."""
     stats: ProxyStats
 
     def __init__(self, request: NewProxy, client: Client, context: ServerContext) -> None:

@@ -95,6 +95,9 @@ class HTTPProxy(LoneRoute, Proxy):
         add_routes(self._places, self._routes, self, user=self.request.route_by_http_user)
         config = self.context.config
         domains = [domain for domain, _ in self._routes]
+        hosts = (domain for domain in self.domains if "*" not in domain)
+        secure = [host for host in hosts if self.context.ends_tls(host)]
+        self.https_address = addresses(secure, config.vhost_https_port)
         return addresses(domains, config.vhost_http_port or config.vhost_https_port)
 
     async def unlisten(self) -> None:

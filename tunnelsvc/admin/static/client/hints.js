@@ -29,6 +29,9 @@ const HINTS = {
   disabled: "服务器管理员已停用此代理，可在控制面板中重新启用。",
   group: "同一组的代理必须有相同的 group_key、类型以及端口或域名。",
   type_unknown: "服务器版本太旧，或未包含此功能。请更新服务器。",
+  wrong_sk: "此处的 sk（TOML 中为 secretKey）必须与提供者配置文件中的相同。",
+  no_owner: "没有客户端提供该名称的代理。提供者的客户端已登录吗？server_name 以及（若提供者设置了 user）server_user 正确吗？",
+  visitor_not_allowed: "提供者只允许其他用户访问：其 allow_users 中必须包含我们的 user 或 *。",
   local_down: "本地地址没有响应。服务在运行吗？local_port 正确吗？容器或其他机器上的服务需要在 local_ip 中填写其地址。",
 };
 

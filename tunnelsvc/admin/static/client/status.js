@@ -24,9 +24,8 @@ function phaseText(phase) {
 }
 
 function trouble(each) {
-  if (!each.error) return [];
   const hint = hintOf(each);
-  return [h("p", { class: "trouble bad" }, each.error), hint && h("p", { class: "hint" }, h("strong", {}, t("status.todo")), " ", hint)];
+  return [each.error && h("p", { class: "trouble bad" }, each.error), hint && h("p", { class: "hint" }, h("strong", {}, t("status.todo")), " ", hint)];
 }
 
 function address(proxy) {
