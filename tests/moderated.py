@@ -89,7 +89,9 @@ class ModeratedCase(TunnelCase):
         """Connect a user who is served: what he says comes back."""
         user, reader = await self.dial(number)
         user.write(b"hello")
-        await reader.until(lambda: bool(reader.received) or reader.lost is not None)
+        await reader.until(
+            lambda: bool(reader.received) or reader.finished or reader.lost is not None
+        )
         self.assertEqual(bytes(reader.received), b"hello")
         return user, reader
 

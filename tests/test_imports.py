@@ -170,6 +170,8 @@ class ImportTests(SynchronousTestCase):
             names = self.modules(role, content.replace("[common]\n", site))
             self.assertIn("twisted.web.server", names)
             self.check(names, unwanted)
+        # Of the client's, whose page believes nobody about others.
+        self.check(names, {"tunnelsvc.gateway": NOT_THE_CLIENT["tunnelsvc.gateway"]})
 
     def test_plugin(self) -> None:
         """One that needs neither HTTP nor TLS brings neither."""

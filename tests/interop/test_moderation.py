@@ -11,6 +11,7 @@ from tests.moderated import ModeratedCase
 from tests.programs import Peer, free_port
 
 BLOCKED: Final = "blocked by the server's administrator"
+NAMES: Final = ("alice.ssh", "alice.web", "alice.dns")
 CONFIG: Final = """
 [common]
 server_addr = 127.0.0.1
@@ -39,6 +40,9 @@ remote_port = {udp}
 
 class FrpcTests(ModeratedCase):
     """With the server in this process."""
+
+    begun = 0
+    """How many proxies the client has been given, those of former sessions included."""
 
     async def start(self, peer: Peer, *, mux: bool) -> None:
         """Start both, and wait until all is reachable."""
@@ -72,12 +76,22 @@ class FrpcTests(ModeratedCase):
         await self.back()
 
     async def back(self) -> None:
-        for name in ("alice.ssh", "alice.web", "alice.dns"):
-            await self.online(name)
+        """Wait until both ends have the proxies.
 
-    async def said(self, text: str) -> None:
+        A user who comes when the client has not yet heard that it has them is turned away by it.
+        """
+        self.begun += len(NAMES)
+        for name in NAMES:
+            await self.online(name)
+        await self.said("start proxy success", times=self.begun)
+
+    async def said(self, text: str, times: int = 1) -> None:
         """Wait for words of the client."""
-        await self.wait(lambda: text in self.log.read_text(encoding="utf-8", errors="replace"))
+
+        def there() -> bool:
+            return self.log.read_text(encoding="utf-8", errors="replace").count(text) >= times
+
+        await self.wait(there)
 
     async def check_kick(self, peer: Peer, *, mux: bool) -> None:
         """All that users have ends, and it comes back by itself."""
@@ -121,14 +135,14 @@ class FrpcTests(ModeratedCase):
         await self.wait(lambda: b"/wait" in self.site_asked.asked)
         asking = self.udp_user(self.udp)
         await self.answered(asking)
-        for name in ("alice.ssh", "alice.web", "alice.dns"):
+        for name in NAMES:
             self.assertTrue(await moderation.disable(name))
         await self.gone(user)
         await waiting.until(lambda: b"\r\n\r\n" in waiting.received or waiting.lost is not None)
         self.assertEqual(waiting.received[:12], b"HTTP/1.1 503")
         self.assertFalse(await self.listens(self.tcp))
         await self.count(self.users, 0)
-        for name in ("alice.ssh", "alice.web", "alice.dns"):
+        for name in NAMES:
             self.assertTrue(await moderation.enable(name))
         await self.user(self.tcp)
         self.assertEqual(await self.answer(), b"HTTP/1.1 200 OK")

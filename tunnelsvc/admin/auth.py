@@ -1,10 +1,12 @@
 # -*- test-case-name: tests.admin.test_auth -*-
 """Who knows the password, and how often somebody may try: for HTTP Basic and the form alike."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall
@@ -12,9 +14,11 @@ from twisted.logger import Logger
 from twisted.web.server import Request
 
 from tunnelsvc.admin.throttle import Failed, Throttle
-from tunnelsvc.gateway.forwarded import Trust
 from tunnelsvc.link.tcpfacts import unmapped
 from tunnelsvc.units import MINUTE
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.forwarded import Trust
 
 LOGIN: Final = "dashboard_login"
 REFUSED: Final = "dashboard_refused"

@@ -1,9 +1,11 @@
 # -*- test-case-name: tests.admin.test_gate -*-
 """The gate of a site: lets those pass who know the password (RFC 7617) or have a session."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.web import http
@@ -22,8 +24,10 @@ from tunnelsvc.admin.refusals import Denied, Refusal, TooMany
 from tunnelsvc.admin.sessions import Session, Sessions, session_key, thread_of
 from tunnelsvc.admin.throttle import Throttle
 from tunnelsvc.admin.web import ReadOnly, answer_json
-from tunnelsvc.gateway.forwarded import Trust
 from tunnelsvc.wire.basicauth import credentials_in
+
+if TYPE_CHECKING:
+    from tunnelsvc.gateway.forwarded import Trust
 
 _READING: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _CHANGING: Final = ((b"api", b"reload"),)
@@ -94,7 +98,7 @@ class Gate(Resource):
         throttle: Throttle | None = None,
         trust: Trust | None = None,
         report: Report = report_nowhere,
-    ) -> "Gate":
+    ) -> Gate:
         """Make the gate of a site.
 
         Args:
@@ -196,7 +200,7 @@ class Later(Resource):
 
     isLeaf = True
 
-    def __init__(self, done: "Deferred[None]", find: Callable[[], IResource]) -> None:
+    def __init__(self, done: Deferred[None], find: Callable[[], IResource]) -> None:
         super().__init__()
         self._done = done
         self._find = find

@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.client.inspection.test_inspector -*-
 """What users asked the local web services for, and what they got (docs/inspector.md).
 
-Only of proxies with ``inspect = true``; a client that has none imports none of this.
+Only of proxies with ``inspect = true``; a client that has neither one nor a page imports none of
+this.
 """
 
 from collections.abc import Callable, Iterator
