@@ -33,6 +33,7 @@ from tests.programs import (
     eventually,
     free_port,
     require_program,
+    stay_within_the_day,
 )
 from tunnelsvc.admin.history.database import MIGRATIONS, NAME
 from tunnelsvc.admin.history.service import SAVE_SECONDS
@@ -66,6 +67,7 @@ class HistoryTestCase(TunnelTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        stay_within_the_day()
         self.dashboard_port = free_port()
         self.data = self.directory / "data"
         self.database = self.data / NAME
