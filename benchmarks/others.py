@@ -5,9 +5,9 @@ None reads another's file, so each has a function that takes the paths of its pr
 the function that makes its commands.
 """
 
-import getpass
 import os
 from collections.abc import Callable, Iterable, Sequence
+from getpass import getuser
 from pathlib import Path
 from typing import Final
 
@@ -132,7 +132,7 @@ def openssh(ssh: str, sshd: str, keygen: str) -> Callable[[Site], Launch]:
             for user, local in _tcp_services(site)
             for text in ("-R", f"127.0.0.1:{user}:127.0.0.1:{local}")
         )
-        target = ("-p", str(site.control_port), f"{getpass.getuser()}@127.0.0.1")
+        target = ("-p", str(site.control_port), f"{getuser()}@127.0.0.1")
         return Launch((sshd, "-D", "-e", "-f", config), ((ssh, *options, *forwards, *target),))
 
     return launch

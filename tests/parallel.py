@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_parallel -*-
-"""Run the tests in several processes at once, all of them measured by coverage.
+"""Run the tests in several processes at once, measured by coverage where that tells anything.
 
 ``python -m tests.parallel [--jobs N] [--report] [OPTIONS OF TRIAL] NAME...``, where a name is what
 trial takes: a package, a module, a class, a method. Each process has a temporary directory of its
@@ -27,15 +27,16 @@ from typing import Final
 
 from attrs import field, frozen
 
-# Packages whose modules take long, and wait for most of the time.
+# Packages whose modules take long, and wait for most of the time. What they test are programs
+# beside them: there is little to measure, and that would cost a fifth more of processor time.
 SLOW_PACKAGES: Final = ("e2e", "interop")
 
 # Modules that take longer than one would think by their size.
 LONG_MODULES: Final = ("tests.e2e.test_heartbeats",)
 
-# Processes at once, if nobody says how many: the tests wait more than they compute, so there is one
-# more than the machine has processors.
-JOBS: Final = min(8, len(os.sched_getaffinity(0)) + 1)
+# Processes at once, if nobody says how many: each waits for half of its time, so there are two more
+# than the machine has processors.
+JOBS: Final = min(8, len(os.sched_getaffinity(0)) + 2)
 
 # The line of trial's that comes before the first test that failed.
 COMPLAINTS: Final = "=" * 79
@@ -57,6 +58,11 @@ class Part:
     """For trial."""
     size_bytes: int = 0
     """Of the source: how long it takes is about in proportion."""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it runs some of the program in its own process, and not only beside it."""
+        return not set(SLOW_PACKAGES).intersection(self.label.split("."))
 
 
 @frozen
@@ -126,8 +132,8 @@ class Runner:
     def command(self, part: Part, number: int) -> list[str]:
         """Give what to run for a part; the directory's name is short for the sake of sockets."""
         trial = ("-m", "twisted.trial", "--temp-directory", str(self.directory / str(number)))
-        measured = (sys.executable, "-m", "coverage", "run", *trial)
-        return [*measured, *self.options, *part.names]
+        measured = ("-m", "coverage", "run") if part.is_measured else ()
+        return [sys.executable, *measured, *trial, *self.options, *part.names]
 
     async def run(self, part: Part, number: int = 0, output: Path | None = None) -> Outcome:
         """Run a part; its output goes to a file, or to where ours goes.

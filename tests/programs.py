@@ -25,6 +25,8 @@ from typing import Final, TypeVar
 from attrs import field, frozen
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tunnelsvc.units import DAY, HOUR, MINUTE
+
 # Seconds: how long anything may take that normally takes less than one. Only failures wait so long.
 PATIENCE: Final = 30.0
 
@@ -205,6 +207,14 @@ def eventually(look: Callable[[], T], what: str, patience: float = PATIENCE) -> 
             raise AssertionError(f"not within {patience:g} s: {what}")
         time.sleep(POLL_INTERVAL)
     return answer
+
+
+def stay_within_the_day(patience: float = PATIENCE) -> None:
+    """Wait for tomorrow if there is less left of today, for who asks what was counted today."""
+    now = time.localtime()
+    left = DAY - (now.tm_hour * HOUR + now.tm_min * MINUTE + now.tm_sec)
+    if left < patience:
+        time.sleep(left)
 
 
 def accepts_connections(port: int) -> bool:

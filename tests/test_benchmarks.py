@@ -450,6 +450,7 @@ class SystemTests(SynchronousTestCase):
         """Every port that a site has is in the commands or the files that they name."""
         self.patch(others, "find_program", lambda name: f"/nowhere/{name}")
         self.patch(others, "run_to_end", self.make_key)
+        self.patch(others, "getuser", lambda: "me")
         found, missing = others.find_others()
         self.assertEqual((len(found), missing), (6, {}))
         for one in found:

@@ -115,10 +115,11 @@ class ParallelTests(ProgramTestCase):
         self.assertNotIn("test_it", said)
 
     def test_measured(self) -> None:
-        """Each process leaves data."""
-        self.write(test_a=PASSES, sub__test_b=PASSES)
+        """Each process leaves data, but those that have the program beside them."""
+        self.write(test_a=PASSES, sub__test_b=PASSES, e2e__test_c=PASSES)
         (self.directory / ".coveragerc").write_text("[run]\nparallel = True\n", encoding="ascii")
-        self.check(0, "sample")
+        said = self.check(0, "sample")
+        self.assertIn("Ran 3 tests in 3 processes", said)
         self.assertEqual(len(list((self.directory / "coverage").glob("data.*"))), 2)
 
     def test_reported(self) -> None:

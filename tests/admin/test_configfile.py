@@ -62,7 +62,8 @@ class ReplaceTests(SynchronousTestCase):
 
         self.file.chmod(0o644)
         self.patch(os, "fchown", chown)
-        self.patch(os, "fstat", lambda _: os.stat_result((0, 0, 0, 0, 12345, 12345, 0, 0, 0, 0)))
+        others = (os.geteuid() + 1, os.getegid() + 1)
+        self.patch(os, "fstat", lambda _: os.stat_result((0, 0, 0, 0, *others, 0, 0, 0, 0)))
         replace(str(self.file), b"new", lambda _: None)
         self.assertEqual((self.mode(), self.file.read_bytes()), (0o600, b"new"))
 

@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.e2e.test_https -*-
 """A real browser, without a desktop."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,10 @@ CHROMIUM_FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+# Characters of a page's text that a failed test shows, and milliseconds that it waits for them.
+SHOWN_TEXT: Final = 3000
+LAST_LOOK_MS: Final = 5000
 
 
 def browse(profile: Path, url: str, *flags: str) -> str:
@@ -56,9 +61,39 @@ def opened(*flags: str) -> Iterator[Any]:
         try:
             page = browser.new_page()
             page.set_default_timeout(PATIENCE * 1000)
-            yield page
+            with explained(page):
+                yield page
         finally:
             browser.close()
+
+
+@contextmanager
+def explained(page: Any, heard: Sequence[str] = ()) -> Iterator[None]:
+    """What fails in this block says what the page shows, and where there is a picture of it.
+
+    Args:
+        page: Playwright's.
+        heard: what else to say: of errors on the console, for instance.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Not by another exception, nor by a note: trial would show neither this one nor the note.
+        error.args = ("\n".join((str(error), *heard, _describe(page))),)
+        raise
+
+
+def _describe(page: Any) -> str:
+    """Say what is on a page; a picture stays in the directory in which the tests run."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            prefix="failed-", suffix=".png", dir=Path.cwd(), delete=False
+        ) as picture:
+            picture.write(page.screenshot(timeout=LAST_LOOK_MS))
+        text = page.inner_text("body", timeout=LAST_LOOK_MS)
+    except Exception as why:  # noqa: BLE001 - one that it is to explain is under way
+        return f"--- the page can't be looked at: {why}"
+    return f"--- {page.url}, see {picture.name}:\n{text[:SHOWN_TEXT]}"
 
 
 def log_in(page: Any, url: str, user: str, password: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
-from tests.e2e.browser import CHROMIUM_FLAGS
+from tests.e2e.browser import CHROMIUM_FLAGS, explained
 from tests.programs import PATIENCE, eventually, require_module, require_program
 
 T = TypeVar("T")
@@ -222,9 +222,10 @@ def open_page(url: str, **options: Any) -> Iterator[Watched]:
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         watched = Watched(page, urlsplit(url).netloc)
-        page.goto(url)
-        yield watched
-        assert not watched.wrong, watched.wrong
+        with explained(page, watched.wrong):
+            page.goto(url)
+            yield watched
+            assert not watched.wrong, "something is wrong with the page:"
     finally:
         with suppress(Exception):
             context.close()

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from tests.e2e.services import echo, echo_once, is_closed, receive, request, serves_echo
 from tests.e2e.tunnel import TunnelTestCase, tcp_proxy
 from tests.e2e.watching import Watching
-from tests.programs import PATIENCE, Program, eventually, free_port
+from tests.programs import PATIENCE, Program, eventually, free_port, stay_within_the_day
 
 
 class APITestCase(TunnelTestCase):
@@ -61,6 +61,7 @@ class APITestCase(TunnelTestCase):
 
 class WatchingTests(APITestCase):
     def test_a_transfer(self) -> None:
+        stay_within_the_day()
         watching = self.watch("overview,proxies,connections")
         self.assertEqual(watching.rows("connections"), [])
         user = self.user()

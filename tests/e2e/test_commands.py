@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from unittest import mock
@@ -31,8 +33,10 @@ from tests.programs import (
     eventually,
     free_port,
     require_program,
+    stay_within_the_day,
 )
 from tunnelsvc import __version__
+from tunnelsvc.units import DAY
 
 # The script of the environment that these tests run in.
 TWISTD: Final = str(Path(sys.executable).with_name("twistd"))
@@ -50,6 +54,17 @@ class HelperTests(SynchronousTestCase):
     def test_eventually_fails(self) -> None:
         error = self.assertRaises(AssertionError, eventually, lambda: False, "a pig flew", 0.0)
         self.assertIn("a pig flew", str(error))
+
+    def test_midnight(self) -> None:
+        """It is waited for when it is near."""
+        self.addCleanup(time.tzset)
+        for left, passed in ((2, True), (100, False)):
+            east = timedelta(seconds=-(int(time.time()) + left) % DAY)
+            with mock.patch.dict(os.environ, {"TZ": f"TEST-{east}"}):
+                time.tzset()
+                before = time.localtime().tm_yday
+                stay_within_the_day()
+                self.assertEqual(time.localtime().tm_yday != before, passed)
 
     def test_required_program(self) -> None:
         """A missing program skips the test, or fails it where it must be there."""

@@ -58,6 +58,22 @@ class LookTests(MockedTestCase):
         self.site = self.start_mock()
 
     @in_browser
+    def test_what_fails_shows_the_page(self) -> None:
+        """Else nobody knows what the browser saw on another machine."""
+        with self.assertRaises(AssertionError) as raised, open_page(self.site) as watched:
+            self.settle(watched)
+            watched.page.evaluate("console.error('oh dear')")
+            watched.until(lambda: watched.wrong, "the console's line")
+            self.fail("as wanted")
+        reason, said, place, *text = str(raised.exception).splitlines()
+        self.assertEqual(reason, "as wanted")
+        self.assertIn("oh dear", said)
+        picture = Path(place.rpartition(", see ")[2].removesuffix(":"))
+        self.assertGreater(picture.stat().st_size, 10_000)
+        picture.unlink()
+        self.assertIn("Overview", text)
+
+    @in_browser
     def test_narrow_pages_do_not_scroll_sideways(self) -> None:
         for language in ("en-GB", "zh-CN"):
             with open_page(self.site, viewport=NARROW, locale=language) as watched:

@@ -26,12 +26,14 @@ from tests.programs import (
     OUR_CLIENT,
     OUR_SERVER,
     PATIENCE,
+    Peer,
     ProcessStatus,
     Program,
     accepts_connections,
     eventually,
     free_port,
     require_program,
+    stay_within_the_day,
 )
 from tunnelsvc.admin.history.database import MIGRATIONS, NAME
 from tunnelsvc.admin.history.service import SAVE_SECONDS
@@ -40,13 +42,32 @@ TWISTD: Final = str(Path(sys.executable).with_name("twistd"))
 OFF: Final = "nothing of the dashboard is saved or restored"
 NOBODY: Final = 65534
 """The user and group of that name."""
+HASTY_SERVER: Final = Peer(
+    "hasty server",
+    (
+        sys.executable,
+        "-P",
+        "-c",
+        """if True:
+            import sys
+            from tunnelsvc.admin.history import service
+            from tunnelsvc.cli import main
+            service.SAVE_SECONDS = 0.25
+            sys.exit(main())""",
+        "server",
+    ),
+)
+"""Saves so often that nobody has to wait for it; all else is as ever."""
 
 
 class HistoryTestCase(TunnelTestCase):
     """A server with a dashboard and a directory, and a service to have traffic with."""
 
+    server_peer = HASTY_SERVER
+
     def setUp(self) -> None:
         super().setUp()
+        stay_within_the_day()
         self.dashboard_port = free_port()
         self.data = self.directory / "data"
         self.database = self.data / NAME
@@ -151,6 +172,8 @@ class RestartTests(HistoryTestCase):
         self.assertEqual(self.traffic(), 700)
 
     def test_a_kill_costs_the_last_batch_at_most(self) -> None:
+        """With as much time between two as users have it."""
+        self.server_peer = OUR_SERVER
         server = self.serve()
         self.connect()
         self.move(1000)

@@ -34,6 +34,7 @@ from tests.programs import (
     eventually,
     free_port,
     require_program,
+    stay_within_the_day,
 )
 from tunnelsvc.units import MiB
 
@@ -137,6 +138,7 @@ class PassedThroughTests(HTTPSTestCase):
         site = self.local_site("secret", server_context(files))
         port = free_port()
         login = {"dashboard_user": "admin", "dashboard_pwd": "secret"}
+        stay_within_the_day()
         self.start_with({}, {"dashboard_port": port, **login})
         self.start_client({"secret": self.https_proxy(site, "a.example")})
         self.trust.request(self.https_port, "a.example", f"/bytes/{MiB}")

@@ -126,6 +126,7 @@ class DashboardTests(LoginTestCase):
             self.write_config("frps.ini", self.server_sections(common))
             server.process.send_signal(signal.SIGHUP)
             server.wait_for("dashboard_pwd has changed")
+            page.wait_for_selector(FORM)  # it goes there by itself, which we mustn't disturb
             self.assertFalse(self.is_in(page))
             log_in(page, self.site, "admin", "other")
             self.assertTrue(self.is_in(page))

@@ -19,6 +19,7 @@ from tests.programs import (
     accepts_connections,
     eventually,
     free_port,
+    stay_within_the_day,
 )
 from tunnelsvc.units import MiB
 
@@ -117,6 +118,7 @@ class TutorialTests(TunnelTestCase):
         """The dashboard wants its password, and knows the client, its proxies and their traffic."""
         self.start_tunnel()
         port, path = self.dashboard_port, "/api/serverinfo"
+        stay_within_the_day()
         self.assertEqual(request(port, path).status, 401)
         self.assertEqual(request(port, path, user="admin:wrong").status, 401)
         self.assertEqual(request(port, "/healthz").status, 200)

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.e2e.test_visitors -*-
 """``stcp`` with all three programs ours: what its users do, and what goes wrong."""
 
+import getpass
 import socket
 import tempfile
 import threading
@@ -52,7 +53,7 @@ class UseTests(VisitorTestCase):
         token = {"token": "t0ken"}
         self.start_owner({"ssh": stcp_proxy(local, SECURED)}, token)
         self.start_visitor({"to_ssh": stcp_visitor("ssh", port, SECURED)}, token)
-        shell = shell_through(self, port, "root")
+        shell = shell_through(self, port, getpass.getuser())
         self.assertEqual(shell.ssh("echo", "hello").strip(), b"hello")
         source, target = self.directory / "source", self.directory / "target"
         source.write_bytes(b"".join(pattern(4 * MiB)))
