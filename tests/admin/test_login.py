@@ -72,6 +72,21 @@ class ScriptTests(LoginTestCase):
         self.assertEqual(self.visitor.cookie, f"{COOKIE}=")
         self.assertEqual(self.visitor.ask("/api/serverinfo").status, 401)
 
+    def test_cookies_of_others_do_not_stand_before_ours(self) -> None:
+        """A site at a.example.com may set one for example.com, whose dashboard this is."""
+        self.visitor.log_in()
+        name, _, ours = self.visitor.cookie.partition("=")
+        tossed = f"{name}=1.{'A' * 22}.99999999999.{'A' * 43}"
+        for cookies in ([tossed, ours], [ours, tossed], [tossed] * 50 + [ours, f"{name}=", "x"]):
+            pairs = [each if "=" in each else f"{name}={each}" for each in cookies]
+            self.visitor.cookie = "; ".join(pairs)
+            self.assertEqual(self.visitor.ask("/api/serverinfo").status, 200)
+            looked = self.visitor.ask("/login", Accept="application/json")
+            self.assertEqual(looked.json, {"logged_in": True})
+        self.assertEqual(self.visitor.change("/logout").status, 200)
+        self.visitor.cookie = f"{tossed}; {name}={ours}"
+        self.assertEqual(self.visitor.ask("/api/serverinfo").status, 401)
+
     def test_a_cookie_that_was_copied_is_worth_nothing_after_the_logout(self) -> None:
         self.visitor.log_in()
         cookie = self.visitor.cookie

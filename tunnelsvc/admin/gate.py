@@ -13,7 +13,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from tunnelsvc.admin.auth import Delays, Keeper, Report, report_nowhere
-from tunnelsvc.admin.cookies import CSRF_HEADER, cookie_of, is_token
+from tunnelsvc.admin.cookies import CSRF_HEADER, cookies_of, is_token
 from tunnelsvc.admin.identity import NOBODY, Identity, identity_of
 from tunnelsvc.admin.listening import Guard, Root
 from tunnelsvc.admin.login import Login, Logout
@@ -120,13 +120,13 @@ class Gate(Resource):
             return self._login
         if path == b"static" and rest[:1] == [b"login"]:
             return self._static
-        cookie = cookie_of(request, self.sessions.site)
-        if cookie is not None and not self.sessions.is_ready:
-            return Later(self.sessions.ready(), lambda: self._find(path, request, cookie))
-        return self._find(path, request, cookie)
+        cookies = cookies_of(request, self.sessions.site)
+        if cookies and not self.sessions.is_ready:
+            return Later(self.sessions.ready(), lambda: self._find(path, request, cookies))
+        return self._find(path, request, cookies)
 
-    def _find(self, path: bytes, request: Request, cookie: bytes | None) -> IResource:
-        session = self.sessions.find(cookie) if cookie is not None else None
+    def _find(self, path: bytes, request: Request, cookies: list[bytes]) -> IResource:
+        session = self.sessions.find_among(cookies)
         if session is not None and _may_do(session, path, request):
             return self._enter(path, request, self.identity(session))
         header = request.getHeader(b"authorization")

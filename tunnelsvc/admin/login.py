@@ -14,7 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin.auth import Delays, Keeper
 from tunnelsvc.admin.browsers import wants_page
-from tunnelsvc.admin.cookies import CSRF_HEADER, cookie_of, is_token, set_cookie
+from tunnelsvc.admin.cookies import CSRF_HEADER, cookies_of, is_token, set_cookie
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.loginpage import login_page
 from tunnelsvc.admin.pages import redirect
@@ -80,10 +80,10 @@ class Login(Resource):
 
     def _look(self, request: Request) -> int:
         """Tell the form's script whether there is a session; no error that consoles show."""
-        cookie = cookie_of(request, self._sessions.site)
+        cookies = cookies_of(request, self._sessions.site)
 
         def found() -> bytes:
-            session = self._sessions.find(cookie) if cookie is not None else None
+            session = self._sessions.find_among(cookies)
             return answer_json(request, {"logged_in": session is not None})
 
         return self._when_ready(request, found)
@@ -135,8 +135,7 @@ class Logout(Resource):
         if identity.by == "cookie":
             if not _has_token(request, identity.csrf):
                 return _failed(request, http.FORBIDDEN, "the token is missing or wrong")
-            cookie = cookie_of(request, self._sessions.site)
-            session = self._sessions.find(cookie) if cookie is not None else None
+            session = self._sessions.find_among(cookies_of(request, self._sessions.site))
             if session is not None:
                 self._sessions.end(session)
             set_cookie(request, self._sessions.site, b"", 0)

@@ -12,7 +12,7 @@ import re
 import sys
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from hmac import compare_digest, digest
 from secrets import token_bytes
@@ -176,6 +176,10 @@ class Sessions:
         if not now < expires_at <= now + SESSION_SECONDS + 1 or id_ in self._ended:
             return None
         return session if expires_at > self._not_before + SESSION_SECONDS else None
+
+    def find_among(self, values: Iterable[bytes]) -> Session | None:
+        """Find the first session that one of several cookies is of; see `find`."""
+        return next(filter(None, map(self.find, values)), None)
 
     def _session(self, id_: bytes, expires_at: int) -> Session:
         assert self._key is not None
