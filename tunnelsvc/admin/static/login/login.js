@@ -5,6 +5,9 @@ const form = document.querySelector("form");
 const error = document.getElementById("error");
 const button = form.querySelector("button");
 const AGAIN_MILLISECONDS = 5000;
+// Of a link for who may log in, as "tunnelsvc http" prints; it isn't sent, nor kept in view. A person
+// has to send the form: any page may lead here, and wrong keys would have him locked out.
+const KEY = /^#key=([\w-]+)$/.exec(location.hash)?.[1];
 
 function enter() {
   if (location.pathname.endsWith("/login")) {
@@ -69,4 +72,10 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   logIn();
 });
-enterIfKnown();
+if (KEY) {
+  history.replaceState(null, "", location.pathname);
+  form.elements.password.value = KEY;
+  button.focus();
+} else {
+  enterIfKnown();
+}
