@@ -243,6 +243,8 @@ class Visitor:
         """Ask without waiting; underscores in names of headers become hyphens."""
         if self.cookie:
             headers.setdefault("Cookie", self.cookie)
+        if self.csrf and method == "GET":
+            headers.setdefault("X_CSRF_Token", self.csrf)
         if body or method != "GET":
             headers["Content-Length"] = str(len(body))
         lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]

@@ -121,6 +121,7 @@ class ScriptTests(LoginTestCase):
         self.assertIn("; Secure", answer.headers["Set-Cookie"])
         self.assertTrue(self.visitor.cookie.startswith("__Host-"))
         self.assertEqual(self.visitor.ask("/api/serverinfo").status, 401)
+        self.visitor.csrf = answer.json["csrf"]
         answer = self.visitor.ask("/api/serverinfo", X_Forwarded_Proto="https")
         self.assertEqual(answer.status, 200)
 
@@ -181,7 +182,9 @@ class FormTests(LoginTestCase):
         self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 200)
         self.assertEqual(self.post_form({}, "/logout").status, 403)
         self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 200)
-        csrf = self.visitor.ask("/api/admin/session").json["csrf"]
+        session = self.dashboard.gate.sessions.find(self.visitor.cookie.partition("=")[2].encode())
+        assert session is not None
+        csrf = session.csrf
         answer = self.post_form({"csrf": csrf}, "/logout")
         self.assertEqual((answer.status, answer.headers["Location"]), (303, "login"))
         self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 303)
@@ -297,6 +300,20 @@ class TokenTests(LoginTestCase):
         self.assertEqual(self.visitor.ask("/logout", "POST").status, 403)
         self.assertEqual(self.visitor.ask("/api/serverinfo").status, 200)
 
+    def test_the_cookie_alone_shows_nothing(self) -> None:
+        """Browsers send it to all ports of a host: to whatever a client has opened there."""
+        token, self.visitor.csrf = self.visitor.csrf, ""
+        for path in ("/api/serverinfo", "/api/admin/session", "/api/admin/stream", "/metrics"):
+            for query in ("", "?csrf=", "?csrf=x", "?csrf=%FF", f"?csrf=&csrf={token}"):
+                answer = self.visitor.ask(path + query)
+                self.assertEqual(answer.status, 401, path + query)
+                self.assertNotIn(token.encode(), answer.body)
+        self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 200)
+        answer = self.visitor.ask("/login", Accept=JSON)
+        self.assertEqual(answer.json, {"logged_in": False})
+        self.assertEqual(self.visitor.ask(f"/api/serverinfo?csrf={token}").status, 200)
+        self.assertEqual(self.visitor.ask(f"{self.PRUNE}&csrf={token}", "POST").status, 403)
+
     def test_scripts_need_none(self) -> None:
         """Also those that keep cookies."""
         right = RIGHT.decode()
@@ -310,7 +327,9 @@ class TokenTests(LoginTestCase):
         tester = AdminTester("", SECURED)
         visitor = Visitor(tester.site, "127.0.0.1:7400")
         visitor.log_in()
-        self.assertEqual(visitor.ask("/api/reload").status, 403)
+        self.assertEqual(visitor.ask("/api/reload", X_CSRF_Token="").status, 403)
+        path = f"/api/reload?csrf={visitor.csrf}"
+        self.assertEqual(visitor.ask(path, X_CSRF_Token="").status, 403)
         self.assertEqual(tester.client.strict, [])
         self.assertEqual(visitor.change("/api/reload", "GET").status, 200)
         self.assertEqual(visitor.ask("/api/status").status, 200)

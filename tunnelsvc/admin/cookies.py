@@ -10,6 +10,8 @@ from tunnelsvc.admin.sessions import parse
 from tunnelsvc.admin.web import is_secure
 
 CSRF_HEADER: Final = b"x-csrf-token"
+CSRF_PARAMETER: Final = b"csrf"
+"""Of a query that reads something. Without the cookie the token is worth nothing to who sees it."""
 
 
 def cookie_name(request: Request, site: str) -> bytes:

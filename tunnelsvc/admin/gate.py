@@ -13,7 +13,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from tunnelsvc.admin.auth import Delays, Keeper, Report, report_nowhere
-from tunnelsvc.admin.cookies import CSRF_HEADER, cookies_of, is_token
+from tunnelsvc.admin.cookies import CSRF_HEADER, CSRF_PARAMETER, cookies_of, is_token
 from tunnelsvc.admin.identity import NOBODY, Identity, identity_of
 from tunnelsvc.admin.listening import Guard, Root
 from tunnelsvc.admin.login import Login, Logout
@@ -28,6 +28,8 @@ from tunnelsvc.wire.basicauth import credentials_in
 _READING: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _CHANGING: Final = ((b"api", b"reload"),)
 """What is asked for by GET, as frp has it, and changes something all the same."""
+_PAGE: Final = (b"", b"static")
+"""What the cookie alone is enough for: there is nothing in it that isn't in the package."""
 _SESSION_INFO: Final = (b"api", b"admin", b"session")
 
 
@@ -135,7 +137,7 @@ class Gate(Resource):
         if session is not None and path == b"logout":
             # A form can't send the header; it has the token in a field.
             return self._enter(path, request, self.identity(session))
-        if session is not None:
+        if session is not None and not _is_reading(path, request):
             return Refusal(http.FORBIDDEN, "X-CSRF-Token is missing, or not this session's")
         return Denied(self.delays)
 
@@ -184,11 +186,21 @@ def _enter(inner: Guard, path: bytes, request: Request, identity: Identity) -> I
 
 
 def _may_do(session: Session, path: bytes, request: Request) -> bool:
-    """Tell whether a request is one that pages of other sites can't make with the cookie."""
-    whole = (path, *(request.postpath or []))
-    if request.method in _READING and whole not in _CHANGING:
+    """Tell whether a request is one that nobody else can make with the cookie.
+
+    Pages of other sites can have it sent. And browsers send it to all ports of a host (RFC 6265
+    section 8.5), so whoever has a tunnel on one of ours may get to see it, and ask by himself.
+    """
+    if is_token(session.csrf, request.getHeader(CSRF_HEADER) or b""):
         return True
-    return is_token(session.csrf, request.getHeader(CSRF_HEADER) or b"")
+    if not _is_reading(path, request):
+        return False
+    # Images, downloads and streams can't send headers.
+    return path in _PAGE or is_token(session.csrf, request.args.get(CSRF_PARAMETER, [b""])[0])
+
+
+def _is_reading(path: bytes, request: Request) -> bool:
+    return request.method in _READING and (path, *(request.postpath or [])) not in _CHANGING
 
 
 class Later(Resource):

@@ -79,12 +79,14 @@ class Login(Resource):
         return NOT_DONE_YET
 
     def _look(self, request: Request) -> int:
-        """Tell the form's script whether there is a session; no error that consoles show."""
+        """Tell the form's script whether it has a session; no error that consoles show."""
         cookies = cookies_of(request, self._sessions.site)
 
         def found() -> bytes:
             session = self._sessions.find_among(cookies)
-            return answer_json(request, {"logged_in": session is not None})
+            token = request.getHeader(CSRF_HEADER) or b""
+            is_in = session is not None and is_token(session.csrf, token)
+            return answer_json(request, {"logged_in": is_in})
 
         return self._when_ready(request, found)
 

@@ -1,6 +1,6 @@
 // The stream of changes (server-sent events), and whether the server is there at all.
 
-import { ApiError, session, url } from "./api.js";
+import { ApiError, session, withToken } from "./api.js";
 import { h, put, show } from "./dom.js";
 import { clock } from "./format.js";
 import { t } from "./i18n.js";
@@ -104,7 +104,7 @@ class Live {
 
   open() {
     this.close();
-    const source = new EventSource(url(`stream?topics=${this.topics.join()}`));
+    const source = new EventSource(withToken(`stream?topics=${this.topics.join()}`));
     this.source = source;
     this.opened = false;
     this.heard = performance.now();
