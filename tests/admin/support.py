@@ -234,6 +234,7 @@ class Visitor:
     def __init__(self, site: Site, host: str = "127.0.0.1:7500") -> None:
         self.site = site
         self.host = host
+        self.address = "192.0.2.1"
         self.cookie = ""
         self.csrf = ""
 
@@ -243,10 +244,12 @@ class Visitor:
         """Ask without waiting; underscores in names of headers become hyphens."""
         if self.cookie:
             headers.setdefault("Cookie", self.cookie)
+        if self.csrf and method == "GET":
+            headers.setdefault("X_CSRF_Token", self.csrf)
         if body or method != "GET":
             headers["Content-Length"] = str(len(body))
         lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
-        connection = Conversation(self.site)
+        connection = Conversation(self.site, self.address)
         connection.send(method, path, None, "".join(lines).encode(), self.host)
         if body:
             connection.channel.dataReceived(body)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.clientsupport import SECURED, AdminTester
 from tests.admin.streams import Listener
-from tests.admin.support import RIGHT, basic
+from tests.admin.support import RIGHT, Conversation, basic
 from tests.admin.test_tls import make_files
 from tests.control.fakes import FakeServer
 from tests.loglines import LogLines
@@ -130,6 +130,18 @@ class ServiceTests(SynchronousTestCase):
         why = self.assertRaises(ConfigError, admin.reload, strict=None)
         self.assertIn("no configuration file", str(why))
         self.assertRaises(ConfigError, admin.load, "x")
+
+    def test_with_a_key(self) -> None:
+        client = TunnelClient(ClientConfig(), self.reactor)
+        admin = AdminService(client, None, lambda: None, self.reactor, (4040,), key="k")
+        admin.startService()
+        self.addCleanup(admin.stopService)
+        statuses = []
+        for authorization in (None, basic(":k")):
+            connection = Conversation(admin._site)
+            connection.send("GET", "/api/status", authorization)
+            statuses.append(connection.answer().status)
+        self.assertEqual(statuses, [401, 200])
 
     def test_ends_streams(self) -> None:
         fake = FakeServer(self.reactor).listed()

@@ -103,6 +103,16 @@ class HiderTests(SynchronousTestCase):
         back = self.hider.put_back(f"{second}\n[x]\n{first}\n", "sk = b\ntoken = a\n")
         self.assertEqual(back, "sk = b\n[x]\ntoken = a\n")
 
+    def test_not_where_it_would_be_shown(self) -> None:
+        """Who may not see a secret may not have it put where it isn't hidden."""
+        hidden = self.hider.hide(INI)
+        mark = hidden.partition("\ntoken = ")[2].partition("\n")[0]
+        for line in (
+            f"[{mark}]", f"local_ip = {mark}", f"; {mark}", f"x {mark}", f"token = {mark}\x0b{mark}"
+        ):  # fmt: skip
+            why = self.assertRaises(ConfigError, self.hider.put_back, f"{hidden}{line}\n", INI)
+            self.assertNotIn("s3cret", str(why))
+
     def test_given_anew(self) -> None:
         hidden = self.hider.hide("token = a\nsk = b\n")
         new = "token = c\n" + hidden.splitlines()[1]

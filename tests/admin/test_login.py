@@ -72,6 +72,21 @@ class ScriptTests(LoginTestCase):
         self.assertEqual(self.visitor.cookie, f"{COOKIE}=")
         self.assertEqual(self.visitor.ask("/api/serverinfo").status, 401)
 
+    def test_cookies_of_others_do_not_stand_before_ours(self) -> None:
+        """A site at a.example.com may set one for example.com, whose dashboard this is."""
+        self.visitor.log_in()
+        name, _, ours = self.visitor.cookie.partition("=")
+        tossed = f"{name}=1.{'A' * 22}.99999999999.{'A' * 43}"
+        for cookies in ([tossed, ours], [ours, tossed], [tossed] * 50 + [ours, f"{name}=", "x"]):
+            pairs = [each if "=" in each else f"{name}={each}" for each in cookies]
+            self.visitor.cookie = "; ".join(pairs)
+            self.assertEqual(self.visitor.ask("/api/serverinfo").status, 200)
+            looked = self.visitor.ask("/login", Accept="application/json")
+            self.assertEqual(looked.json, {"logged_in": True})
+        self.assertEqual(self.visitor.change("/logout").status, 200)
+        self.visitor.cookie = f"{tossed}; {name}={ours}"
+        self.assertEqual(self.visitor.ask("/api/serverinfo").status, 401)
+
     def test_a_cookie_that_was_copied_is_worth_nothing_after_the_logout(self) -> None:
         self.visitor.log_in()
         cookie = self.visitor.cookie
@@ -106,6 +121,7 @@ class ScriptTests(LoginTestCase):
         self.assertIn("; Secure", answer.headers["Set-Cookie"])
         self.assertTrue(self.visitor.cookie.startswith("__Host-"))
         self.assertEqual(self.visitor.ask("/api/serverinfo").status, 401)
+        self.visitor.csrf = answer.json["csrf"]
         answer = self.visitor.ask("/api/serverinfo", X_Forwarded_Proto="https")
         self.assertEqual(answer.status, 200)
 
@@ -166,7 +182,9 @@ class FormTests(LoginTestCase):
         self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 200)
         self.assertEqual(self.post_form({}, "/logout").status, 403)
         self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 200)
-        csrf = self.visitor.ask("/api/admin/session").json["csrf"]
+        session = self.dashboard.gate.sessions.find(self.visitor.cookie.partition("=")[2].encode())
+        assert session is not None
+        csrf = session.csrf
         answer = self.post_form({"csrf": csrf}, "/logout")
         self.assertEqual((answer.status, answer.headers["Location"]), (303, "login"))
         self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 303)
@@ -282,6 +300,36 @@ class TokenTests(LoginTestCase):
         self.assertEqual(self.visitor.ask("/logout", "POST").status, 403)
         self.assertEqual(self.visitor.ask("/api/serverinfo").status, 200)
 
+    def test_the_cookie_alone_shows_nothing(self) -> None:
+        """Browsers send it to all ports of a host: to whatever a client has opened there."""
+        token, self.visitor.csrf = self.visitor.csrf, ""
+        self.visitor.address = "192.0.2.2"
+        for path in ("/api/serverinfo", "/api/admin/session", "/api/admin/stream", "/metrics"):
+            for query in ("", "?csrf=", "?csrf=x", "?csrf=%FF", f"?csrf=&csrf={token}"):
+                answer = self.visitor.ask(path + query)
+                self.assertEqual(answer.status, 401, path + query)
+                self.assertNotIn(token.encode(), answer.body)
+        self.assertEqual(self.visitor.ask("/static/", **PAGE).status, 200)
+        answer = self.visitor.ask("/login", Accept=JSON)
+        self.assertEqual(answer.json, {"logged_in": False})
+        self.assertEqual(self.visitor.ask(f"/api/serverinfo?csrf={token}").status, 200)
+        self.assertEqual(self.visitor.ask(f"{self.PRUNE}&csrf={token}", "POST").status, 403)
+
+    def test_where_the_login_was_the_cookie_alone_shows_all_but_the_token(self) -> None:
+        """As everybody expects of cookies; who might have got hold of it is elsewhere."""
+        token, self.visitor.csrf = self.visitor.csrf, ""
+        self.assertEqual(self.visitor.ask("/api/serverinfo").status, 200)
+        shape = self.visitor.ask("/api/admin/session").json
+        self.assertEqual((shape["by"], shape["csrf"]), ("cookie", ""))
+        self.assertEqual(self.visitor.ask(self.PRUNE, "POST").status, 403)
+        self.assertEqual(self.visitor.ask("/logout", "POST").status, 403)
+        # All who come by the same proxy, if it isn't trusted, are in one place.
+        for header in ("X_Forwarded_For", "Forwarded", "Via", "X_Real_IP"):
+            said: dict[str, Any] = {header: "x"}
+            self.assertEqual(self.visitor.ask("/api/serverinfo", **said).status, 401)
+        self.visitor.csrf = token
+        self.assertEqual(self.visitor.ask("/api/serverinfo", X_Forwarded_For="x").status, 200)
+
     def test_scripts_need_none(self) -> None:
         """Also those that keep cookies."""
         right = RIGHT.decode()
@@ -295,7 +343,9 @@ class TokenTests(LoginTestCase):
         tester = AdminTester("", SECURED)
         visitor = Visitor(tester.site, "127.0.0.1:7400")
         visitor.log_in()
-        self.assertEqual(visitor.ask("/api/reload").status, 403)
+        self.assertEqual(visitor.ask("/api/reload", X_CSRF_Token="").status, 403)
+        path = f"/api/reload?csrf={visitor.csrf}"
+        self.assertEqual(visitor.ask(path, X_CSRF_Token="").status, 403)
         self.assertEqual(tester.client.strict, [])
         self.assertEqual(visitor.change("/api/reload", "GET").status, 200)
         self.assertEqual(visitor.ask("/api/status").status, 200)

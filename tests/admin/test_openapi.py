@@ -120,13 +120,11 @@ class DescribeTests(SynchronousTestCase):
         self.assertEqual(error, {"anyOf": [ref(ERROR), ref("Other")]})
 
     def test_who_may(self) -> None:
-        self.assertEqual(
-            self.operation("get", "/api/things")["security"], [{"basic": []}, {"cookie": []}]
-        )
-        self.assertEqual(
-            self.operation("post", "/api/things")["security"],
-            [{"basic": []}, {"cookie": [], "csrf": []}],
-        )
+        for method in ("get", "post"):
+            self.assertEqual(
+                self.operation(method, "/api/things")["security"],
+                [{"basic": []}, {"cookie": [], "csrf": []}],
+            )
         self.assertEqual(self.operation("get", "/api/open")["security"], [])
         answers = self.operation("get", "/api/open")["responses"]
         self.assertEqual(list(answers), ["200", "403", "405"])

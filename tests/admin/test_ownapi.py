@@ -337,7 +337,8 @@ class StreamTests(APITestCase):
         visitor = Visitor(self.dashboard.site)
         visitor.log_in()
         headers = b"Cookie: " + visitor.cookie.encode() + b"\r\n"
-        mine = Listener(self.dashboard.site, "/api/admin/stream?topics=events", headers)
+        path = f"/api/admin/stream?topics=events&csrf={visitor.csrf}"
+        mine = Listener(self.dashboard.site, path, headers)
         basic = b"Authorization: " + RIGHT + b"\r\n"
         other = Listener(self.dashboard.site, "/api/admin/stream?topics=events", basic)
         for listener in (mine, other):

@@ -89,6 +89,14 @@ class SessionsTests(SynchronousTestCase):
         new = self.sessions.begin()
         self.assertEqual(self.sessions.find(new.cookie), new)
 
+    def test_where_it_began(self) -> None:
+        session = self.sessions.begin("192.0.2.1")
+        self.assertTrue(self.sessions.began_at(session, "192.0.2.1"))
+        for place in ("192.0.2.2", "192.0.2.10", ""):
+            self.assertFalse(self.sessions.began_at(session, place))
+        for place in ("", "192.0.2.1"):
+            self.assertFalse(self.sessions.began_at(self.sessions.begin(), place))
+
     def test_none_after_the_end(self) -> None:
         session = self.sessions.begin()
         self.sessions.close()

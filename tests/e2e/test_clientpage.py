@@ -61,7 +61,9 @@ class Shop(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         """Answer."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(
+            errors="replace"
+        )
         authorization = self.headers.get("Authorization", "")
         self.seen.append((self.command, self.path, authorization, body))
         if self.path.startswith("/plot.png"):
@@ -300,6 +302,33 @@ class InspectorTests(ClientPageTestCase):
             self.assertEqual(page.locator(".detail img, .detail script").count(), 0)
             self.assertIsNone(page.evaluate("window.hit ?? ({}).hit ?? null"))
             self.assertEqual(dialogs, [])
+
+        self.browse(look)
+
+    def test_hundreds_of_thousands_of_entries(self) -> None:
+        """They fit into a few KiB, compressed; a page that shows all of them stands still."""
+        self.start()
+        count = 250_000
+        for kind, body in (
+            ("application/json", b"[" + b"0," * count + b"0]"),
+            ("application/x-www-form-urlencoded", b"a&" * count),
+        ):
+            headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+            request(
+                self.vhost_port, "/v1/orders", method="POST", host=f"{HOST}:{self.vhost_port}",
+                headers=headers, body=zlib.compress(body, wbits=16 + zlib.MAX_WBITS),
+            )  # fmt: skip
+
+        def look(page: Any) -> None:
+            page.goto(f"{self.url}#/inspector")
+            page.locator(".request").first.click()
+            self.assertEqual(page.locator(".detail .pairs tr").count() // 1000, 1)
+            page.get_by_role("button", name="Show more").click()
+            self.assertEqual(page.locator(".detail .pairs tr").count() // 1000, 2)
+            page.locator(".request").nth(1).click()
+            page.locator(".detail .json summary").first.click()
+            page.locator(".json-leaf").first.wait_for()
+            self.assertEqual(page.locator(".json-leaf").count(), 1000)
 
         self.browse(look)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tests.e2e.browser import opened
 from tests.e2e.services import echo, request, serves_echo
 from tests.e2e.tunnel import TunnelTestCase
 from tests.programs import (
@@ -93,6 +94,26 @@ class HTTPTests(QuickTestCase):
             self.assertFalse((self.directory / "url").exists())
         self.assertEqual(urls[0], urls[1])
 
+    def test_requests_are_for_who_has_the_link(self) -> None:
+        """Other users of the machine reach the page as well."""
+        self.quick_server()
+        program = self.quick("http", str(self.local_site("mine")))
+        program.wait_for("Requests: ")
+        (line,) = program.lines("Requests: ")
+        link = line.partition("Requests: ")[2].rstrip(" |")
+        port = urlsplit(link).port
+        assert port is not None
+        for path in ("/api/status", "/api/admin/requests"):
+            self.assertEqual(request(port, path, host="127.0.0.1").status, 401)
+        with opened() as page:
+            page.goto(link)
+            self.assertNotIn("key=", page.url)
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/static/**")
+            page.wait_for_selector("#password", state="detached")
+            self.assertNotIn("key=", page.url)
+        self.interrupt(program)
+
     def test_two_of_one_kind(self) -> None:
         """Somebody else's name isn't taken over."""
         self.quick_server()
@@ -135,9 +156,10 @@ class HTTPTests(QuickTestCase):
         )
         shown = re.search(r"Requests: (\S+)", program.output())
         assert shown is not None
-        port = urlsplit(shown[1]).port
-        assert port is not None
-        rows: Any = request(port, "/api/admin/requests").json()["rows"]
+        link = urlsplit(shown[1])
+        assert link.port is not None
+        key = link.fragment.removeprefix("key=")
+        rows: Any = request(link.port, "/api/admin/requests", user=f":{key}").json()["rows"]
         self.assertEqual([row["path"] for row in rows], ["/%1b[31m", "/one?two"])
         silent = self.quick("http", site, "--no-inspect", "--host", "silent")
         silent.wait_for("http://silent.example.com")

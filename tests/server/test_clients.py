@@ -84,6 +84,20 @@ class LoginTests(SynchronousTestCase):
             assert isinstance(response, LoginResp)
             self.assertIn("run id", response.error)
 
+    def test_names_by_which_nobody_could_be_sent_away(self) -> None:
+        """They are a part of a path: of one or two dots browsers make none, of half a character."""
+        for name in ("x" * 1000, ".", "..", "a\nb", "\ud800", "\u202e"):
+            for field in ("user", "client_id", "run_id"):
+                called: Any = {field: name}
+                client = FakeClient(make_registry(), **called)
+                [response] = client.heard
+                assert isinstance(response, LoginResp)
+                self.assertIn("printable characters", response.error)
+        client = FakeClient(make_registry())
+        for name in (".", ".."):
+            refused = client.say(ssh(port=0, name=name))
+            self.assertIn("printable", refused.error)  # type: ignore[attr-defined]
+
     def test_client_id(self) -> None:
         """Nobody takes the name of a client that is there; when that has gone, it is free."""
         registry = make_registry()

@@ -13,12 +13,15 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
+from tunnelsvc.addresses import site_of
 from tunnelsvc.admin.throttle import Failed, Throttle
 from tunnelsvc.link.tcpfacts import unmapped
 from tunnelsvc.units import MINUTE
 
 if TYPE_CHECKING:
     from tunnelsvc.gateway.forwarded import Trust
+
+_OF_PROXIES: Final = (b"x-forwarded-for", b"forwarded", b"via", b"x-real-ip")
 
 LOGIN: Final = "dashboard_login"
 REFUSED: Final = "dashboard_refused"
@@ -80,6 +83,17 @@ class Keeper:
         said = request.requestHeaders.getRawHeaders(b"x-forwarded-for") or []
         hops = [hop.strip().decode("ascii", "replace") for hop in b",".join(said).split(b",")]
         return self.trust.user(peer, hops)
+
+    def place(self, request: Request) -> str:
+        """Tell from where a request comes, if there is nobody else; empty: there may be.
+
+        All who come by a proxy that isn't trusted come from one address.
+        """
+        peer = unmapped(getattr(request.getClientAddress(), "host", ""))
+        trusted = self.trust is not None and self.trust.covers(peer)
+        if not trusted and any(request.getHeader(name) is not None for name in _OF_PROXIES):
+            return ""
+        return site_of(self.address(request))
 
     def asks(self, request: Request, given: bytes) -> Verdict:
         """Look whether somebody knows the password.

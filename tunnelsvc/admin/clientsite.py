@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
@@ -71,6 +72,10 @@ def listening_address(config: AdminConfig) -> str:
     return LOOPBACK
 
 
+def _with_key(config: AdminConfig, key: str) -> AdminConfig:
+    return evolve(config, user="", password=key) if key else config
+
+
 class AdminService(SiteService):
     """The client's site as a Twisted service; a `ClientView` itself."""
 
@@ -83,6 +88,8 @@ class AdminService(SiteService):
         end: Callable[[], None],
         reactor: Any,
         ports: Sequence[int] = (),
+        *,
+        key: str = "",
     ) -> None:
         """Build everything; nothing listens yet.
 
@@ -92,6 +99,7 @@ class AdminService(SiteService):
             end: ends the program.
             reactor: listener and clock.
             ports: where to listen, on the first that is free; none: on that of the configuration.
+            key: a password instead of that of the configuration; empty: that one.
 
         Raises:
             ConfigError: a TLS file can't be used.
@@ -101,7 +109,7 @@ class AdminService(SiteService):
         self._end = end
         self._ending: IDelayedCall | None = None
         # That it is changed in the file needs a restart.
-        self._admin = config = client.config.admin
+        self._admin = config = _with_key(client.config.admin, key)
         self._ports = ports or (config.port,)
         self._api = ClientAPI(self, reactor, hides=not config.has_password)
         site, self._gate = admin_site(config, self, reactor, self._api)

@@ -10,6 +10,8 @@ from tunnelsvc.admin.sessions import parse
 from tunnelsvc.admin.web import is_secure
 
 CSRF_HEADER: Final = b"x-csrf-token"
+CSRF_PARAMETER: Final = b"csrf"
+"""Of a query that reads something. Without the cookie the token is worth nothing to who sees it."""
 
 
 def cookie_name(request: Request, site: str) -> bytes:
@@ -21,10 +23,20 @@ def cookie_name(request: Request, site: str) -> bytes:
     return b"__Host-" + name if is_secure(request) else name
 
 
-def cookie_of(request: Request, site: str) -> bytes | None:
-    """Read the session's cookie; None if there is none, or what is none of ours."""
-    value: bytes | None = request.received_cookies.get(cookie_name(request, site))
-    return value if value is not None and parse(value) is not None else None
+def cookies_of(request: Request, site: str) -> list[bytes]:
+    """Read the session's cookie, and whatever else has its name and form.
+
+    There may be others: any site below a name can set cookies for the name itself (RFC 6265 section
+    8.6), and they must not stand before the one that we have set.
+    """
+    name = cookie_name(request, site)
+    headers = request.requestHeaders.getRawHeaders(b"cookie") or []
+    pairs = (pair.partition(b"=") for header in headers for pair in header.split(b";"))
+    return [
+        value.strip()
+        for its, _, value in pairs
+        if its.strip() == name and parse(value.strip()) is not None
+    ]
 
 
 def set_cookie(request: Request, site: str, value: bytes, seconds: float) -> None:

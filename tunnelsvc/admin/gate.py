@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.web import http
 from twisted.web.resource import IResource, Resource, getChildForRequest
@@ -15,7 +16,7 @@ from zope.interface import implementer
 
 from tunnelsvc.admin.answering import when_done
 from tunnelsvc.admin.auth import Delays, Keeper, Report, report_nowhere
-from tunnelsvc.admin.cookies import CSRF_HEADER, cookie_of, is_token
+from tunnelsvc.admin.cookies import CSRF_HEADER, CSRF_PARAMETER, cookies_of, is_token
 from tunnelsvc.admin.identity import NOBODY, Identity, identity_of
 from tunnelsvc.admin.listening import Guard, Root
 from tunnelsvc.admin.login import Login, Logout
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _READING: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 _CHANGING: Final = ((b"api", b"reload"),)
 """What is asked for by GET, as frp has it, and changes something all the same."""
+_PAGE: Final = (b"", b"static")
+"""What the cookie alone is enough for: there is nothing in it that isn't in the package."""
 _SESSION_INFO: Final = (b"api", b"admin", b"session")
 
 
@@ -124,13 +127,13 @@ class Gate(Resource):
             return self._login
         if path == b"static" and rest[:1] == [b"login"]:
             return self._static
-        cookie = cookie_of(request, self.sessions.site)
-        if cookie is not None and not self.sessions.is_ready:
-            return Later(self.sessions.ready(), lambda: self._find(path, request, cookie))
-        return self._find(path, request, cookie)
+        cookies = cookies_of(request, self.sessions.site)
+        if cookies and not self.sessions.is_ready:
+            return Later(self.sessions.ready(), lambda: self._find(path, request, cookies))
+        return self._find(path, request, cookies)
 
-    def _find(self, path: bytes, request: Request, cookie: bytes | None) -> IResource:
-        session = self.sessions.find(cookie) if cookie is not None else None
+    def _find(self, path: bytes, request: Request, cookies: list[bytes]) -> IResource:
+        session = self.sessions.find_among(cookies)
         if session is not None and _may_do(session, path, request):
             return self._enter(path, request, self.identity(session))
         header = request.getHeader(b"authorization")
@@ -139,8 +142,10 @@ class Gate(Resource):
         if session is not None and path == b"logout":
             # A form can't send the header; it has the token in a field.
             return self._enter(path, request, self.identity(session))
-        if session is not None:
+        if session is not None and not _is_reading(path, request):
             return Refusal(http.FORBIDDEN, "X-CSRF-Token is missing, or not this session's")
+        if session is not None and self.sessions.began_at(session, self.keeper.place(request)):
+            return self._enter(path, request, evolve(self.identity(session), csrf=""))
         return Denied(self.delays)
 
     def _by_password(self, path: bytes, request: Request, header: bytes) -> IResource:
@@ -188,11 +193,22 @@ def _enter(inner: Guard, path: bytes, request: Request, identity: Identity) -> I
 
 
 def _may_do(session: Session, path: bytes, request: Request) -> bool:
-    """Tell whether a request is one that pages of other sites can't make with the cookie."""
-    whole = (path, *(request.postpath or []))
-    if request.method in _READING and whole not in _CHANGING:
+    """Tell whether a request is one that nobody else can make with the cookie.
+
+    Pages of other sites can have it sent. And browsers send it to all ports of a host (RFC 6265
+    section 8.5), so whoever has a tunnel on one of ours may get to see it, and ask by himself. From
+    where the session began he mostly can't: there the cookie alone is enough to look.
+    """
+    if is_token(session.csrf, request.getHeader(CSRF_HEADER) or b""):
         return True
-    return is_token(session.csrf, request.getHeader(CSRF_HEADER) or b"")
+    if not _is_reading(path, request):
+        return False
+    # Images, downloads and streams can't send headers.
+    return path in _PAGE or is_token(session.csrf, request.args.get(CSRF_PARAMETER, [b""])[0])
+
+
+def _is_reading(path: bytes, request: Request) -> bool:
+    return request.method in _READING and (path, *(request.postpath or [])) not in _CHANGING
 
 
 class Later(Resource):

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from itertools import zip_longest
 from typing import Final
 
 from tunnelsvc.config.report import is_secret
@@ -26,6 +27,8 @@ _TABLE: Final = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+\s*$")
 _HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MORE_SECRETS: Final = ("metadatas", "headers", "proxy_url")
 """Of TOML; `is_secret` knows the names of INI files."""
+MOST_SHOWN: Final = 100
+"""Characters of a line that an error repeats."""
 _MULTILINE: Final = ('"""', "'''")
 
 
@@ -47,7 +50,8 @@ class Hider:
             file: what the file has now.
 
         Raises:
-            ConfigError: there are marks of secrets that the file doesn't have.
+            ConfigError: there are marks of secrets that the file doesn't have, or where none would
+                be hidden.
         """
         secrets: dict[str, str] = {}
 
@@ -63,7 +67,14 @@ class Hider:
             raise ConfigError(
                 [f"{unknown[0]} stands for a secret that isn't in the file any more; write it out"]
             )
-        return _MARK.sub(lambda mark: secrets[mark[0]], text)
+        whole = _MARK.sub(lambda mark: secrets[mark[0]], text)
+        # Elsewhere it would be shown: as a name, in an error, or the next time.
+        for given, hidden in zip_longest(text.splitlines(), self.hide(whole).splitlines()):
+            if given and given != hidden and (mark := _MARK.search(given)) is not None:
+                raise ConfigError(
+                    [f"{mark[0]} must be all that is behind a key which has a secret: {_at(given)}"]
+                )
+        return whole
 
     def _mark(self, secret: str) -> str:
         digest = blake2b(secret.encode(), key=self._key, digest_size=MARK_BYTES).hexdigest()
@@ -120,6 +131,11 @@ class _Lines:
                 self._below = indent
             return key.end()
         return len(line)
+
+
+def _at(line: str) -> str:
+    """Show a line in an error."""
+    return line.strip()[:MOST_SHOWN]
 
 
 def _hides(key: str) -> bool:

@@ -27,7 +27,8 @@ class Identity:
         by: how that is known: by a session's cookie, by a password with the request, or not at
             all, where a site asks for none.
         user: the name; empty if there is none.
-        csrf: what changes have to come with (``X-CSRF-Token``); empty: nothing.
+        csrf: what changes have to come with (``X-CSRF-Token``); empty: nothing, or that isn't to be
+            told.
         on_end: calls back, once, when this one may pass no more: logged out, session over, or
             password changed. Gives what takes the callback back; long answers want both.
     """

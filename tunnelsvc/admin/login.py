@@ -12,7 +12,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from tunnelsvc.admin.answering import when_done
 from tunnelsvc.admin.auth import Delays, Keeper
 from tunnelsvc.admin.browsers import wants_page
-from tunnelsvc.admin.cookies import CSRF_HEADER, cookie_of, is_token, set_cookie
+from tunnelsvc.admin.cookies import CSRF_HEADER, cookies_of, is_token, set_cookie
 from tunnelsvc.admin.endpoints import json_object
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.loginpage import login_page
@@ -78,12 +78,14 @@ class Login(Resource):
         return NOT_DONE_YET
 
     def _look(self, request: Request) -> int:
-        """Tell the form's script whether there is a session; no error that consoles show."""
-        cookie = cookie_of(request, self._sessions.site)
+        """Tell the form's script whether it has a session; no error that consoles show."""
+        cookies = cookies_of(request, self._sessions.site)
 
         def found() -> bytes:
-            session = self._sessions.find(cookie) if cookie is not None else None
-            return answer_json(request, {"logged_in": session is not None})
+            session = self._sessions.find_among(cookies)
+            token = request.getHeader(CSRF_HEADER) or b""
+            is_in = session is not None and is_token(session.csrf, token)
+            return answer_json(request, {"logged_in": is_in})
 
         return self._when_ready(request, found)
 
@@ -100,7 +102,7 @@ class Login(Resource):
         return when_done(request, self._sessions.ready(), go_on)
 
     def _begun(self, request: Request) -> bytes:
-        session = self._sessions.begin()
+        session = self._sessions.begin(self._keeper.place(request))
         self._keeper.logged_in(request)
         set_cookie(request, self._sessions.site, session.cookie, SESSION_SECONDS)
         if wants_page(request):
@@ -127,8 +129,7 @@ class Logout(Resource):
         if identity.by == "cookie":
             if not _has_token(request, identity.csrf):
                 return _failed(request, http.FORBIDDEN, "the token is missing or wrong")
-            cookie = cookie_of(request, self._sessions.site)
-            session = self._sessions.find(cookie) if cookie is not None else None
+            session = self._sessions.find_among(cookies_of(request, self._sessions.site))
             if session is not None:
                 self._sessions.end(session)
             set_cookie(request, self._sessions.site, b"", 0)

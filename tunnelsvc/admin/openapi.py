@@ -167,7 +167,7 @@ def _operation(
         "operationId": _operation_id(path, method),
         "summary": endpoint.summary,
         "tags": [section.tag],
-        "security": _security(endpoint, method, secured=secured),
+        "security": _security(endpoint, secured=secured),
         "parameters": [
             *(_parameter(each, "path") for each in endpoint.path),
             *(_parameter(each, "query") for each in endpoint.query),
@@ -186,11 +186,10 @@ def _operation_id(path: str, method: str) -> str:
     return "_".join([method, *words])
 
 
-def _security(endpoint: Endpoint[Any], method: str, *, secured: bool) -> list[dict[str, list[str]]]:
+def _security(endpoint: Endpoint[Any], *, secured: bool) -> list[dict[str, list[str]]]:
     if endpoint.is_open or not secured:
         return []
-    cookie: dict[str, list[str]] = {COOKIE: []}
-    return [{BASIC: []}, cookie if method == "get" else {**cookie, CSRF: []}]
+    return [{BASIC: []}, {COOKIE: [], CSRF: []}]
 
 
 def _parameter(parameter: Parameter, where: str) -> dict[str, Any]:

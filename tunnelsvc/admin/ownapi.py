@@ -191,8 +191,11 @@ class AdminAPI(Resource):
         return self.hub.answer(asked)
 
 
-_KEY: Final = Text("key", "Of a client, as in its row.")
-_NAME: Final = Text("name", "Of a proxy, with its user: alice.ssh.")
+MOST_NAME: Final = 1_024
+"""Characters of keys and names: more than clients may have (`tunnelsvc.server.names`), so that
+nobody can have a name by which he can't be sent away."""
+_KEY: Final = Text("key", "Of a client, as in its row.", MOST_NAME)
+_NAME: Final = Text("name", "Of a proxy, with its user: alice.ssh.", MOST_NAME)
 _DAYS: Final = Whole("days", "How many, today included.", 1, DAYS, default=DAYS)
 
 ROUTES: Final[Routes[Endpoint[Handler]]] = {

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.admin.test_sessions -*-
 """Sessions of people who have logged in: signed cookies, and nothing to remember but who has left.
 
-A cookie's value is ``1.ID.EXPIRY.MAC``: 128 random bits, Unix seconds, and HMAC-SHA256 of both. The
+A cookie's value is ``1.ID.EXPIRY.MAC``: 128 bits, Unix seconds, and HMAC-SHA256 of both. The
 key comes from user and password by scrypt (RFC 7914), so sessions outlive a restart of the program
 and end when the password changes. Slow, so that who has got hold of a cookie can't try passwords
 by it faster than he can here. The token against requests by other sites' pages (CSRF) is another
@@ -10,9 +10,9 @@ HMAC of the id, which the cookie alone doesn't tell.
 
 import re
 import sys
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from hmac import compare_digest, digest
 from secrets import token_bytes
@@ -35,6 +35,9 @@ MOST_ENDED: Final = 1_000
 SCRYPT: Final = {"n": 2**15, "r": 8, "p": 1}
 """60 ms and 32 MiB, once; OWASP's advice for the memory is 2**17, for passwords that many have."""
 
+_CHANCE_BYTES: Final = 10
+_MARK_BYTES: Final = 6
+"""Of an id: what comes by chance, and what says where the session began."""
 _COOKIE: Final = re.compile(rb"1\.([A-Za-z0-9_-]{22})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})")
 
 Derive = Callable[[Callable[[], bytes]], "Deferred[bytes]"]
@@ -158,10 +161,25 @@ class Sessions:
             else:
                 waiting.callback(None)
 
-    def begin(self) -> Session:
-        """Make a session."""
+    def begin(self, place: str = "") -> Session:
+        """Make a session.
+
+        Args:
+            place: where it begins, for `began_at`; empty: nowhere in particular.
+        """
         expires_at = int(self._clock.seconds() + SESSION_SECONDS)
-        return self._session(_text(token_bytes(16)), expires_at)
+        chance = token_bytes(_CHANCE_BYTES)
+        return self._session(_text(chance + self._mark(chance, place)), expires_at)
+
+    def began_at(self, session: Session, place: str) -> bool:
+        """Tell whether a session began at a place, which its id says to who has the key."""
+        whole = urlsafe_b64decode(session.id + b"==")
+        chance, mark = whole[:_CHANCE_BYTES], whole[_CHANCE_BYTES:]
+        return bool(place) and compare_digest(mark, self._mark(chance, place))
+
+    def _mark(self, chance: bytes, place: str) -> bytes:
+        assert self._key is not None
+        return digest(self._key, b"place " + chance + place.encode(), "sha256")[:_MARK_BYTES]
 
     def find(self, value: bytes) -> Session | None:
         """Find the session that a cookie is of; None if it is of none that still runs."""
@@ -176,6 +194,10 @@ class Sessions:
         if not now < expires_at <= now + SESSION_SECONDS + 1 or id_ in self._ended:
             return None
         return session if expires_at > self._not_before + SESSION_SECONDS else None
+
+    def find_among(self, values: Iterable[bytes]) -> Session | None:
+        """Find the first session that one of several cookies is of; see `find`."""
+        return next(filter(None, map(self.find, values)), None)
 
     def _session(self, id_: bytes, expires_at: int) -> Session:
         assert self._key is not None

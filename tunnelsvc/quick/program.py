@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -35,6 +36,9 @@ SLOW_SECONDS: Final = 3.0
 SSH_PORT: Final = 22
 INSPECTOR_PORTS: Final = (*range(4040, 4060), 0)
 """Where the page with the requests is: the first one that is free, the last is any; as ngrok's."""
+KEY_BYTES: Final = 16
+"""Of what one must know to see the requests: other users of the machine reach the page, too, and
+there are cookies and passwords in them."""
 
 
 class QuickProgram(Program):
@@ -62,6 +66,7 @@ class QuickProgram(Program):
         self._site: SiteService | None = None
         self._slow: IDelayedCall | None = None
         self._looking: Deferred[None] = succeed(None)
+        self._key = token_urlsafe(KEY_BYTES)
         self._remove_url: Callable[[], None] = lambda: None
 
     def open_log(self, log_config: LogConfig) -> ILogObserver:
@@ -99,7 +104,9 @@ class QuickProgram(Program):
         import_web()
         from tunnelsvc.admin.clientsite import AdminService  # noqa: PLC0415
 
-        return AdminService(opening.client, None, self.end, self.reactor, INSPECTOR_PORTS)
+        return AdminService(
+            opening.client, None, self.end, self.reactor, INSPECTOR_PORTS, key=self._key
+        )
 
     def _requested(self, exchange: Exchange) -> None:
         if exchange.done and self.running:
@@ -173,7 +180,8 @@ class QuickProgram(Program):
     def _advice(self, got: Plan, url: str) -> str:
         """Say what else there is, or how to use what isn't a web site, as far as its port tells."""
         if self._site is not None and got.kind == "http":
-            return f"Requests: http://{host_and_port(LOOPBACK, self._site.port)}"
+            site = f"http://{host_and_port(LOOPBACK, self._site.port)}"
+            return f"Requests: {site}/login#key={self._key}"
         parts = urlsplit(url)
         if not got.is_web and got.target_port == SSH_PORT:
             return f"ssh -p {parts.port} USER@{parts.hostname}"

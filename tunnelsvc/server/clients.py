@@ -21,7 +21,7 @@ from tunnelsvc.link.messages import MessageProtocol
 from tunnelsvc.metrics.clients import client_key
 from tunnelsvc.server.client import MOST_ERROR_CHARACTERS, Client
 from tunnelsvc.server.context import ServerContext
-from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, run_id_error
+from tunnelsvc.server.names import MOST_RUN_ID_CHARACTERS, login_error
 from tunnelsvc.server.permission import hooks_for, permitted_login
 from tunnelsvc.server.rules import BLOCKED, who_is
 from tunnelsvc.server.work import Opener
@@ -91,7 +91,7 @@ class ClientRegistry:
         return False
 
     def _admit(self, messages: MessageProtocol, login: Login, session: Opener | None) -> bool:
-        error = run_id_error(login.run_id) or self._bar(login, host_of(messages.stream))
+        error = login_error(login) or self._bar(login, host_of(messages.stream))
         if error:
             return self._refuse_login(messages, login, error)
         if not login.run_id:

@@ -185,6 +185,13 @@ class PrettyTests(SynchronousTestCase):
             self.assertIsNone(content(data, kind).pretty(), kind)
         self.assertIsNone(content(b"[1]", "application/json", lost_bytes=1).pretty())
 
+    def test_indents_do_not_add_up(self) -> None:
+        """Short lines far inside become long ones; a minute's work, and 80 MB, for 64 KiB."""
+        deep = b"[" * 200 + b"0," * 32_000 + b"0" + b"]" * 200
+        self.assertIsNone(content(deep, "application/json").pretty())
+        long = json.dumps([0] * 10_000).encode()
+        self.assertIsNotNone(content(long, "application/json").pretty())
+
     @given(JSON)
     def test_any_value(self, value: object) -> None:
         pretty = content(json.dumps(value).encode(), "application/json").pretty()

@@ -80,6 +80,24 @@ class CurlTests(SynchronousTestCase):
         self.assertEqual(said[3:8], ["|", "base64", "-d", "|", "curl"])
         self.assertEqual(said[said.index("--data-binary") + 1], "@-")
 
+    def test_nothing_that_a_terminal_obeys(self) -> None:
+        """What ends a bracketed paste, or the line, would have the rest run as commands."""
+        evil = "\x1b[201~\x03\r touch owned \x9b\t"
+        said = line(request("/", method="POST", body=evil.encode()))
+        self.assertTrue(said.removesuffix("\n").isprintable(), said)
+        self.assertEqual(b64decode(shlex.split(said)[2]), evil.encode())
+
+    def test_controls_in_a_head(self) -> None:
+        """Bytes above 0x7f are C1 controls for terminals that have those."""
+        said = line(b"GET /\x9b'\\ HTTP/1.1\r\nHost: a\r\nX-A: \x9b31m\tx\r\n\r\n")
+        self.assertTrue(said.removesuffix("\n").isprintable(), said)
+        self.assertIn("$'X-A: \\302\\23331m\\011x'", said)
+        self.assertIn("$'http://a/\\302\\233\\'\\\\'", said)
+
+    def test_a_target_that_is_an_option(self) -> None:
+        said = words(b"CONNECT -Kx:1 HTTP/1.1\r\nHost: -Kx:1\r\n\r\n")
+        self.assertEqual(said[-2:], ["--url", "-Kx:1"])
+
     def test_of_which_not_all_was_kept(self) -> None:
         text = line(request("/", method="POST", body=b"x" * (KEPT_BYTES + 1)))
         self.assertTrue(text.startswith(f"# only the first {KEPT_BYTES} of {KEPT_BYTES + 1} bytes"))

@@ -24,6 +24,8 @@ MOST_CODINGS: Final = 4
 """On top of each other; more than one is rare."""
 MOST_PRETTY_BYTES: Final = 256 * KiB
 """JSON that is longer is shown as it is."""
+MOST_INDENTED_CHARACTERS: Final = 1 * MiB
+"""What it may become: a line for each of 100 000 numbers, each indented by 300 levels, is 80 MB."""
 
 TEXT: Final = "text"
 IMAGE: Final = "image"
@@ -81,9 +83,11 @@ class Content:
         if not (_JSON_TYPES.fullmatch(self.media_type) or self.text.lstrip()[:1] in {"{", "["}):
             return None
         try:
-            return _written(_read(self.text), "\n")
+            writer = _Writer()
+            writer.write(_read(self.text), "\n")
         except (ValueError, RecursionError):
             return None
+        return writer.text()
 
 
 class _Number(str):
@@ -100,15 +104,46 @@ def _read(text: str) -> object:
     return json.loads(text, parse_float=_Number, parse_int=_Number, object_pairs_hook=_Object)
 
 
-def _written(value: object, line: str) -> str:
-    """Write JSON; `line` begins each line."""
-    inner = f"{line}  "
-    if isinstance(value, _Object):
-        members = [f"{_plain(name)}: {_written(member, inner)}" for name, member in value]
-        return f"{{{inner}{f',{inner}'.join(members)}{line}}}" if members else "{}"
-    if isinstance(value, list) and value:
-        return f"[{inner}{f',{inner}'.join(_written(each, inner) for each in value)}{line}]"
-    return str(value) if isinstance(value, _Number) else _plain(value)
+class _Writer:
+    """Writes JSON with lines and indents, so much and no more."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._left = MOST_INDENTED_CHARACTERS
+
+    def text(self) -> str:
+        """Give what was written."""
+        return "".join(self._pieces)
+
+    def write(self, value: object, line: str) -> None:
+        """Write a value; `line` begins each line.
+
+        Raises:
+            ValueError: it gets too long.
+        """
+        if isinstance(value, _Object) and value:
+            self._members("{}", line, [(f"{_plain(name)}: ", member) for name, member in value])
+        elif isinstance(value, list) and value:
+            self._members("[]", line, [("", each) for each in value])
+        elif isinstance(value, _Object):
+            self._add("{}")
+        else:
+            self._add(str(value) if isinstance(value, _Number) else _plain(value))
+
+    def _members(self, brackets: str, line: str, members: list[tuple[str, object]]) -> None:
+        inner = f"{line}  "
+        separator = brackets[0]
+        for name, member in members:
+            self._add(f"{separator}{inner}{name}")
+            self.write(member, inner)
+            separator = ","
+        self._add(f"{line}{brackets[1]}")
+
+    def _add(self, piece: str) -> None:
+        self._left -= len(piece)
+        if self._left < 0:
+            raise ValueError("too long")
+        self._pieces.append(piece)
 
 
 def _plain(value: object) -> str:

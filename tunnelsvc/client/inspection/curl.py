@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.client.inspection.test_curl -*-
 """A request as a line for the shell, that has curl send it again."""
 
+import re
 import shlex
 from base64 import b64encode
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ LEFT_OUT: Final = OF_THE_CONNECTION | {
 """What curl says by itself, or the tunnel."""
 _CURLS_OWN: Final = ("Accept", "User-Agent")
 """What curl sends unless it is told not to."""
+_OBEYED: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""Controls, but line ends, which are harmless in quotes: ^C and what ends a bracketed paste aren't,
+nor is a tab, which completes names. What comes behind them would be typed, not quoted."""
 
 
 def curl_of(exchange: Exchange, *, reveal: bool) -> str:
@@ -44,11 +48,25 @@ def curl_of(exchange: Exchange, *, reveal: bool) -> str:
     if any(name.lower() == "accept-encoding" for name, _ in headers):
         words.append("--compressed")
     before, after = _body(body)
-    words += [*after, url_of(exchange)]
-    line = before + shlex.join(words)
+    words += [*after, *_url(url_of(exchange))]
+    line = before + " ".join(map(_quoted, words))
     if len(body) < request.body_bytes:
         line = f"# only the first {len(body)} of {request.body_bytes} bytes were kept\n{line}"
     return line + "\n"
+
+
+def _url(url: str) -> list[str]:
+    """Give the words for the URL, which may be whatever a CONNECT asks for: an option, even."""
+    return ["--url", url] if url.startswith("-") else [url]
+
+
+def _quoted(word: str) -> str:
+    """Quote for the shell; by escapes, where a terminal that it is pasted into would obey."""
+    if not _OBEYED.search(word):
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    octal = _OBEYED.sub(lambda found: "".join(f"\\{b:03o}" for b in found[0].encode()), escaped)
+    return f"$'{octal}'"
 
 
 def _method(method: str, *, has_body: bool) -> list[str]:
@@ -74,7 +92,7 @@ def _body(body: bytes) -> tuple[str, list[str]]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         text = "\0"
-    if "\0" not in text:
+    if not _OBEYED.search(text):
         return "", ["--data-raw", text]  # which doesn't take a leading @ for a file
     encoded = b64encode(body).decode("ascii")
     return f"printf %s {shlex.quote(encoded)} | base64 -d | ", ["--data-binary", "@-"]

@@ -7,6 +7,8 @@ import { parse, write } from "./json.js";
 
 // Entries of a JSON tree that are shown at once; the rest opens when somebody wants it.
 const OPEN_ENTRIES = 120;
+// Entries of one node, or pairs of a form, that are shown at a time.
+const PIECE = 1000;
 // Bytes of a dump that are shown at once.
 const DUMP_BYTES = 1024;
 const DUMP_WIDTH = 16;
@@ -50,6 +52,18 @@ function fromBase64(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
+// Nodes for some of `items`, and at the end of `box` a button for more: there may be half a million.
+function addPiece(parent, box, items, make, from = 0) {
+  const end = Math.min(items.length, from + PIECE);
+  parent.append(...items.slice(from, end).map(make));
+  if (end === items.length) return;
+  const more = button(t("body.showMore", { n: items.length - end }), () => {
+    more.remove();
+    addPiece(parent, box, items, make, end);
+  }, { kind: "small" });
+  box.append(more);
+}
+
 function image(address, type) {
   const picture = h("img", { class: "body-image", alt: t("body.imageOf", { type }), src: address });
   const size = h("figcaption", { class: "dim" });
@@ -67,10 +81,11 @@ function plain(text) {
 }
 
 function form(text) {
-  const rows = [...new URLSearchParams(text)].map(([name, value]) =>
-    h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value)),
-  );
-  return h("table", { class: "pairs" }, h("tbody", {}, ...rows));
+  const table = h("tbody");
+  const box = h("div", {}, h("table", { class: "pairs" }, table));
+  const row = ([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value));
+  addPiece(table, box, [...new URLSearchParams(text)], row);
+  return box;
 }
 
 // One line of a dump: where, the bytes, and those of them that are characters.
@@ -160,7 +175,7 @@ function branch(node, key, budget) {
   );
   details.fill = () => {
     if (inside.firstChild) return;
-    inside.append(...node.entries.map(([name, child]) => branch(child, name, budget)));
+    addPiece(inside, inside, node.entries, ([name, child]) => branch(child, name, budget));
     if (node.cut) inside.append(h("div", { class: "json-cut" }, t("body.jsonCut")));
   };
   details.addEventListener("toggle", () => details.open && details.fill());

@@ -1,6 +1,6 @@
 // What is known of one request: beside the list, or in its place where there is little room.
 
-import { ApiError, attempt, get, url } from "../shared/api.js";
+import { ApiError, attempt, get, withToken } from "../shared/api.js";
 import { copy, copyButton } from "../shared/copy.js";
 import { attr, button, h, icon } from "../shared/dom.js";
 import { bytes, clock, moment } from "../shared/format.js";
@@ -194,5 +194,5 @@ export class Detail {
 
 /** The address of a HAR file with some requests in it; all, if there are none. */
 export function harAddress(ids) {
-  return url(ids.length ? `requests.har?ids=${ids.join()}` : "requests.har");
+  return withToken(ids.length ? `requests.har?ids=${ids.join()}` : "requests.har");
 }

@@ -1,6 +1,6 @@
 // One side of an exchange: the headers and the body of a request or a response.
 
-import { attempt, url } from "../shared/api.js";
+import { attempt, withToken } from "../shared/api.js";
 import { copyButton } from "../shared/copy.js";
 import { attr, button, h, icon } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
@@ -52,7 +52,7 @@ function facts(content) {
 /** A body, with buttons for the ways to look at it. */
 function body(which, detail, content) {
   if (!content || !content.size) return h("p", { class: "dim" }, t("body.none"));
-  const address = url(`requests/${detail.id}/body/${which}`);
+  const address = withToken(`requests/${detail.id}/body/${which}`);
   const place = h("div", { class: "body" });
   const views = viewsOf(content, address);
   const choices = views.map(([key, make]) => button(t(key), () => choose(key, make), { kind: "small", "data-view": key }));

@@ -5,6 +5,11 @@ const form = document.querySelector("form");
 const error = document.getElementById("error");
 const button = form.querySelector("button");
 const AGAIN_MILLISECONDS = 5000;
+// Of a link for who may log in, as "tunnelsvc http" prints; it isn't sent, nor kept in view. A person
+// has to send the form: any page may lead here, and wrong keys would have him locked out.
+const KEY = /^#key=([\w-]+)$/.exec(location.hash)?.[1];
+// Where the session's other half is, which browsers tell no other port; `shared/api.js` reads it.
+const TOKEN = `tunnelsvc.csrf ${new URL(form.dataset.home, location.href).pathname}`;
 
 function enter() {
   if (location.pathname.endsWith("/login")) {
@@ -21,7 +26,9 @@ async function enterIfKnown() {
   try {
     const before = Number(sessionStorage.getItem("tunnelsvc-entered") || 0);
     if (Date.now() - before < AGAIN_MILLISECONDS) return;
-    const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
+    const answer = await fetch(form.action, {
+      headers: { Accept: "application/json", "X-CSRF-Token": localStorage.getItem(TOKEN) ?? "" },
+    });
     if (!(await answer.json()).logged_in) return;
     sessionStorage.setItem("tunnelsvc-entered", String(Date.now()));
     enter();
@@ -53,6 +60,7 @@ async function logIn() {
       body: JSON.stringify({ user: user.value, password: password.value }),
     });
     if (answer.ok) {
+      localStorage.setItem(TOKEN, (await answer.json()).csrf);
       enter();
       return;
     }
@@ -69,4 +77,10 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   logIn();
 });
-enterIfKnown();
+if (KEY) {
+  history.replaceState(null, "", location.pathname);
+  form.elements.password.value = KEY;
+  button.focus();
+} else {
+  enterIfKnown();
+}

@@ -19,23 +19,32 @@ export class ApiError extends Error {
   }
 }
 
-/** The URL of a path below `/api/admin/`. */
-export function url(path) {
+function url(path) {
   return new URL(path, BASE);
 }
 
-let token = "";
+// The cookie's other half: all ports of a host get to see that, this only pages of this one. Who logs
+// in gets it (`login/login.js`), in another tab, perhaps.
+const TOKEN = `tunnelsvc.csrf ${new URL("../../", BASE).pathname}`;
+const token = () => localStorage.getItem(TOKEN) ?? "";
+
+/** The URL of a path below `/api/admin/`, for what can't send headers: images, downloads, streams. */
+export function withToken(path) {
+  const found = url(path);
+  if (token()) found.searchParams.set("csrf", token());
+  return found;
+}
 
 /** Who we are: `{user, csrf, by, version}`. Asked again after each time the server was gone. */
 export async function session(signal = null) {
   const found = await request("GET", "session", undefined, { quiet: true, signal });
-  token = found.csrf;
+  // Without the token we are let to look from where the login was, and can do nothing.
+  if (found.by === "cookie" && !found.csrf) await loggedOut();
   return found;
 }
 
 async function send(method, path, body, signal) {
-  const headers = { Accept: "application/json" };
-  if (method !== "GET") headers["X-CSRF-Token"] = token;
+  const headers = { Accept: "application/json", "X-CSRF-Token": token() };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const limit = AbortSignal.timeout(PATIENCE_MS);
   try {
@@ -60,13 +69,7 @@ async function problem(response) {
 }
 
 async function request(method, path, body, { quiet = false, signal = null, text = false } = {}) {
-  let response = await send(method, path, body, signal);
-  if (response.status === 403 && method !== "GET") {
-    // The server was started anew, maybe, and the token is another one.
-    const before = token;
-    await session();
-    if (token !== before) response = await send(method, path, body, signal);
-  }
+  const response = await send(method, path, body, signal);
   if (response.status === 401) await loggedOut();
   if (!response.ok) {
     const error = await problem(response);
@@ -76,13 +79,12 @@ async function request(method, path, body, { quiet = false, signal = null, text 
   return text ? response.text() : response.json();
 }
 
-// A navigation without credentials is answered with the form to log in. Whoever gets the page
-// nevertheless, and a refusal of its requests, must not load it without end.
+// Whoever gets the page nevertheless, and a refusal of its requests, must not load it without end.
 function loggedOut() {
   const last = Number(sessionStorage.getItem(RELOADED));
   if (Date.now() - last < RELOAD_PAUSE_MS) throw new ApiError(401, t("live.ended"));
   sessionStorage.setItem(RELOADED, String(Date.now()));
-  location.reload();
+  location.replace(new URL(`../../login${location.hash}`, BASE));
   return new Promise(() => {});
 }
 
@@ -110,5 +112,6 @@ export const part = encodeURIComponent;
 export async function logOut() {
   await send("POST", "../../logout", undefined, null);
   sessionStorage.removeItem(RELOADED);
+  localStorage.removeItem(TOKEN);
   location.replace(new URL("../../", BASE));
 }

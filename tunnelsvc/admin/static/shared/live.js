@@ -1,6 +1,6 @@
 // The stream of changes (server-sent events), and whether the server is there at all.
 
-import { ApiError, session, url } from "./api.js";
+import { ApiError, session, withToken } from "./api.js";
 import { h, put, show } from "./dom.js";
 import { clock } from "./format.js";
 import { t } from "./i18n.js";
@@ -110,7 +110,7 @@ class Live {
     this.close();
     this.opened = false;
     this.heard = performance.now();
-    this.source = openStream(url("stream").href, this.topics, {
+    this.source = openStream(withToken("stream").href, this.topics, {
       onopen: () => this.there(),
       onerror: () => this.lost(),
       onevent: (kind, data) => this.took(kind, data),

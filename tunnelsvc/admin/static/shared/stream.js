@@ -8,9 +8,16 @@ export function openStream(address, topics, handlers) {
 
 export const KINDS = ["snapshot", "delta", "alive"];
 
+/** The URL of a stream of some topics; it may have a query already. */
+export function about(address, topics) {
+  const found = new URL(address);
+  found.searchParams.set("topics", topics.join());
+  return found;
+}
+
 class Own {
   constructor(address, topics, { onopen, onerror, onevent }) {
-    this.source = new EventSource(`${address}?topics=${topics.join()}`);
+    this.source = new EventSource(about(address, topics));
     this.source.onopen = onopen;
     this.source.onerror = onerror;
     for (const kind of KINDS) this.source.addEventListener(kind, (event) => onevent(kind, event.data));

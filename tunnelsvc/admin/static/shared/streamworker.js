@@ -1,6 +1,6 @@
 // Has the stream that all pages of a site follow (see stream.js), and hands on what comes.
 
-import { KINDS } from "./stream.js";
+import { KINDS, about } from "./stream.js";
 
 const LOOK_MS = 10000;
 // Pages say every few seconds that they are there.
@@ -27,15 +27,15 @@ function close() {
   source = null;
 }
 
-const wanted = () => [...new Set([...pages.values()].flatMap((page) => page.topics))].sort().join();
+const wanted = () => [...new Set([...pages.values()].flatMap((page) => page.topics))].sort();
 
 // Who comes later needs all that there is, and this is what a stream begins with.
 function open() {
   close();
-  followed = wanted();
+  followed = wanted().join();
   if (!followed) return;
   for (const page of pages.values()) page.begun = true;
-  source = new EventSource(`${address}?topics=${followed}`);
+  source = new EventSource(about(address, wanted()));
   source.onopen = () => tell("open");
   source.onerror = () => {
     close();
@@ -50,7 +50,7 @@ function openSoon() {
 }
 
 function leave(port) {
-  if (pages.delete(port) && wanted() !== followed) openSoon();
+  if (pages.delete(port) && wanted().join() !== followed) openSoon();
 }
 
 self.onconnect = ({ ports: [port] }) => {
