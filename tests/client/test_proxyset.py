@@ -43,7 +43,7 @@ class ReloadCase(ClientCase):
         self.server.heard.clear()
         return [f"{type(message).__name__} {message.proxy_name}" for message in heard]
 
-    def answer(self, name: str = "ssh", **answer: str) -> None:
+    def answer(self, name: str = "ssh", **answer: Any) -> None:
         self.server.say(NewProxyResp(proxy_name=name, **{"remote_addr": ":6000", **answer}))
 
     def user(self, name: str = "ssh") -> Any:

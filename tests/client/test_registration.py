@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.client.test_registration -*-
 """Tests of `tunnelsvc.client.registration`."""
 
+from typing import Any
+
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,6 +166,27 @@ class RegistrationTests(SynchronousTestCase):
         self.registration.answered(NewProxyResp(proxy_name="me.ssh", error="too late"))
         self.assertEqual(self.registration.addresses(), {"ssh": ":6000"})
 
+    def test_disabled_and_enabled(self) -> None:
+        """What the administrator does is told; meanwhile the proxy isn't announced."""
+        place = NewProxyResp(proxy_name="me.ssh", remote_addr=":6000")
+        news = NewProxyResp(proxy_name="me.ssh", error="disabled", unasked=True)
+        self.registration.answered(news)  # overtakes the answer, which will say the same
+        self.registration.answered(place)
+        self.sent.clear()
+        for _ in range(2):
+            self.registration.answered(news)
+            status = self.registration.status(SSH)
+            self.assertEqual((status.phase, status.error), ("start error", "disabled"))
+            self.assertIn("[ssh] disabled", self.lines)
+            self.clock.advance(ANSWER_SECONDS)
+            self.assertNotIn("me.ssh", self.names())
+            self.registration.answered(evolve(place, unasked=True))
+            status = self.registration.status(SSH)
+            self.assertEqual((status.phase, status.error), ("running", ""))
+        self.registration.withdraw(SSH)
+        self.registration.answered(evolve(place, unasked=True))
+        self.assertFalse(self.registration.is_running("me.ssh"))
+
     def test_too_long_for_a_message(self) -> None:
         """One that can't be announced keeps no other from it."""
         self.sent.clear()
@@ -210,7 +233,7 @@ class StatusTests(SynchronousTestCase):
         self.sent: list[Message] = []
         self.registration = Registration(self.sent.append, self.clock, "me", "vps")
 
-    def answer(self, **answer: str) -> None:
+    def answer(self, **answer: Any) -> None:
         self.registration.answered(NewProxyResp(proxy_name="me.ssh", **answer))
 
     def test_by_https(self) -> None:

@@ -308,6 +308,23 @@ class DisableTests(ModerationCase):
         self.assertEqual(self.events()[-2:], ["disabled", "enabled"])
         self.assertEqual([rules["disabled"] for rules in self.changes], [{"ssh": "tcp"}, {}])
 
+    def test_a_client_of_ours_is_told(self) -> None:
+        """That there is nothing to be done at its end; frp's would take it for an answer."""
+        for version, told in ("0.1.0", True), ("", False):
+            self.build()
+            client = self.client(tunnelsvc=version)
+            self.open(client)
+            client.heard.clear()
+            self.disable()
+            client.pump()
+            self.enable()
+            client.pump()
+            news = [
+                NewProxyResp(proxy_name="ssh", error=DISABLED, unasked=True),
+                NewProxyResp(proxy_name="ssh", remote_addr=":6000", unasked=True),
+            ]
+            self.assertEqual(client.heard, news if told else [])
+
     def test_an_unknown_proxy(self) -> None:
         self.assertFalse(self.disable())
         self.assertFalse(self.enable())

@@ -188,6 +188,9 @@ class Registration:
         entry = self._entries.get(answer.proxy_name)
         if entry is None:
             return
+        if answer.unasked:
+            self._heard(entry, answer)
+            return
         if entry.void:
             entry.void -= 1
             self._forget_answered(entry)
@@ -200,6 +203,17 @@ class Registration:
             self._refused(entry, answer.error)
         else:
             self._started(entry, answer)
+
+    def _heard(self, entry: _Entry, news: NewProxyResp) -> None:
+        """Take note that a proxy runs no more, or does again, by the will of the administrator."""
+        if entry.withdrawn or entry.unanswered:
+            return
+        if not news.error and entry.remote_addr is None:
+            entry.stop_timer()
+            self._started(entry, news)
+        elif news.error and entry.remote_addr is not None:
+            entry.remote_addr, entry.error = None, news.error
+            self.log.warn("[{proxy}] {error}", proxy=entry.proxy.name, error=news.error)
 
     def find(self, wire_name: str) -> ProxyConfig | None:
         """Return the announced proxy of that name.

@@ -195,7 +195,7 @@ class Client:
             run_id=self.label, proxy=name, type=request.proxy_type, address=address,
         )  # fmt: skip
         self._note("proxy_opened", f"{request.proxy_type} {address}", proxy.name)
-        return NewProxyResp(proxy_name=name, remote_addr=address, https_addr=proxy.https_address)
+        return _placed(proxy)
 
     def _make(self, request: NewProxy) -> Proxy:
         check_name(request.proxy_name)
@@ -225,7 +225,7 @@ class Client:
 
     def _check_enabled(self, name: str) -> None:
         if name in self._context.rules.disabled:
-            raise ProxyRefused(f"proxy [{name}] is {DISABLED}")
+            raise _disabled(name)
 
     async def reopen(self, proxy: Proxy) -> None:
         """Open one of the client's proxies again that the administrator had closed.
@@ -251,6 +251,17 @@ class Client:
                 " client to give it another place"
             )
         self.proxies[proxy.called] = self._context.proxies[proxy.name] = again
+        self._tell(evolve(_placed(again), unasked=True), again)
+
+    def tell_disabled(self, proxy: Proxy) -> None:
+        """Tell the client, if it understands, that nobody may reach one of its proxies any more."""
+        error = self._detail(f"proxy [{proxy.called}]", _disabled(proxy.name))
+        self._tell(NewProxyResp(proxy_name=proxy.called, error=error, unasked=True), proxy)
+
+    def _tell(self, news: NewProxyResp, proxy: Proxy) -> None:
+        """Give a client of ours news of a proxy; frp's would take it for an answer."""
+        if self.is_ours and self.proxies.get(proxy.called) is proxy:
+            self._core.messages.send(news)
 
     def _ports(self) -> int:
         return sum(proxy.uses_port for proxy in self.proxies.values())
@@ -317,6 +328,17 @@ class Client:
         self.work.close(cut=self._core.timed_out)
         self._registry.forget(self)
         self.log.info("[{run_id}] client exit success: {reason}", run_id=self.label, reason=reason)
+
+
+def _disabled(name: str) -> ProxyRefused:
+    return ProxyRefused(f"proxy [{name}] is {DISABLED}")
+
+
+def _placed(proxy: Proxy) -> NewProxyResp:
+    """Tell a client where one of its proxies is."""
+    return NewProxyResp(
+        proxy_name=proxy.called, remote_addr=proxy.address, https_addr=proxy.https_address
+    )
 
 
 def _heartbeat_timeout(context: ServerContext, *, muxed: bool) -> float:

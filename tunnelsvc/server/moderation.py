@@ -4,8 +4,8 @@
 - *Kick* a client: its conversation ends, and all that users have by it. It may come back, and
   mostly does so by itself.
 - *Block* one: kick it, and refuse its logins until it is allowed again.
-- *Disable* a proxy: nobody reaches it, and its users' connections end. Its client stays, and isn't
-  told. Whoever announces the proxy is refused.
+- *Disable* a proxy: nobody reaches it, and its users' connections end. Its client stays; one of
+  ours is told. Whoever announces the proxy is refused.
 - *Enable* it: it is opened again for the client that still has it, else when it is announced.
 """
 
@@ -152,6 +152,7 @@ class Moderation:
                 await open_one.close(DISABLED)
             finally:
                 open_one.cut_users()
+            open_one.client.tell_disabled(open_one)
         return True
 
     async def enable(self, proxy: str) -> bool:

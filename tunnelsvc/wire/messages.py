@@ -134,6 +134,9 @@ class NewProxyResp(Message):
     https_addr: str = _named("tunnelsvc_https_addr", "")
     """Where an http proxy is by https, as the server has a certificate for it; an addition of
     ours."""
+    unasked: bool = _named("tunnelsvc_unasked", False)
+    """Whether this answers nothing, but is news of a proxy that was answered: the administrator has
+    disabled it (then there is an error), or enabled it again; an addition of ours."""
 
 
 @frozen(kw_only=True)
