@@ -321,10 +321,13 @@ class InspectorTests(ClientPageTestCase):
 
         def look(page: Any) -> None:
             page.goto(f"{self.url}#/inspector")
+            rows = page.locator(".detail .pairs tr")
             page.locator(".request").first.click()
-            self.assertEqual(page.locator(".detail .pairs tr").count() // 1000, 1)
-            page.get_by_role("button", name="Show more").click()
-            self.assertEqual(page.locator(".detail .pairs tr").count() // 1000, 2)
+            for thousands in (1, 2):
+                rows.nth(1000 * thousands - 1).wait_for()
+                self.assertEqual(rows.count() // 1000, thousands)
+                if thousands == 1:
+                    page.get_by_role("button", name="Show more").click()
             page.locator(".request").nth(1).click()
             page.locator(".detail .json summary").first.click()
             page.locator(".json-leaf").first.wait_for()

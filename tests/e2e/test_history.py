@@ -20,7 +20,7 @@ from typing import Any, Final
 from twisted.trial.unittest import SkipTest
 
 from tests.e2e.commands import curl
-from tests.e2e.services import echo
+from tests.e2e.services import echo, request
 from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, tcp_proxy
 from tests.programs import (
     OUR_CLIENT,
@@ -315,7 +315,8 @@ class PlaceTests(HistoryTestCase):
             check=False,
         )
         self.assertEqual(done.returncode, 0, done.stderr)
-        eventually(lambda: accepts_connections(self.dashboard_port), "the dashboard")
+        # It listens before it heeds signals, and answers after that.
+        self.assertEqual(request(self.dashboard_port, "/healthz").status, 200)
         pid = int(pid_file.read_text(encoding="ascii"))
         self.addCleanup(self.stop_daemon, pid)
         return pid

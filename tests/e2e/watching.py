@@ -48,7 +48,7 @@ class Watching:
                 name, _, value = line.rstrip("\n").partition(": ")
                 if name == "event":
                     kind = value
-                elif name == "data":
+                elif name == "data" and kind != "alive":
                     self._take(kind, json.loads(value))
         self.ended = True
 
