@@ -5,8 +5,11 @@ import os
 import sys
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from tests.admin.schemas import wrong_with
 from tests.e2e.pages import NARROW, SCREENSHOTS, Watched, in_browser, open_page
+from tests.e2e.services import request
 from tests.programs import ProgramTestCase, accepts_connections, free_port
 
 VIEWS: Final = ("overview", "clients", "proxies", "connections", "events", "start")
@@ -32,6 +35,17 @@ class MockedTestCase(ProgramTestCase):
             "[role=tabpanel]:not([hidden]) :is(tbody tr[role], .code, .bar)"
         )
         shown.first.wait_for(state="attached")
+
+
+class FeedTests(MockedTestCase):
+    """Pages of a server that isn't there are worth something if it says what one would."""
+
+    def test_as_described(self) -> None:
+        port = urlsplit(self.start_mock()).port
+        assert port
+        for path in ("session", "traffic", "blocks", "events", "start"):
+            answer = request(port, f"/api/admin/{path}").json()
+            self.assertEqual(wrong_with(answer, "get", f"/api/admin/{path}"), [])
 
 
 class FaultTests(MockedTestCase):
