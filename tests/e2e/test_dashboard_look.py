@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tests.admin.schemas import wrong_with
-from tests.e2e.pages import NARROW, SCREENSHOTS, Watched, in_browser, open_page
+from tests.e2e.pages import NARROW, Watched, in_browser, open_page, picture_folder
 from tests.e2e.services import request
 from tests.programs import ProgramTestCase, accepts_connections, free_port
 
@@ -222,7 +222,7 @@ class LookTests(MockedTestCase):
     @in_browser
     def test_pictures(self) -> None:
         """Each view can be drawn; a folder of pictures is kept if one is asked for."""
-        folder = Path(os.environ.get(SCREENSHOTS) or self.directory)
+        folder = picture_folder() or self.directory
         folder.mkdir(parents=True, exist_ok=True)
         shots: dict[str, tuple[str, dict[str, Any]]] = {
             "overview": ("overview", {}),
