@@ -353,7 +353,7 @@ class API(Resource):
                 "server_port": 7000,
                 "token": True,
                 "subdomain_host": "tunnel.example",
-                "vhost_http_port": 8080,
+                "takes_http": True,
                 "remote_port": 6000,
             },
         }
