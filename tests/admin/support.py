@@ -102,6 +102,10 @@ class FakeServer:
     started_at: float = STARTED
     moderation: FakeModeration = field(factory=FakeModeration)
     round_trips: dict[str, float] = field(factory=dict)
+    certified: set[str] = field(factory=set)
+
+    def ends_tls(self, host: str) -> bool:
+        return host in self.certified
 
     def round_trip_seconds(self, run_id: str) -> float | None:
         return self.round_trips.get(run_id)

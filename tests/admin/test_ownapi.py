@@ -18,7 +18,7 @@ from tests.metrics.moving import move
 from tunnelsvc.admin.history.service import HistoryError
 from tunnelsvc.admin.serverapi import ServerAPI
 from tunnelsvc.admin.stream import MOST_STREAMS
-from tunnelsvc.config.schema import ServerConfig
+from tunnelsvc.config.schema import CertificateConfig, ServerConfig
 from tunnelsvc.errors import ProxyRefused
 from tunnelsvc.metrics.events import Event
 from tunnelsvc.relay import Meter
@@ -107,7 +107,7 @@ class ReadingTests(APITestCase):
                 "server_port": 7000,
                 "token": False,
                 "subdomain_host": "",
-                "vhost_http_port": 0,
+                "takes_http": False,
                 "remote_port": 6000,
             },
         )
@@ -140,8 +140,17 @@ class ReadingTests(APITestCase):
             start = dashboard.ask("/api/admin/start", host=host).json
             self.assertEqual(start["server_addr"], shown)
         self.assertEqual(
-            (start["token"], start["server_port"], start["vhost_http_port"]), (True, 7001, 8081)
+            (start["token"], start["server_port"], start["takes_http"]), (True, 7001, True)
         )
+
+    def test_start_where_web_sites_come_by_https_only(self) -> None:
+        dashboard = Dashboard(config=CONFIG.dashboard)
+        dashboard.server.config = ServerConfig(
+            dashboard=CONFIG.dashboard,
+            vhost_https_port=443,
+            certificates=(CertificateConfig(name="a", cert_file="a.crt", key_file="a.key"),),
+        )
+        self.assertIs(dashboard.ask("/api/admin/start").json["takes_http"], True)
 
     def test_traffic(self) -> None:
         move(self.server.proxy("ssh"), 3, 4)

@@ -151,7 +151,8 @@ class ProxyTests(ShapeTestCase):
 
     def urls(self, kind: str, listening: dict[str, int], **conf: object) -> list[str]:
         proxy = self.server.proxy(f"{kind}{len(self.stats.proxies())}", kind, **conf)
-        return ownshapes.urls(proxy, "t.example", listening)
+        self.server.config = ServerConfig(subdomain_host="t.example")
+        return ownshapes.urls(proxy, self.server, listening)
 
     def test_urls(self) -> None:
         names = ["a.example", "*.b.example", "2001:db8::1"]
@@ -173,6 +174,20 @@ class ProxyTests(ShapeTestCase):
         )
         self.assertEqual(self.urls("http", {}, subdomain="c"), [])
         self.assertEqual(self.urls("http", {"vhost_http": 80}), [])
+
+    def test_urls_of_sites_whose_certificate_the_server_has(self) -> None:
+        """By https, as their clients are told; there may be no port for http at all."""
+        self.server.certified = {"c.t.example"}
+        names = ["a.example"]
+        both = {"vhost_http": 8080, "vhost_https": 8443}
+        self.assertEqual(
+            self.urls("http", both, customDomains=names, subdomain="c", locations=["/x"]),
+            ["http://a.example:8080/x", "https://c.t.example:8443/x"],
+        )
+        self.assertEqual(
+            self.urls("http", {"vhost_https": 443}, customDomains=names, subdomain="c"),
+            ["https://c.t.example/"],
+        )
 
 
 class ConnectionTests(ShapeTestCase):

@@ -128,8 +128,10 @@ class Fake:
         client["proxies"].append(name)
 
     def add_connection(self) -> None:
-        online = [each for each in self.proxies.values() if each["online"]]
-        proxy = self.dice.choice(online)
+        open_ones = [
+            each for each in self.proxies.values() if each["online"] and not each["disabled"]
+        ]
+        proxy = self.dice.choice(open_ones)
         proxy["connections"] += 1
         number = self.number()
         self.connections[number] = {
@@ -351,7 +353,8 @@ class API(Resource):
                 "server_port": 7000,
                 "token": True,
                 "subdomain_host": "tunnel.example",
-                "vhost_http_port": 8080,
+                "takes_http": True,
+                "remote_port": 6000,
             },
         }
         if parts[0] == "proxies" and parts[2:] == ["curve"]:

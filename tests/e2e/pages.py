@@ -2,6 +2,7 @@
 """Pages of ours in a browser: one Chromium for all tests of a process, driven by its own thread."""
 
 import atexit
+import os
 import queue
 import re
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib import resources
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ END_SECONDS: Final = 10
 
 # The folder for screenshots of the documentation, from the root; nothing: none are made.
 SCREENSHOTS: Final = "TUNNELSVC_SCREENSHOTS"
+ROOT: Final = Path(__file__).parents[2]
 
 WIDE: Final = {"width": 1280, "height": 860}
 NARROW: Final = {"width": 360, "height": 780}
@@ -97,6 +100,15 @@ class BrowserThread:
 
 
 _thread = BrowserThread()
+
+
+def picture_folder() -> Path | None:
+    """Give the folder for screenshots; None: nobody wants any.
+
+    Tests run in a directory of their own, which isn't the one that the user means.
+    """
+    folder = os.environ.get(SCREENSHOTS)
+    return ROOT / folder if folder else None
 
 
 def in_browser(test: Test) -> Test:

@@ -5,8 +5,11 @@ import os
 import sys
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from tests.e2e.pages import NARROW, SCREENSHOTS, Watched, in_browser, open_page
+from tests.admin.schemas import wrong_with
+from tests.e2e.pages import NARROW, Watched, in_browser, open_page, picture_folder
+from tests.e2e.services import request
 from tests.programs import ProgramTestCase, accepts_connections, free_port
 
 VIEWS: Final = ("overview", "clients", "proxies", "connections", "events", "start")
@@ -32,6 +35,17 @@ class MockedTestCase(ProgramTestCase):
             "[role=tabpanel]:not([hidden]) :is(tbody tr[role], .code, .bar)"
         )
         shown.first.wait_for(state="attached")
+
+
+class FeedTests(MockedTestCase):
+    """Pages of a server that isn't there are worth something if it says what one would."""
+
+    def test_as_described(self) -> None:
+        port = urlsplit(self.start_mock()).port
+        assert port
+        for path in ("session", "traffic", "blocks", "events", "start"):
+            answer = request(port, f"/api/admin/{path}").json()
+            self.assertEqual(wrong_with(answer, "get", f"/api/admin/{path}"), [])
 
 
 class FaultTests(MockedTestCase):
@@ -208,7 +222,7 @@ class LookTests(MockedTestCase):
     @in_browser
     def test_pictures(self) -> None:
         """Each view can be drawn; a folder of pictures is kept if one is asked for."""
-        folder = Path(os.environ.get(SCREENSHOTS) or self.directory)
+        folder = picture_folder() or self.directory
         folder.mkdir(parents=True, exist_ok=True)
         shots: dict[str, tuple[str, dict[str, Any]]] = {
             "overview": ("overview", {}),

@@ -131,6 +131,21 @@ class DashboardTests(LoginTestCase):
             log_in(page, self.site, "admin", "other")
             self.assertTrue(self.is_in(page))
 
+    def test_several_windows(self) -> None:
+        """Who logs out in one is out in all, and who logs in again is in in all, where he was."""
+        self.start()
+        with self.page() as page:
+            log_in(page, self.site, "admin", "secret")
+            other = page.context.new_page()
+            other.goto(f"{self.site}/static/#/events")
+            other.wait_for_selector("#panel-events:not([hidden])")
+            page.click("button[aria-label='Log out']")
+            page.wait_for_selector(FORM)
+            other.wait_for_selector(FORM)
+            log_in(page, self.site, "admin", "secret")
+            other.wait_for_selector("#panel-events:not([hidden])")
+            self.assertTrue(other.url.endswith("/static/#/events"), other.url)
+
     def test_tls(self) -> None:
         trust = Trust(self.directory)
         files = trust.issue("site", NAME)

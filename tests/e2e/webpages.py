@@ -1,15 +1,13 @@
 # -*- test-case-name: tests.e2e.test_clientpage -*-
 """What tests of the client's page do to it; the browser is that of `tests.e2e.pages`."""
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.e2e.pages import SCREENSHOTS, faults_of, in_browser, is_too_wide, open_page
+from tests.e2e.pages import faults_of, in_browser, is_too_wide, open_page, picture_folder
 
 T = TypeVar("T")
 
@@ -57,6 +55,6 @@ class PageMixin(SynchronousTestCase):
 
     def picture(self, page: Any, name: str) -> None:
         """Make a screenshot for the documentation, if somebody wants some."""
-        folder = os.environ.get(SCREENSHOTS)
+        folder = picture_folder()
         if folder:
-            page.screenshot(path=str(Path(folder) / f"{name}.png"))
+            page.screenshot(path=folder / f"{name}.png")

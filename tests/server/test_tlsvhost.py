@@ -137,6 +137,8 @@ class TLSVhostTests(TunnelCase):
             self.assertNotIn("Strict-Transport-Security", seen.headers)
         self.assertEqual((await self.ask(number, "a.example", header="b.example")).status, 421)
         self.assertNotIn("vhost_http", server.ports)
+        self.assertTrue(server.ends_tls("a.example"))
+        self.assertFalse(server.ends_tls("c.example"))
 
     async def test_redirect_and_policy(self) -> None:
         """By http there is nothing but the way to https, and what issues certificates."""

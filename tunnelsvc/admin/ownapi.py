@@ -81,7 +81,7 @@ class AdminAPI(Resource):
             "server_port": listening.get("bind", config.bind_port),
             "token": bool(config.token),
             "subdomain_host": config.subdomain_host,
-            "vhost_http_port": listening.get("vhost_http", 0),
+            "takes_http": config.takes_http,
             "remote_port": ownshapes.port_to_suggest(self._server),
         }
 

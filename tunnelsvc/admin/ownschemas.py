@@ -51,7 +51,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         server_port=COUNT,
         token=BOOLEAN,
         subdomain_host=STRING,
-        vhost_http_port=COUNT,
+        takes_http=BOOLEAN,
         remote_port=COUNT,
     ),
     "InOut": _IN_OUT,

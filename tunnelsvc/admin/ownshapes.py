@@ -164,11 +164,11 @@ def proxies(server: DashboardView) -> dict[str, Row]:
     """Shape all proxies, by their names."""
     stats = server.stats
     keys = {client.run_id: client.key for client in stats.clients()}
-    host, listening = server.config.subdomain_host, ports(server)
+    listening = ports(server)
     return {
         each.name: {
             **_proxy(each, keys.get(each.run_id, "")),
-            "urls": urls(each, host, listening) if each.type in _DEFAULT_PORTS else [],
+            "urls": urls(each, server, listening) if each.type in _DEFAULT_PORTS else [],
             "rate": _in_out(stats.curves.rate_of(each.name)),
         }
         for each in stats.proxies()
@@ -193,23 +193,33 @@ def _proxy(proxy: ProxyStats, client: str) -> Row:
     }
 
 
-def urls(proxy: ProxyStats, subdomain_host: str, listening: Mapping[str, int]) -> list[str]:
-    """List where users find a web site; names with a wildcard are no such place."""
-    scheme, conf = proxy.type, proxy.conf
-    port = listening.get(f"vhost_{scheme}", 0)
-    if not port:
-        return []
+def urls(proxy: ProxyStats, server: DashboardView, listening: Mapping[str, int]) -> list[str]:
+    """List where users find a web site; names with a wildcard are no such place.
+
+    Args:
+        proxy: of the site.
+        server: may have a certificate for it: then it is given by https, as its client is told.
+        listening: what `ports` tells.
+    """
+    conf = proxy.conf
     names = list(conf.get("customDomains") or ())
     if conf.get("subdomain"):
-        names.append(f"{conf['subdomain']}.{subdomain_host}")
-    suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+        names.append(f"{conf['subdomain']}.{server.config.subdomain_host}")
     paths = [path for path in conf.get("locations") or () if path.startswith("/")] or ["/"]
     return [
-        f"{scheme}://{bracketed(name)}{suffix}{path}"
+        f"{place}{path}"
         for name in names
         if "*" not in name
+        for place in _place(name, "https" if server.ends_tls(name) else proxy.type, listening)
         for path in paths
     ][:MOST_URLS]
+
+
+def _place(name: str, scheme: str, listening: Mapping[str, int]) -> list[str]:
+    """Write where a name is found; nothing: nowhere."""
+    port = listening.get(f"vhost_{scheme}", 0)
+    suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+    return [f"{scheme}://{bracketed(name)}{suffix}"] if port else []
 
 
 def connections(stats: ServerStats) -> tuple[dict[int, Row], int]:

@@ -119,5 +119,8 @@ class DashboardView(Protocol):
     def moderation(self) -> Moderation:
         """What an administrator may do."""
 
+    def ends_tls(self, host: str) -> bool:
+        """Tell whether users of a host's http proxy can come by https."""
+
     def round_trip_seconds(self, run_id: str) -> float | None:
         """Tell how long a client's answer takes; None: that isn't known."""

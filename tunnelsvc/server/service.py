@@ -235,6 +235,10 @@ class TunnelServer(MultiService):
         if self._connects is not None:
             self._connects.reconfigure(config.custom_404_page)
 
+    def ends_tls(self, host: str) -> bool:
+        """Tell whether users of a host's http proxy can come by https."""
+        return self._context.ends_tls(host)
+
     def round_trip_seconds(self, run_id: str) -> float | None:
         """Tell how long a byte takes to a client and back; None: it isn't here, or nobody knows.
 

@@ -77,6 +77,10 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   logIn();
 });
+// When a session ends all windows come here; who logs in in one of them is in in all.
+window.addEventListener("storage", ({ key, newValue }) => {
+  if (key === TOKEN && newValue) enterIfKnown();
+});
 if (KEY) {
   history.replaceState(null, "", location.pathname);
   form.elements.password.value = KEY;

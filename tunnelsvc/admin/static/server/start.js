@@ -21,12 +21,12 @@ function lines(facts, { webPort, tcpPort, remotePort, name }) {
     ini: [
       "[common]", `server_addr = ${host}`, `server_port = ${port}`, ...(token ? [`token = ${TOKEN}`] : []), "",
       `[${name}]`, "type = tcp", "local_ip = 127.0.0.1", `local_port = ${tcpPort}`, `remote_port = ${remotePort}`,
-      ...(facts.vhost_http_port ? ["", `[${name}-web]`, "type = http", `local_port = ${webPort}`, domain.join(" = ")] : []),
+      ...(facts.takes_http ? ["", `[${name}-web]`, "type = http", `local_port = ${webPort}`, domain.join(" = ")] : []),
     ].join("\n"),
     toml: [
       `serverAddr = "${host}"`, `serverPort = ${port}`, ...(token ? [`auth.token = "${TOKEN}"`] : []), "",
       "[[proxies]]", `name = "${name}"`, 'type = "tcp"', 'localIP = "127.0.0.1"', `localPort = ${tcpPort}`, `remotePort = ${remotePort}`,
-      ...(facts.vhost_http_port ? ["", "[[proxies]]", `name = "${name}-web"`, 'type = "http"', `localPort = ${webPort}`,
+      ...(facts.takes_http ? ["", "[[proxies]]", `name = "${name}-web"`, 'type = "http"', `localPort = ${webPort}`,
         subdomain ? `subdomain = "${name}"` : `customDomains = ["${name}.example.com"]`] : []),
     ].join("\n"),
   };

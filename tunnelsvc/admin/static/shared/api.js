@@ -69,14 +69,15 @@ async function problem(response) {
 }
 
 async function request(method, path, body, { quiet = false, signal = null, text = false } = {}) {
-  const response = await send(method, path, body, signal);
-  if (response.status === 401) await loggedOut();
-  if (!response.ok) {
-    const error = await problem(response);
-    if (!quiet) toast(t("api.failed", { reason: error.message }), "bad");
+  try {
+    const response = await send(method, path, body, signal);
+    if (response.status === 401) await loggedOut();
+    if (!response.ok) throw await problem(response);
+    return await (text ? response.text() : response.json());
+  } catch (error) {
+    if (!quiet && error instanceof ApiError) toast(t("api.failed", { reason: error.message }), "bad");
     throw error;
   }
-  return text ? response.text() : response.json();
 }
 
 // Whoever gets the page nevertheless, and a refusal of its requests, must not load it without end.
@@ -110,7 +111,12 @@ export const part = encodeURIComponent;
 
 /** End the session, and go to where one logs in. */
 export async function logOut() {
-  await send("POST", "../../logout", undefined, null);
+  try {
+    await request("POST", "../../logout");
+  } catch (error) {
+    // There is no session, or none that this page could use; that of a server that is gone goes on.
+    if (![401, 403].includes(error.status)) return;
+  }
   sessionStorage.removeItem(RELOADED);
   localStorage.removeItem(TOKEN);
   location.replace(new URL("../../", BASE));
