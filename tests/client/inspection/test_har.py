@@ -145,7 +145,8 @@ class HarTests(SynchronousTestCase):
     def test_websocket(self) -> None:
         entry = self.entry(UPGRADE, SWITCHING + frame(b"x") * 2)
         self.assertEqual(entry["_resourceType"], "websocket")
-        self.assertEqual(entry["_webSocketMessages"], {"sent": 0, "received": 2})
+        self.assertEqual(entry["_webSocketCounts"], {"sent": 0, "received": 2})
+        self.assertNotIn("_webSocketMessages", entry)
         self.assertEqual(entry["response"]["bodySize"], 0)
 
     def test_no_answer(self) -> None:

@@ -2,8 +2,8 @@
 """Exchanges as an HTTP Archive 1.2, which the tools of browsers read.
 
 http://www.softwareishard.com/blog/har-12-spec/ has the format. Sizes and times that aren't known
-are -1. What isn't of it begins with an underscore: ``_webSocketMessages`` has the numbers that we
-count, not what was said.
+are -1. What isn't of it begins with an underscore: ``_webSocketCounts`` has the numbers of
+messages; ``_webSocketMessages``, which browsers know, has what was said.
 """
 
 import json
@@ -80,7 +80,7 @@ def _entry(exchange: Exchange, *, reveal: bool) -> Object:
         entry["_error"] = exchange.error
     if exchange.kind == WEBSOCKET:
         entry["_resourceType"] = "websocket"
-        entry["_webSocketMessages"] = {"sent": exchange.sent, "received": exchange.received}
+        entry["_webSocketCounts"] = {"sent": exchange.sent, "received": exchange.received}
     return entry
 
 
