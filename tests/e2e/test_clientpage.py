@@ -242,11 +242,14 @@ class InspectorTests(ClientPageTestCase):
         page.locator(".request").nth(1).click(modifiers=["Control"])
         entries = self.downloaded(page, "Export 2 as HAR")["log"]["entries"]
         self.assertEqual([each["request"]["method"] for each in entries], ["POST", "POST"])
+        told = self.downloaded(page, "Export 2 as HAR", "With secrets")
+        self.assertIn("s3cr3t", json.dumps(told))
 
-    def downloaded(self, page: Any, name: str) -> Any:
+    def downloaded(self, page: Any, name: str, how: str = "Mask secrets") -> Any:
         """Download a HAR file."""
+        page.get_by_role("button", name=name).click()
         with page.expect_download() as waiting:
-            page.get_by_role("link", name=name).click()
+            page.get_by_role("dialog").get_by_role("link", name=how).click()
         path = self.directory / "har"
         waiting.value.save_as(path)
         return json.loads(path.read_text(encoding="utf-8"))

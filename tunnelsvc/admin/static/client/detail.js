@@ -193,6 +193,9 @@ export class Detail {
 }
 
 /** The address of a HAR file with some requests in it; all, if there are none. */
-export function harAddress(ids) {
-  return withToken(ids.length ? `requests.har?ids=${ids.join()}` : "requests.har");
+export function harAddress(ids, reveal) {
+  const found = withToken("requests.har");
+  if (ids.length) found.searchParams.set("ids", ids.join());
+  if (reveal) found.searchParams.set("reveal", "1");
+  return found;
 }
