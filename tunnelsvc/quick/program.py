@@ -93,7 +93,7 @@ class QuickProgram(Program):
             opening = Opening(
                 plan, self.reactor, self._opened, fail=self._refused, login_failed=self._not_let_in
             )
-        opening.client.on_lost = lambda: self.screen.note("The server is gone. Trying again...")
+        opening.on_lost = lambda: self.screen.note("The server is gone. Trying again...")
         if opening.client.inspector is not None:
             opening.client.inspector.subscribe(self._requested)
             self._site = self._make_site(opening)
