@@ -80,7 +80,7 @@ form.addEventListener("submit", (event) => {
 if (KEY) {
   history.replaceState(null, "", location.pathname);
   form.elements.password.value = KEY;
+  form.elements.user.parentElement.hidden = true;  // who has a key has no name
   button.focus();
-} else {
-  enterIfKnown();
 }
+enterIfKnown();
