@@ -195,6 +195,8 @@ class InspectorTests(ClientPageTestCase):
         self.assertEqual(self.seen[-1], self.seen[-2])
         self.assertEqual(self.seen[-1][2], SECRETS["Authorization"])
         self.assertIn('"number": 5', compared.locator(".line-add").inner_text())
+        focused = page.locator(".detail :focus")  # who uses the keys isn't sent to the top
+        self.assertEqual(focused.inner_text(), "Replay")
 
     def replay_edited(self, page: Any) -> None:
         """Another path, header and body; secrets, though nobody sees them, as before."""
@@ -209,6 +211,7 @@ class InspectorTests(ClientPageTestCase):
         page.get_by_label("Body", exact=True).fill('{"items":[]}')
         page.get_by_role("button", name="Send").click()
         page.get_by_role("heading", name="/v1/orders?urgent=1").wait_for()
+        self.assertEqual(page.locator(".detail:focus").count(), 1)
         page.locator(".compare .line-add").first.wait_for()
         authorization = SECRETS["Authorization"]
         edited = ("POST", "/v1/orders?urgent=1", authorization, '{"items":[]}')
@@ -242,11 +245,14 @@ class InspectorTests(ClientPageTestCase):
         page.locator(".request").nth(1).click(modifiers=["Control"])
         entries = self.downloaded(page, "Export 2 as HAR")["log"]["entries"]
         self.assertEqual([each["request"]["method"] for each in entries], ["POST", "POST"])
+        told = self.downloaded(page, "Export 2 as HAR", "With secrets")
+        self.assertIn("s3cr3t", json.dumps(told))
 
-    def downloaded(self, page: Any, name: str) -> Any:
+    def downloaded(self, page: Any, name: str, how: str = "Mask secrets") -> Any:
         """Download a HAR file."""
+        page.get_by_role("button", name=name).click()
         with page.expect_download() as waiting:
-            page.get_by_role("link", name=name).click()
+            page.get_by_role("dialog").get_by_role("link", name=how).click()
         path = self.directory / "har"
         waiting.value.save_as(path)
         return json.loads(path.read_text(encoding="utf-8"))
@@ -270,6 +276,7 @@ class InspectorTests(ClientPageTestCase):
                     websocket_echo(user, b"hello")
                 page.locator(".request", has_text="WS").click()
                 page.get_by_text("WebSocket: 3 messages from the user, 3 to the user.").wait_for()
+                self.assertIn("under way", page.locator(".detail-facts").inner_text())
             self.assertEqual(page.get_by_role("button", name="Replay", exact=True).count(), 0)
             self.ask("/nothing")
             page.get_by_role("searchbox").fill('"site": "chat"')

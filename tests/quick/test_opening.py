@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.quick.test_opening -*-
 """Tests of `tunnelsvc.quick.opening`, with a real server in the same process."""
 
+import socket
 from typing import Any
 
 from twisted.internet import reactor
@@ -131,6 +132,35 @@ class OpeningTests(TestCase):
             await self.stop_server()
             self.start_server(bind_port=port)
             self.assertEqual(await self.results[1], before)
+
+        return ensureDeferred(check())
+
+    def test_back_by_the_same_port(self) -> Any:
+        """Users know the port that a server had chosen, unless somebody else has it by then."""
+
+        async def check() -> None:
+            port = self.start_server()
+            changes: dict[str, Any] = {"kind": "tcp", "is_web": False}
+            _, url = await self.open(port, **changes)
+            results = self.results
+            await self.stop_server()
+            self.start_server(bind_port=port)
+            _, again = await results[1]
+            self.assertEqual(again, url)
+
+        return ensureDeferred(check())
+
+    def test_back_by_another_port(self) -> Any:
+        async def check() -> None:
+            port = self.start_server()
+            _, url = await self.open(port, kind="tcp", is_web=False)
+            results = self.results
+            await self.stop_server()
+            taken = socket.create_server(("127.0.0.1", int(url.rpartition(":")[2])))
+            self.addCleanup(taken.close)
+            self.start_server(bind_port=port)
+            _, again = await results[1]
+            self.assertNotEqual(again, url)
 
         return ensureDeferred(check())
 

@@ -4,7 +4,7 @@
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.testing import MemoryReactorClock
@@ -13,13 +13,26 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.quick.support import make_plan
 from tests.streams import MemoryStream
+from tunnelsvc.client.status import LinkStatus
 from tunnelsvc.errors import LocalServiceUnavailable
 from tunnelsvc.quick import program as module
+from tunnelsvc.quick.opening import Opening
 from tunnelsvc.quick.options import TCPOptions
 from tunnelsvc.quick.program import SLOW_SECONDS, QuickProgram, make_program
 from tunnelsvc.quick.screen import Screen
 
 URL = "http://a.example.com:8080"
+
+
+class Lost:
+    """A client that isn't let in any more, and who waits for it."""
+
+    @property
+    def client(self) -> "Lost":
+        return self
+
+    def link_status(self) -> LinkStatus:
+        return LinkStatus("a.example:7000", error="blocked by the server's administrator")
 
 
 class ProgramTests(SynchronousTestCase):
@@ -101,6 +114,20 @@ class ProgramTests(SynchronousTestCase):
             self.output.truncate(0)
             self.reactor.advance(SLOW_SECONDS)
             self.assertEqual("Waiting for 127.0.0.1:1..." in self.output.getvalue(), not is_open)
+
+    def test_why_it_is_not_back(self) -> None:
+        """A server that won't have us any more is told from one that is away for a moment."""
+        for is_back in False, True:
+            program = self.program("")
+            program._opened(make_plan(), URL)
+            program._lost(cast("Opening", Lost()))
+            if is_back:
+                program._opened(make_plan(), URL)
+            self.output.truncate(0)
+            self.reactor.advance(SLOW_SECONDS)
+            told = self.output.getvalue()
+            self.assertEqual("blocked by the server's administrator" in told, not is_back)
+            self.assertEqual("can allow it again" in told, not is_back)
 
     def test_never_waited(self) -> None:
         program = self.composed()

@@ -1,8 +1,13 @@
 # -*- test-case-name: tests.quick.test_screen -*-
 """Tests of `tunnelsvc.quick.screen`."""
 
+import fcntl
 import os
 import re
+import struct
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from unittest import mock
@@ -45,6 +50,23 @@ class ScreenTests(SynchronousTestCase):
             ["http://a.example", "-> 127.0.0.1:80", "", "More.", "", "Ctrl-C ends it."],
         )
 
+    def test_narrow(self) -> None:
+        """A link that is longer than a line isn't cut by a frame."""
+        with self.terminal(40) as (screen, read):
+            screen.opened("http://a.example", "127.0.0.1:80", f"Requests: {'x' * 40}")
+            self.assertIn(f"\nRequests: {'x' * 40}\n", read())
+        with self.terminal(80) as (screen, read):
+            screen.opened("http://a.example", "127.0.0.1:80", "")
+            self.assertIn("|  http://a.example", read())
+
+    @contextmanager
+    def terminal(self, columns: int) -> Iterator[tuple[Screen, Callable[[], str]]]:
+        """Give a screen on a terminal, and what reads from it."""
+        far, near = os.openpty()
+        fcntl.ioctl(near, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        with os.fdopen(far, "rb", buffering=0) as reader, os.fdopen(near, "w") as writer:
+            yield Screen(output=writer), lambda: reader.read(10_000).decode().replace("\r", "")
+
     def test_as_described(self) -> None:
         """docs/one-command.md shows what is shown."""
         page = Path(__file__).parents[2] / "docs" / "one-command.md"
@@ -52,7 +74,8 @@ class ScreenTests(SynchronousTestCase):
             raise SkipTest("the tests run outside of the repository")
         output = StringIO()
         screen = Screen(output=output)
-        url, requests = "http://quiet-otter-27.example.com", "Requests: http://127.0.0.1:4040"
+        url = "http://quiet-otter-27.example.com"
+        requests = "Requests: http://127.0.0.1:4040/login#key=k0rRhmGGtbvSkOVENN55WQ"
         screen.opened(url, "127.0.0.1:8888", requests)
         screen.request(Answered(method="GET", path="/", status=200, ms=12, size=4198))
         screen.request(Answered(method="GET", path="/style.css", status=304, ms=3))

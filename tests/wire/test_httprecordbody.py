@@ -94,6 +94,18 @@ class TallyTests(SynchronousTestCase):
             return
         self.assertLessEqual(len(content) + len(rest), len(b"".join(pieces)))
 
+    @given(st.lists(st.sampled_from([b"1", b"2;x", b"0", b"\r\n", b"\n", b"a", b"\r", b" "])))
+    def test_whole_or_byte_by_byte(self, words: list[bytes]) -> None:
+        text = b"".join(words)
+
+        def read(*pieces: bytes) -> tuple[bytes, bytes] | None:
+            try:
+                return self.feed(tally_of(Length.CHUNKED), *pieces)
+            except HeadError:
+                return None
+
+        self.assertEqual(read(text), read(*(text[at : at + 1] for at in range(len(text)))))
+
 
 class MessageTests(SynchronousTestCase):
     """Messages of a WebSocket."""
@@ -138,3 +150,12 @@ class MessageTests(SynchronousTestCase):
         for piece in pieces:
             counter.feed(piece)
         self.assertGreaterEqual(counter.messages, 0)
+
+    @given(st.lists(st.sampled_from([b"\x81", b"\x01", b"\x89", b"\0", b"\x80", b"\x02", b"~"])))
+    def test_whole_or_byte_by_byte(self, words: list[bytes]) -> None:
+        text = b"".join(words)
+        whole, slow = MessageCounter(), MessageCounter()
+        whole.feed(text)
+        for at in range(len(text)):
+            slow.feed(text[at : at + 1])
+        self.assertEqual(whole.messages, slow.messages)

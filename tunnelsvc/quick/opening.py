@@ -24,6 +24,7 @@ class Opening(Service):
     Attributes:
         plan: what the server is asked for.
         client: asks it; a child of the same parent.
+        on_lost: called when the server is gone.
     """
 
     log = Logger()
@@ -52,6 +53,8 @@ class Opening(Service):
         self.plan = plan
         self.client = client = TunnelClient(plan.config(), reactor, login_failed)
         client.on_login = self._logged_in
+        client.on_lost = self._lost
+        self.on_lost: Callable[[], None] = lambda: None
         self._reactor = reactor
         self._opened = opened
         self._fail = fail
@@ -78,6 +81,12 @@ class Opening(Service):
                 self._waiting.cancel()
             self._begin(self._open_again())
 
+    def _lost(self) -> None:
+        if self._is_open:
+            # Only now: it would be announced anew.
+            self.client.reload(self.plan.config())
+        self.on_lost()
+
     async def _open(self) -> None:
         try:
             await self._until_open()
@@ -89,7 +98,7 @@ class Opening(Service):
             return  # stopped; or told to `fail` by the client
         else:
             self._is_open = True
-            self._opened(self.plan, self._url())
+            self._told()
 
     async def _open_again(self) -> None:
         """Wait after another login, by the same name, for as long as it takes."""
@@ -97,11 +106,13 @@ class Opening(Service):
             try:
                 await self._wait()
             except ProxyRefused as why:
+                if self.plan.port and self._ask_instead(str(why)):
+                    continue
                 self.log.error("the server refuses {name}: {why}", name=self.plan.name, why=why)
             except (CancelledError, LoginFailed):
                 return
             else:
-                self._opened(self.plan, self._url())
+                self._told()
                 return
 
     async def _wait(self, seconds: float | None = None) -> None:
@@ -114,9 +125,21 @@ class Opening(Service):
             if self._waiting is waiting:
                 self._waiting = None
 
-    def _url(self) -> str:
+    def _told(self) -> None:
+        """Take from the server where users go."""
         (status,) = self.client.proxy_statuses()
-        return self.plan.url(status.remote_addr, status.https_addr)
+        url = self.plan.url(status.remote_addr, status.https_addr)
+        self.plan = self.plan.again(status.remote_addr)
+        self._opened(self.plan, url)
+
+    def _ask_instead(self, refusal: str) -> bool:
+        """Ask for what may be had instead; tell whether there is anything."""
+        instead = self.plan.instead(refusal)
+        if instead is None:
+            return False
+        self.plan = instead
+        self.client.reload(instead.config())
+        return True
 
     async def _until_open(self) -> None:
         """Wait until it can be reached.
@@ -128,10 +151,7 @@ class Opening(Service):
             try:
                 await self._wait(READY_SECONDS)
             except ProxyRefused as why:
-                instead = self.plan.instead(str(why))
-                if instead is None:
+                if not self._ask_instead(str(why)):
                     raise
-                self.plan = instead
-                self.client.reload(instead.config())
             else:
                 return

@@ -26,6 +26,10 @@ _BELOW: Final = re.compile(r"should not belong to subdomain host \[([^\]]*)\]")
 """Likewise: a whole name that is to be asked for by its first label."""
 _NO_NAMES: Final = re.compile(r"subdomain is not supported|vhost http port is not set")
 """Likewise: there are no web sites by name."""
+_NO_PORT: Final = re.compile(
+    r"port (?:already used|unavailable|not allowed)|address already in use|can't listen on port"
+)
+"""Likewise: somebody else has the port by now, or nobody may have it any more."""
 
 
 @frozen
@@ -58,6 +62,7 @@ class Plan:
         host: the name that was asked for: of any domain if it has a dot, else below the server's
             ``subdomain_host``. Empty: a readable one.
         number: how many names were taken.
+        port: the server's that it had before, as users know that; 0: any.
     """
 
     kind: str
@@ -71,6 +76,7 @@ class Plan:
     inspect: bool = False
     host: str = ""
     number: int = 0
+    port: int = 0
 
     @property
     def name(self) -> str:
@@ -102,7 +108,7 @@ class Plan:
 
     def _place(self) -> Mapping[str, Setting]:
         if self.kind != "http":
-            return {}
+            return {"remote_port": Setting(str(self.port), "the server")} if self.port else {}
         inspect = {"inspect": Setting(str(self.inspect).lower(), "http")}
         if "." in self.host:
             return {**inspect, "custom_domains": Setting(self.host, "--host")}
@@ -115,6 +121,8 @@ class Plan:
         Args:
             refusal: what the server said.
         """
+        if self.port and _NO_PORT.search(refusal):
+            return evolve(self, port=0)
         if self.host:
             below = _BELOW.search(refusal)
             name, _, domain = self.host.partition(".")
@@ -125,6 +133,11 @@ class Plan:
         if self.kind == "http" and not self.own and _NO_NAMES.search(refusal):
             return evolve(self, kind="tcp", number=0)
         return None
+
+    def again(self, remote_addr: str) -> "Plan":
+        """Return what to ask for next time, after the server said where users go."""
+        port = remote_addr.rpartition(":")[2]
+        return evolve(self, port=int(port)) if self.kind == "tcp" and port.isdecimal() else self
 
     def url(self, remote_addr: str, https_addr: str = "") -> str:
         """Say where users go.

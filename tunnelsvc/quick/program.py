@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -93,7 +94,7 @@ class QuickProgram(Program):
             opening = Opening(
                 plan, self.reactor, self._opened, fail=self._refused, login_failed=self._not_let_in
             )
-        opening.client.on_lost = lambda: self.screen.note("The server is gone. Trying again...")
+        opening.on_lost = partial(self._lost, opening)
         if opening.client.inspector is not None:
             opening.client.inspector.subscribe(self._requested)
             self._site = self._make_site(opening)
@@ -120,6 +121,19 @@ class QuickProgram(Program):
 
     def _is_slow(self, opening: Opening) -> None:
         self.screen.note(f"Waiting for {opening.client.link_status().server}...")
+
+    def _lost(self, opening: Opening) -> None:
+        self.screen.note("The server is gone. Trying again...")
+        self._stop_waiting()
+        self._slow = self.reactor.callLater(SLOW_SECONDS, self._still_lost, opening)
+
+    def _still_lost(self, opening: Opening) -> None:
+        """Say once why it isn't back: it may be that it won't have us any more."""
+        from tunnelsvc.admin.clienthints import of_login  # noqa: PLC0415 - not if all is well
+
+        why = opening.client.link_status().error
+        if why:
+            self.screen.note("\n".join(filter(None, (why, of_login(why).text))))
 
     def _stop_waiting(self) -> None:
         if self._slow is not None and self._slow.active():
@@ -149,11 +163,11 @@ class QuickProgram(Program):
 
     def _opened(self, got: Plan, url: str) -> None:
         """Tell people and scripts. The same again: that it is back."""
+        self._stop_waiting()
         if url == self._url:
             self.screen.note("The server is back.")
             return
         self._url = url
-        self._stop_waiting()
         whole = url + self.page
         try:
             if self._url_file:

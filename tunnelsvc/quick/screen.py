@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -66,7 +67,10 @@ class Screen:
             self._print(url)
             return
         parts = (f"{url}\n    -> {target}", more, "Ctrl-C ends it.")
-        self._print(box("\n\n".join(filter(None, parts))))
+        text = "\n\n".join(filter(None, parts))
+        framed = box(text)
+        # A link that goes over two lines can be clicked and copied only without a frame in it.
+        self._print(framed if framed.index("\n") <= self._columns() else text)
 
     def note(self, text: str) -> None:
         """Say something that isn't wrong."""
@@ -91,6 +95,13 @@ class Screen:
         if colour is None or not self.output.isatty() or os.environ.get("NO_COLOR"):
             return text
         return f"\x1b[{colour}m{text}\x1b[0m"
+
+    def _columns(self) -> float:
+        """Tell how wide the terminal is; what isn't one is as wide as needed."""
+        if self.output.isatty():
+            with suppress(OSError, ValueError):
+                return os.get_terminal_size(self.output.fileno()).columns or inf
+        return inf
 
     def _print(self, text: str) -> None:
         # Whoever read it may have gone away, as "head" does; the tunnel goes on.

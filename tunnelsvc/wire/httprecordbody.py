@@ -29,6 +29,8 @@ _CONTROL: Final = 0x8
 _MORE_LENGTH_BYTES: Final = {126: 2, 127: 8}
 _KEY_BYTES: Final = 4
 _SHORTEST_HEAD_BYTES: Final = 2
+_MOST_SHORT_BYTES: Final = 125
+"""Of a frame whose head has its length in the second byte."""
 
 Keep = Callable[[bytes, int, int], None]
 """Takes content: the bytes of a piece from here to there."""
@@ -109,6 +111,10 @@ class ChunkedTally:
     def feed(self, data: bytes, begin: int, keep: Keep) -> int:
         """See `Tally`."""
         while begin < len(data) and not self.done:
+            if self._due is _Due.SIZE and not self._line:
+                begin = self._whole_chunks(data, begin, keep)
+                if begin == len(data):
+                    break
             if self._due is _Due.DATA:
                 end = min(len(data), begin + self._left_bytes)
                 self._left_bytes -= end - begin
@@ -128,6 +134,23 @@ class ChunkedTally:
             begin = end
             self._take_line(line)
         return begin
+
+    def _whole_chunks(self, data: bytes, begin: int, keep: Keep) -> int:
+        """Take chunks that are all there, in one go: some send thousands of a byte each.
+
+        Returns:
+            Where the first is that isn't, or not as everybody writes it.
+        """
+        while True:
+            found = _SIZE.match(data, begin, begin + MOST_LINE_BYTES)
+            if found is None:
+                return begin
+            content = found.end()
+            end = content + int(found[1], 16)
+            if end == content or data[end : end + 2] != b"\r\n":
+                return begin
+            keep(data, content, end)
+            begin = end + 2
 
     def _take_line(self, line: bytes) -> None:
         if self._due is _Due.SIZE:
@@ -181,11 +204,32 @@ class MessageCounter:
                 begin += taken
                 self._look_for_end()
                 continue
+            if not self._head:
+                begin = self._short_frames(data, begin)
             needed = self._needed()
             self._head += data[begin : begin + needed]
             begin += needed
             if not self._needed():
                 self._begin_frame()
+
+    def _short_frames(self, data: bytes, begin: int) -> int:
+        """Take short frames that are all there, in one go: some send thousands of them, empty.
+
+        Returns:
+            Where the first is that isn't.
+        """
+        last, messages = len(data) - _SHORTEST_HEAD_BYTES, 0
+        while begin <= last:
+            length = data[begin + 1]
+            end = begin + _SHORTEST_HEAD_BYTES + (length & _LENGTH)
+            if length & _MASKED:
+                end += _KEY_BYTES
+            if length & _LENGTH > _MOST_SHORT_BYTES or end > len(data):
+                break
+            messages += data[begin] & (_FINAL | _CONTROL) == _FINAL
+            begin = end
+        self.messages += messages
+        return begin
 
     def _needed(self) -> int:
         """Tell how many bytes of a frame's head are missing."""

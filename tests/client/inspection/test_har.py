@@ -95,6 +95,14 @@ class HarTests(SynchronousTestCase):
         )
         self.assertEqual(second, {"name": "x", "value": ""})
 
+    def test_media_types(self) -> None:
+        """A form can't be read without its boundary, nor a text without its charset."""
+        form, page = "multipart/form-data; boundary=x", "text/html; charset=utf-8"
+        asked = request("/", f"Content-Type: {form}", method="POST", body=b"--x--")
+        entry = self.entry(asked, response(f"Content-Type: {page}", body=b"<p>"))
+        self.assertEqual(entry["request"]["postData"]["mimeType"], form)
+        self.assertEqual(entry["response"]["content"]["mimeType"], page)
+
     def test_bodies(self) -> None:
         packed = gzip.compress(b"hello " * 100)
         form = "Content-Type: application/x-www-form-urlencoded"
@@ -145,7 +153,8 @@ class HarTests(SynchronousTestCase):
     def test_websocket(self) -> None:
         entry = self.entry(UPGRADE, SWITCHING + frame(b"x") * 2)
         self.assertEqual(entry["_resourceType"], "websocket")
-        self.assertEqual(entry["_webSocketMessages"], {"sent": 0, "received": 2})
+        self.assertEqual(entry["_webSocketCounts"], {"sent": 0, "received": 2})
+        self.assertNotIn("_webSocketMessages", entry)
         self.assertEqual(entry["response"]["bodySize"], 0)
 
     def test_no_answer(self) -> None:

@@ -2,8 +2,8 @@
 """Exchanges as an HTTP Archive 1.2, which the tools of browsers read.
 
 http://www.softwareishard.com/blog/har-12-spec/ has the format. Sizes and times that aren't known
-are -1. What isn't of it begins with an underscore: ``_webSocketMessages`` has the numbers that we
-count, not what was said.
+are -1. What isn't of it begins with an underscore: ``_webSocketCounts`` has the numbers of
+messages; ``_webSocketMessages``, which browsers know, has what was said.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from tunnelsvc import __version__
-from tunnelsvc.client.inspection.content import content_of
+from tunnelsvc.client.inspection.content import Content, content_of
 from tunnelsvc.client.inspection.facts import (
     MASK,
     TextHeader,
@@ -24,6 +24,7 @@ from tunnelsvc.client.inspection.facts import (
     text_of,
     url_of,
     user_of,
+    value_of,
 )
 from tunnelsvc.units import MiB
 from tunnelsvc.wire.httpexchange import WEBSOCKET, Exchange, Half
@@ -80,7 +81,7 @@ def _entry(exchange: Exchange, *, reveal: bool) -> Object:
         entry["_error"] = exchange.error
     if exchange.kind == WEBSOCKET:
         entry["_resourceType"] = "websocket"
-        entry["_webSocketMessages"] = {"sent": exchange.sent, "received": exchange.received}
+        entry["_webSocketCounts"] = {"sent": exchange.sent, "received": exchange.received}
     return entry
 
 
@@ -131,7 +132,7 @@ def _query(url: str) -> list[TextHeader]:
 
 def _post_data(half: Half) -> Object:
     content = content_of(half)
-    shape: Object = {"mimeType": content.media_type, "text": content.text or ""}
+    shape: Object = {"mimeType": _media_type(half, content), "text": content.text or ""}
     if content.text is None:
         # The format has no other place for it.
         shape |= {"text": b64encode(content.data).decode("ascii"), "_encoding": "base64"}
@@ -169,7 +170,7 @@ def _content(half: Half) -> Object:
     coded = bool(content.coding)
     shape: Object = {
         "size": len(content.data) if coded else half.body_bytes,
-        "mimeType": content.media_type or "x-unknown",
+        "mimeType": _media_type(half, content) or "x-unknown",
     }
     if coded and not content.truncated:
         shape["compression"] = len(content.data) - half.body_bytes
@@ -181,6 +182,11 @@ def _content(half: Half) -> Object:
     if content.truncated:
         shape["comment"] = f"the first {len(half.body)} of {half.body_bytes} bytes"
     return shape
+
+
+def _media_type(half: Half, content: Content) -> str:
+    """Give it with its parameters: no form can be read without its boundary."""
+    return value_of(half.headers, b"content-type") or content.media_type
 
 
 def _pairs(pairs: Iterable[TextHeader]) -> list[Object]:

@@ -102,6 +102,8 @@ export class Detail {
 
   fill(detail) {
     const scroll = this.filled === detail.id ? this.element.scrollTop : 0;
+    const active = document.activeElement;
+    const held = active !== this.element && this.element.contains(active) ? active.textContent : null;
     this.filled = detail.id;
     // A form that somebody is filling in stays as it is.
     if (!this.editing) this.form = h("div", {});
@@ -118,6 +120,13 @@ export class Detail {
       ].filter(Boolean),
     );
     this.element.scrollTop = scroll;
+    if (held !== null) this.focusOn(held);
+  }
+
+  // Whoever uses the keys goes on where he was, with the same button of what is shown now.
+  focusOn(text) {
+    const same = [...this.element.querySelectorAll("button")].find((each) => each.textContent === text);
+    (same ?? this.element).focus({ preventScroll: true });
   }
 
   head(detail) {
@@ -130,7 +139,7 @@ export class Detail {
         copyButton(() => detail.url, t("detail.theUrl"))),
       h("dl", { class: "detail-facts" },
         fact(t("detail.status"), h("span", { class: `status ${tone(detail)}` }, status)),
-        fact(t("detail.time"), span(detail.ms)),
+        fact(t("detail.time"), detail.done ? span(detail.ms) : t("detail.underWay")),
         fact(t("detail.sizes"), t("detail.inOut", { in: bytes(detail.in), out: bytes(detail.out) })),
         fact(t("detail.at"), h("span", { title: moment(detail.at) }, clock(detail.at))),
         fact(t("detail.user"), detail.user || "–"),
@@ -164,8 +173,12 @@ export class Detail {
       this.editing = false;
       this.form.replaceChildren();
       attr(this.editButton, "aria-expanded", "false");
-      if (id !== null) this.actions.go(id);
-      else this.editButton.focus();
+      if (id !== null) {
+        this.element.focus({ preventScroll: true });
+        this.actions.go(id);
+      } else {
+        this.editButton.focus();
+      }
     };
     if (this.editing) {
       close(null);
@@ -193,6 +206,9 @@ export class Detail {
 }
 
 /** The address of a HAR file with some requests in it; all, if there are none. */
-export function harAddress(ids) {
-  return withToken(ids.length ? `requests.har?ids=${ids.join()}` : "requests.har");
+export function harAddress(ids, reveal) {
+  const found = withToken("requests.har");
+  if (ids.length) found.searchParams.set("ids", ids.join());
+  if (reveal) found.searchParams.set("reveal", "1");
+  return found;
 }

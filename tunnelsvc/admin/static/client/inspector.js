@@ -2,8 +2,8 @@
 
 import { attempt, del, get } from "../shared/api.js";
 import { codeBlock } from "../shared/copy.js";
-import { confirm } from "../shared/dialog.js";
-import { attr, button, h, icon, put, show } from "../shared/dom.js";
+import { confirm, open } from "../shared/dialog.js";
+import { button, h, icon, put, show } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { Rows } from "../shared/live.js";
 import { Detail, harAddress } from "./detail.js";
@@ -68,7 +68,7 @@ export class Inspector {
     choose(this.statusClass, t("inspector.anyStatus"), STATUSES.map((each) => [each, each === "error" ? t("inspector.errors") : each]));
     this.count = h("span", { class: "dim count", role: "status" });
     this.unmark = button(t("inspector.unmark"), () => this.mark(null), { kind: "small" });
-    this.har = h("a", { class: "button small", download: "tunnelsvc.har" }, icon("download"), h("span", {}));
+    this.har = button(t("inspector.har"), () => this.export(), { kind: "small", image: "download" });
     this.clear = button(t("inspector.clear"), () => this.empty(), { kind: "small", image: "trash" });
     this.toolbar = h(
       "div",
@@ -220,8 +220,8 @@ export class Inspector {
     const all = this.all.length;
     put(this.count, rows.length === all ? t("inspector.count", { n: all }) : t("inspector.countOf", { n: rows.length, all }));
     const marked = this.marked.size;
-    const ids = marked ? [...this.marked] : rows.length === all ? [] : rows.map((row) => row.id);
-    attr(this.har, "href", rows.length || marked ? harAddress(ids) : null);
+    this.exported = marked ? [...this.marked] : rows.length === all ? [] : rows.map((row) => row.id);
+    this.har.disabled = !rows.length && !marked;
     put(this.har.lastChild, marked ? t("inspector.harMarked", { n: marked }) : t("inspector.har"));
     show(this.unmark, marked);
   }
@@ -233,6 +233,23 @@ export class Inspector {
     if (this.introText.dataset.key === key) return;
     this.introText.dataset.key = key;
     this.introText.replaceChildren(...(inspected.length ? waiting(inspected) : howTo(proxies)));
+  }
+
+  // A file is given away more easily than a page is: what is in it is said before.
+  export() {
+    const ids = this.exported;
+    const link = (done, text, reveal, more) =>
+      h("a", { href: harAddress(ids, reveal), download: "tunnelsvc.har", onclick: () => done(true), ...more }, text);
+    return open({
+      title: this.har.textContent,
+      content: [h("p", {}, t("inspector.harText"))],
+      buttons: (done) => [
+        button(t("dialog.cancel"), () => done(false)),
+        link(done, t("inspector.harReveal"), true, { class: "button" }),
+        link(done, t("inspector.harMask"), false, { class: "button primary", autofocus: true }),
+      ],
+      fallback: () => this.search,
+    });
   }
 
   async empty() {

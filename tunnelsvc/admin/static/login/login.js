@@ -84,7 +84,7 @@ window.addEventListener("storage", ({ key, newValue }) => {
 if (KEY) {
   history.replaceState(null, "", location.pathname);
   form.elements.password.value = KEY;
+  form.elements.user.parentElement.hidden = true;  // who has a key has no name
   button.focus();
-} else {
-  enterIfKnown();
 }
+enterIfKnown();
