@@ -2,6 +2,7 @@
 """Tests of `tunnelsvc.admin.clientconfig`, by the API."""
 
 import errno
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -159,15 +160,16 @@ class PutTests(ConfigCase):
         self.assertEqual((answer.status, answer.json["Msg"]), (400, "certificate is gone"))
 
     def test_cannot_be_written(self) -> None:
-        def full(*_: object) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        for number, code in ((errno.ENOSPC, 500), (errno.EACCES, 403), (errno.EROFS, 403)):
+            why = OSError(number, os.strerror(number))
 
-        self.patch(configfile, "replace", full)
-        answer = self.put(FILE + "# new\n")
-        self.assertEqual(answer.status, 500)
-        self.assertEqual(
-            answer.json["Msg"], f"{self.path} can't be written: No space left on device"
-        )
+            def refused(*_: object, why: OSError = why) -> None:
+                raise why
+
+            self.patch(configfile, "replace", refused)
+            answer = self.put(FILE + "# new\n")
+            self.assertEqual(answer.status, code)
+            self.assertEqual(answer.json["Msg"], f"{self.path} can't be written: {why.strerror}")
 
     def test_reload(self) -> None:
         answer = self.ask("reload", "POST", {})

@@ -123,8 +123,7 @@ class ClientAPI(Resource):
         except ConfigError as why:
             raise APIError(http.BAD_REQUEST, str(why)) from None
         except OSError as why:
-            message = f"{self._client.path} can't be written: {why.strerror}"
-            raise APIError(http.INTERNAL_SERVER_ERROR, message) from None
+            raise configfile.not_written(self._client.path, why) from None
         self.log.info("{path} was exchanged by the admin API", path=self._client.path)
         return answer(request, b"", TEXT)
 

@@ -88,8 +88,7 @@ class ConfigText:
         except ConfigError as why:
             return shape | {"problems": list(why.problems)}, False
         except OSError as why:
-            message = f"{self._client.path} can't be written: {why.strerror}"
-            raise APIError(http.INTERNAL_SERVER_ERROR, message) from None
+            raise configfile.not_written(self._client.path, why) from None
         return shape | {"etag": _etag(new)}, True
 
     def _content(self) -> bytes:

@@ -4,17 +4,31 @@
 A reader sees the old file or the new one, never half of one, and an error leaves the old one.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Final
 
+from twisted.web import http
+
+from tunnelsvc.admin.routing import APIError
 from tunnelsvc.errors import ConfigError
 
 PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 """Mode of a file that there was none of: it has a token in it."""
+
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def not_written(path: str, why: OSError) -> APIError:
+    """Say why `replace` failed: it mustn't be written, or something is broken."""
+    forbidden = why.errno in _FORBIDDEN
+    code = http.FORBIDDEN if forbidden else http.INTERNAL_SERVER_ERROR
+    return APIError(code, f"{path} can't be written: {why.strerror}")
 
 
 def replace(path: str, content: bytes, check: Callable[[str], object]) -> None:
