@@ -91,9 +91,12 @@ export class Detail {
   took(detail, original) {
     // Somebody is writing: what he does it with stays.
     if (this.editing) return;
+    const clear = this.filled === detail.id && this.secrets?.all;
     this.secrets = new Secrets(detail, () => get(`requests/${detail.id}?reveal=1`));
     this.original = original;
-    this.fill(detail);
+    // Who looks at the secrets of a request goes on doing so when it has ended.
+    if (clear) attempt(() => this.reveal());
+    else this.fill(detail);
   }
 
   back() {
@@ -159,7 +162,7 @@ export class Detail {
       button(t("detail.curl"), () => attempt(() => this.curl(detail)), { kind: "small", image: "copy" }),
       button(t("detail.mark"), () => this.actions.mark(detail.id),
         { kind: "small", image: "check", "data-mark": "", "aria-pressed": String(this.actions.isMarked(detail.id)) }),
-      (this.secrets.any || this.secrets.all) && button(t(this.secrets.all ? "secret.hideAll" : "secret.showAll"), () => attempt(() => this.reveal()),
+      (this.secrets.any || this.secrets.all) && button(t(this.secrets.all ? "secret.hideAll" : "secret.showAll"), () => attempt(() => this.toggle()),
         { kind: "small", image: "eye", "aria-pressed": String(this.secrets.all), "data-reveal": "" }),
     );
   }
@@ -197,11 +200,21 @@ export class Detail {
     else toast(command.includes(MASK) ? t("detail.curlMasked") : t("copy.done"), "good");
   }
 
-  async reveal() {
-    const clear = await this.secrets.reveal();
-    this.secrets.all = !this.secrets.all;
-    this.fill(this.secrets.all ? { ...clear } : this.secrets.detail);
+  async toggle() {
+    await this.reveal();
     this.element.querySelector("[data-reveal]")?.focus();
+  }
+
+  async reveal() {
+    const secrets = this.secrets;
+    const clear = await secrets.reveal();
+    if (secrets !== this.secrets) {
+      // Loaded anew meanwhile, if it isn't another request by now.
+      if (secrets.detail.id === this.secrets.detail.id) await this.reveal();
+      return;
+    }
+    secrets.all = !secrets.all;
+    this.fill(secrets.all ? { ...clear } : secrets.detail);
   }
 }
 
