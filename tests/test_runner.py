@@ -176,6 +176,18 @@ class RunTests(ProgramCase):
         self.assertEqual(heeded, [signal.SIG_IGN])
         self.assertIs(signal.getsignal(signal.SIGINT), before)
 
+    def test_a_signal_as_it_stops_by_itself(self) -> None:
+        """Twisted's handler has it stopped by the reactor's own method, which was called before."""
+        program = self.program()
+
+        def stop_twice() -> None:
+            program.end()
+            self.reactor.stop()
+
+        self.reactor.callWhenRunning(stop_twice)
+        self.assertEqual(run(program), 0)
+        self.assertRaises(ReactorNotRunning, self.reactor.stop)
+
     def test_busy_port(self) -> None:
         program = self.program()
         BusyPort().setServiceParent(program)

@@ -267,8 +267,14 @@ def run(program: Program) -> int:
 def _signals_once(reactor: Any) -> Iterator[None]:
     """While services stop, which takes `STOP_SECONDS` at most, ignore who asks for it again.
 
-    Twisted would log an error of the second Ctrl-C.
+    Twisted would log an error of the second Ctrl-C, and of one that comes as we stop by ourselves.
     """
+    stop = reactor.stop
+
+    def stop_once() -> None:
+        with suppress(ReactorNotRunning):
+            stop()
+
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ignore() -> None:
@@ -276,8 +282,10 @@ def _signals_once(reactor: Any) -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
 
     reactor.addSystemEventTrigger("before", "shutdown", ignore)
+    reactor.stop = stop_once  # which is what Twisted's handlers call
     try:
         yield
     finally:
+        reactor.stop = stop
         for number, handler in before.items():
             signal.signal(number, handler)
