@@ -77,7 +77,7 @@ class Keeper:
 
     def address(self, request: Request) -> str:
         """Tell from where a request comes: behind a proxy that is trusted, what that says."""
-        peer = unmapped(getattr(request.getClientAddress(), "host", ""))
+        peer = _peer_of(request)
         if self.trust is None or not self.trust.covers(peer):
             return peer
         said = request.requestHeaders.getRawHeaders(b"x-forwarded-for") or []
@@ -89,8 +89,7 @@ class Keeper:
 
         All who come by a proxy that isn't trusted come from one address.
         """
-        peer = unmapped(getattr(request.getClientAddress(), "host", ""))
-        trusted = self.trust is not None and self.trust.covers(peer)
+        trusted = self.trust is not None and self.trust.covers(_peer_of(request))
         if not trusted and any(request.getHeader(name) is not None for name in _OF_PROXIES):
             return ""
         return site_of(self.address(request))
@@ -173,6 +172,10 @@ class Delays:
         delayed, self._delayed = self._delayed, {}
         for call in delayed:
             call.cancel()
+
+
+def _peer_of(request: Request) -> str:
+    return unmapped(getattr(request.getClientAddress(), "host", ""))
 
 
 def _digest(value: bytes) -> bytes:
