@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from html import escape
 from importlib import resources
 from string import Template
@@ -80,10 +81,15 @@ def _error(language: str, code: int, locked_seconds: float) -> str:
 
 
 def _page(language: str, error: str, root: str) -> str:
-    file = resources.files("tunnelsvc.admin") / "static" / FOLDER / INDEX
-    template = Template(file.read_text(encoding="utf-8"))
     texts = {name: escape(text) for name, text in TEXTS[language].items()}
-    return template.substitute(texts, language=language, error=escape(error), root=root)
+    return _template().substitute(texts, language=language, error=escape(error), root=root)
+
+
+@cache
+def _template() -> Template:
+    """Read the page, once: whoever isn't in may ask for it as often as he likes."""
+    file = resources.files("tunnelsvc.admin") / "static" / FOLDER / INDEX
+    return Template(file.read_text(encoding="utf-8"))
 
 
 def root_of(request: Request) -> str:
