@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +12,7 @@ from typing import Any, Final
 from tests.e2e.commands import run_curl
 from tests.e2e.services import request, websocket, websocket_echo
 from tests.e2e.tunnel import TunnelTestCase, http_proxy
-from tests.programs import OUR_SERVER, PATIENCE, Program, eventually
-
-TWISTD: Final = str(Path(sys.executable).with_name("twistd"))
+from tests.programs import OUR_SERVER, Program, eventually
 
 # As in docs/ops.md, with fail2ban's <HOST> and <SKIPLINES> replaced as it does.
 FAIL2BAN: Final = re.compile(r'^(?P<host>\S+) - \S+ \[[^\]]*\] "[^"]*" (?:401|407) ')
@@ -174,24 +170,7 @@ class AccessLogTests(TunnelTestCase):
         options: Mapping[str, object] = {"access_log": "access.log"}
         config = self.write_config("frps.ini", self.server_sections(options))
         pid_file = self.directory / "server.pid"
-        done = subprocess.run(
-            (
-                TWISTD,
-                f"--pidfile={pid_file}",
-                f"--logfile={self.directory}/server.log",
-                "--rundir=/",
-                "tunnel-server",
-                "--config",
-                str(config),
-            ),
-            cwd=self.directory,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
-        eventually(pid_file.exists, "a pid file")
-        pid = int(pid_file.read_text(encoding="ascii"))
+        pid = self.start_server_daemon(config, pid_file)
         self.addCleanup(eventually, lambda: not Path(f"/proc/{pid}").exists(), "its end")
         self.addCleanup(os.kill, pid, signal.SIGTERM)
         self.start_client(self.proxies)

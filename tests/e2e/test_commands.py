@@ -17,7 +17,7 @@ from unittest import mock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.e2e.services import connected, echo, echo_once, is_closed, serves_echo
-from tests.e2e.tunnel import Options, TunnelTestCase, tcp_proxy
+from tests.e2e.tunnel import TWISTD, Options, TunnelTestCase, tcp_proxy
 from tests.programs import (
     OUR_CLIENT,
     OUR_SERVER,
@@ -37,9 +37,6 @@ from tests.programs import (
 )
 from tunnelsvc import __version__
 from tunnelsvc.units import DAY
-
-# The script of the environment that these tests run in.
-TWISTD: Final = str(Path(sys.executable).with_name("twistd"))
 
 EMPTY_ENVIRONMENT: Final[dict[str, str]] = {}
 

@@ -9,11 +9,10 @@ from typing import Final
 from twisted.trial.unittest import SkipTest
 
 from tests.e2e.services import request, websocket, websocket_echo
-from tests.e2e.tunnel import TunnelTestCase, http_proxy, tcp_proxy
+from tests.e2e.tunnel import TWISTD, TunnelTestCase, http_proxy, tcp_proxy
 from tests.programs import Program, accepts_connections, free_port
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
-TWISTD: Final = str(Path(sys.executable).with_name("twistd"))
 TOKEN: Final = "a token for a test"
 WITH_ASYNCIO: Final = """
 import runpy

@@ -21,7 +21,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.e2e.commands import curl
 from tests.e2e.services import echo, request
-from tests.e2e.tunnel import NO_OPTIONS, Options, TunnelTestCase, tcp_proxy
+from tests.e2e.tunnel import NO_OPTIONS, TWISTD, Options, TunnelTestCase, tcp_proxy
 from tests.programs import (
     OUR_CLIENT,
     OUR_SERVER,
@@ -38,7 +38,6 @@ from tests.programs import (
 from tunnelsvc.admin.history.database import MIGRATIONS, NAME
 from tunnelsvc.admin.history.service import SAVE_SECONDS
 
-TWISTD: Final = str(Path(sys.executable).with_name("twistd"))
 OFF: Final = "nothing of the dashboard is saved or restored"
 NOBODY: Final = 65534
 """The user and group of that name."""
@@ -298,26 +297,9 @@ class PlaceTests(HistoryTestCase):
 
     def start_daemon(self, config: Path, *flags: str) -> int:
         pid_file = self.directory / "run" / "server.pid"
-        done = subprocess.run(
-            (
-                TWISTD,
-                f"--pidfile={pid_file}",
-                f"--logfile={self.directory}/server.log",
-                "--rundir=/",
-                *flags,
-                "tunnel-server",
-                "--config",
-                str(config),
-            ),
-            cwd=self.directory,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
+        pid = self.start_server_daemon(config, pid_file, *flags)
         # It listens before it heeds signals, and answers after that.
         self.assertEqual(request(self.dashboard_port, "/healthz").status, 200)
-        pid = int(pid_file.read_text(encoding="ascii"))
         self.addCleanup(self.stop_daemon, pid)
         return pid
 

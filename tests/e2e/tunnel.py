@@ -2,22 +2,31 @@
 """A whole tunnel for a test: server, client and local services on free ports of loopback."""
 
 import ssl
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
 from tests.e2e.services import Handler, LocalService, serve_site
 from tests.programs import (
     OUR_CLIENT,
     OUR_SERVER,
+    PATIENCE,
     Peer,
     Program,
     ProgramTestCase,
     Sections,
+    eventually,
     free_port,
 )
 
 Options = Mapping[str, object]
 
 NO_OPTIONS: Options = {}
+
+# The script of the environment that these tests run in.
+TWISTD: Final = str(Path(sys.executable).with_name("twistd"))
 
 
 class TunnelTestCase(ProgramTestCase):
@@ -72,6 +81,28 @@ class TunnelTestCase(ProgramTestCase):
     def start_server(self, options: Options = NO_OPTIONS) -> Program:
         """Start the server."""
         return self.run_server(self.server_sections(options), self.server_peer)
+
+    def start_server_daemon(self, config: Path, pid_file: Path, *flags: str) -> int:
+        """Start our server as ``twistd`` does without ``-n``; return its pid, for you to end."""
+        done = subprocess.run(
+            (
+                TWISTD,
+                f"--pidfile={pid_file}",
+                f"--logfile={self.directory}/server.log",
+                "--rundir=/",
+                *flags,
+                "tunnel-server",
+                "--config",
+                str(config),
+            ),
+            cwd=self.directory,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        eventually(pid_file.exists, "a pid file")
+        return int(pid_file.read_text(encoding="ascii"))
 
     def start_client(self, proxies: Sections, options: Options = NO_OPTIONS) -> Program:
         """Start the client and wait until all proxies work."""
