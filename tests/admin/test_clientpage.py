@@ -6,9 +6,9 @@ import re
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.clientsupport import AdminTester
-from tests.admin.test_pages import text_of
+from tests.admin.pagefiles import check_files, scripts, text_of
 from tunnelsvc.admin import clienthints
-from tunnelsvc.admin.pages import INDEX, SHARED, TYPES, files_of
+from tunnelsvc.admin.pages import INDEX, SHARED
 from tunnelsvc.admin.web import HEADERS
 
 LANGUAGES = ("en", "zh")
@@ -26,12 +26,6 @@ def texts(folder: str) -> dict[str, dict[str, str]]:
     return {language: dict(re.findall(TEXT, part)) for language, part in parts}
 
 
-def scripts(folder: str) -> dict[str, str]:
-    return {
-        file.name: file.read_text("utf-8") for file in files_of(folder) if file.name.endswith(".js")
-    }
-
-
 class SiteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.tester = AdminTester("")
@@ -46,14 +40,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         for folder in (SHARED, "client"):
-            for file in files_of(folder):
-                if file.name == INDEX:
-                    continue
-                answer = self.tester.ask(f"/static/{folder}/{file.name}")
-                suffix = "." + file.name.rpartition(".")[2]
-                self.assertEqual(
-                    (answer.status, answer.headers["Content-Type"]), (200, TYPES[suffix])
-                )
+            check_files(self, self.tester.ask, folder)
 
     def test_the_servers_page_is_not_here(self) -> None:
         self.assertEqual(self.tester.ask("/static/server/app.js").status, 404)

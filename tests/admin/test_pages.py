@@ -2,19 +2,15 @@
 """Tests of `tunnelsvc.admin.pages`, and of what the dashboard says."""
 
 import re
-from importlib import resources
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.admin.pagefiles import check_files, scripts, text_of
 from tests.admin.support import Dashboard
-from tunnelsvc.admin.pages import INDEX, SHARED, TYPES, StoredFile, files_of
+from tunnelsvc.admin.pages import SHARED, TYPES, StoredFile, files_of
 from tunnelsvc.metrics.events import GROUPS
 
 A_FILE = "/static/shared/dom.js"
-
-
-def text_of(folder: str, name: str) -> str:
-    return (resources.files("tunnelsvc.admin") / "static" / folder / name).read_text("utf-8")
 
 
 class StaticFilesTests(SynchronousTestCase):
@@ -36,18 +32,9 @@ class StaticFilesTests(SynchronousTestCase):
         self.assertEqual(answer.headers["Content-Type"], "text/html; charset=utf-8")
 
     def test_each_file_has_its_type(self) -> None:
-        seen = set()
+        seen: set[str] = set()
         for folder in (SHARED, "server"):
-            for file in files_of(folder):
-                if file.name == INDEX:
-                    continue
-                answer = self.dashboard.ask(f"/static/{folder}/{file.name}")
-                suffix = "." + file.name.rpartition(".")[2]
-                self.assertEqual(
-                    (answer.status, answer.headers["Content-Type"]), (200, TYPES[suffix])
-                )
-                self.assertEqual(answer.body, file.read_bytes())
-                seen.add(suffix)
+            seen |= check_files(self, self.dashboard.ask, folder)
         self.assertEqual(seen, set(TYPES) - {".html"})
 
     def test_head_is_get_without_the_body(self) -> None:
@@ -124,12 +111,7 @@ class TextTests(SynchronousTestCase):
     def test_what_is_said_is_there(self) -> None:
         for folder in (SHARED, "server"):
             known = {key for each in {SHARED, folder} for key in self.languages(each)["en"]}
-            scripts = {
-                file.name: file.read_text("utf-8")
-                for file in files_of(folder)
-                if file.name.endswith(".js")
-            }
-            for name, script in scripts.items():
+            for name, script in scripts(folder).items():
                 used = set(re.findall(r'\bt\("([^"]+)"', script))
                 self.assertEqual(used - known, set(), name)
                 for pattern in self.FILLED.findall(script):
@@ -138,21 +120,21 @@ class TextTests(SynchronousTestCase):
 
     def test_all_is_said(self) -> None:
         """No text is left that nothing says."""
-        scripts = "".join(
-            file.read_text("utf-8")
+        everything = "".join(
+            text
             for folder in (SHARED, "server")
-            for file in files_of(folder)
-            if file.name.endswith(".js") and file.name != "texts.js"
+            for name, text in scripts(folder).items()
+            if name != "texts.js"
         )
         shapes = [
             re.compile(re.sub(r"\\\$\\\{.+?\\\}", r"\\w+", re.escape(pattern)))
-            for pattern in re.findall(r"`([\w.]*\$\{[^`]+\}[\w.]*)`", scripts)
+            for pattern in re.findall(r"`([\w.]*\$\{[^`]+\}[\w.]*)`", everything)
         ]
         unused = [
             key
             for folder in (SHARED, "server")
             for key in self.languages(folder)["en"]
-            if f'"{key}"' not in scripts
+            if f'"{key}"' not in everything
             and not any(shape.fullmatch(key) for shape in shapes)
             and not key.startswith("overview.port.")
         ]
