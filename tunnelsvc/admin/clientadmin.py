@@ -17,11 +17,11 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from tunnelsvc.admin import clientrequests, clientshapes
 from tunnelsvc.admin.answering import Pieces, answer_by
-from tunnelsvc.admin.clientbodies import edits, string, wrong
+from tunnelsvc.admin.clientbodies import edits, string
 from tunnelsvc.admin.clientconfig import NO_FILE, ConfigText
 from tunnelsvc.admin.clientstatus import status
 from tunnelsvc.admin.clientview import ClientView
-from tunnelsvc.admin.endpoints import Asked, Choice, Endpoint, Text, Whole
+from tunnelsvc.admin.endpoints import Asked, Choice, Endpoint, Text, Whole, wrong
 from tunnelsvc.admin.hidden import Hider
 from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.routing import ANY, APIError, Routes

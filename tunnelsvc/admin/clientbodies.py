@@ -5,9 +5,7 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
-from twisted.web import http
-
-from tunnelsvc.admin.routing import APIError
+from tunnelsvc.admin.endpoints import wrong
 from tunnelsvc.client.inspection import Exchange
 from tunnelsvc.client.inspection.facts import TextHeader, unmasked
 from tunnelsvc.client.inspection.request import Edits
@@ -27,11 +25,6 @@ def string(given: dict[str, Any], name: str) -> str:
     except UnicodeEncodeError:
         raise wrong(f"{name} must be proper Unicode") from None
     return value
-
-
-def wrong(what: str) -> APIError:
-    """Make the error of who asks for something that makes no sense."""
-    return APIError(http.BAD_REQUEST, what)
 
 
 def edits(given: dict[str, Any], exchange: Exchange) -> Edits:

@@ -94,7 +94,7 @@ class Text:
     def parse(self, given: str) -> str:
         """See `Parameter`."""
         if self.most is not None and len(given) > self.most:
-            raise _wrong(f"{self.name} can't be longer than {self.most} characters")
+            raise wrong(f"{self.name} can't be longer than {self.most} characters")
         return given
 
 
@@ -118,7 +118,7 @@ class Whole:
         """See `Parameter`."""
         number = int(given) if _WHOLE.fullmatch(given) else -1
         if not self.least <= number <= self.most:
-            raise _wrong(
+            raise wrong(
                 f"{self.name} must be a whole number between {self.least} and {self.most},"
                 f" not {_shown(given)}"
             )
@@ -144,7 +144,7 @@ class Choice:
         if not (given or self.required):
             return self.default
         if given not in self.words:
-            raise _wrong(_one_of(self.name, self.words, given))
+            raise wrong(_one_of(self.name, self.words, given))
         return given
 
 
@@ -173,7 +173,7 @@ class Choices:
         chosen = dict.fromkeys(given.split(","))
         for word in chosen:
             if word not in self.words:
-                raise _wrong(_one_of(f"each of {self.name}", self.words, word))
+                raise wrong(_one_of(f"each of {self.name}", self.words, word))
         return tuple(chosen)
 
 
@@ -252,10 +252,15 @@ def json_object(request: WithBody) -> dict[str, Any]:
     try:
         value = json.loads(request.body())
     except (ValueError, RecursionError):
-        raise _wrong("the body must be JSON") from None
+        raise wrong("the body must be JSON") from None
     if not isinstance(value, dict):
-        raise _wrong("the body must be a JSON object")
+        raise wrong("the body must be a JSON object")
     return value
+
+
+def wrong(what: str) -> APIError:
+    """Make the error of who asks for something that makes no sense."""
+    return APIError(http.BAD_REQUEST, what)
 
 
 def asked(endpoint: Endpoint[Any], request: Request, variables: list[str]) -> Asked:
@@ -276,7 +281,7 @@ def asked(endpoint: Endpoint[Any], request: Request, variables: list[str]) -> As
     for parameter in endpoint.query:
         given = _given(request, parameter.name)
         if given is None and parameter.required:
-            raise _wrong(f"{parameter.name} is missing")
+            raise wrong(f"{parameter.name} is missing")
         values[parameter.name] = parameter.default if given is None else parameter.parse(given)
     return Asked(request, values)
 
@@ -284,11 +289,11 @@ def asked(endpoint: Endpoint[Any], request: Request, variables: list[str]) -> As
 def _given(request: Request, name: str) -> str | None:
     values = request.args.get(name.encode(), [])
     if len(values) > 1:
-        raise _wrong(f"{name} is given more than once")
+        raise wrong(f"{name} is given more than once")
     try:
         return values[0].decode("utf-8") if values else None
     except UnicodeDecodeError:
-        raise _wrong(f"{name} must be UTF-8") from None
+        raise wrong(f"{name} must be UTF-8") from None
 
 
 def _one_of(name: str, words: tuple[str, ...], given: str) -> str:
@@ -297,7 +302,3 @@ def _one_of(name: str, words: tuple[str, ...], given: str) -> str:
 
 def _shown(given: str) -> str:
     return f'"{given if len(given) <= MOST_SHOWN else given[:MOST_SHOWN] + "…"}"'
-
-
-def _wrong(what: str) -> APIError:
-    return APIError(http.BAD_REQUEST, what)

@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from tunnelsvc.admin import shapes2
-from tunnelsvc.admin.endpoints import Choice, Endpoint, Text, Whole
+from tunnelsvc.admin.endpoints import Choice, Endpoint, Text, Whole, wrong
 from tunnelsvc.admin.routing import ANY, APIError, Routes, given, query, route
 from tunnelsvc.admin.view import DashboardView
 from tunnelsvc.admin.web import answer_json
@@ -63,9 +63,9 @@ class ServerAPI2(Resource):
         """Forget the proxies that are offline."""
         kind = query(request, "type").lower()
         if not kind:
-            raise _bad("type is required")
+            raise wrong("type is required")
         if kind != OFFLINE_PROXIES:
-            raise _bad(f"type must be one of {OFFLINE_PROXIES}")
+            raise wrong(f"type must be one of {OFFLINE_PROXIES}")
         stats = self._server.stats
         total = len(stats.proxies())
         cleared = stats.clear_offline_proxies()
@@ -119,7 +119,7 @@ class ServerAPI2(Resource):
         """All proxies, as the query wants them."""
         kind = query(request, "type").lower()
         if kind and kind not in TYPES:
-            raise _bad(f"type must be one of {', '.join(TYPES)}")
+            raise wrong(f"type must be one of {', '.join(TYPES)}")
         fits = _filter(request, online="online", user="user", clientID="clientID")
         proxies = [each for each in self._server.stats.proxies() if kind in {"", each.type}]
         proxies.sort(key=lambda each: (each.type, each.name))
@@ -206,10 +206,6 @@ ROUTES: Final[Routes[Endpoint[Handler]]] = {
 }
 
 
-def _bad(what: str) -> APIError:
-    return APIError(http.BAD_REQUEST, what)
-
-
 def _filter(request: Request, *, online: str, **names: str) -> Callable[..., bool]:
     """Make a test of items by a query.
 
@@ -224,7 +220,7 @@ def _filter(request: Request, *, online: str, **names: str) -> Callable[..., boo
     """
     status = query(request, "status").lower()
     if status not in _STATUSES:
-        raise _bad("status must be one of all, online, offline")
+        raise wrong("status must be one of all, online, offline")
     wanted: Item = {
         field: value
         for name, field in names.items()
@@ -262,7 +258,7 @@ def _page(request: Request, items: Sequence[Item]) -> Item:
     """Cut the page out of a list that the query wants."""
     page, size = _positive(request, "page", 1), _positive(request, "pageSize", PAGE_SIZE)
     if size > MOST_PAGE_SIZE:
-        raise _bad(f"pageSize must be between 1 and {MOST_PAGE_SIZE}")
+        raise wrong(f"pageSize must be between 1 and {MOST_PAGE_SIZE}")
     start = (page - 1) * size
     return {
         "total": len(items),
@@ -277,5 +273,5 @@ def _positive(request: Request, name: str, default: int) -> int:
     if not text:
         return default
     if not _NUMBER.fullmatch(text) or not int(text):
-        raise _bad(f"{name} must be a positive integer")
+        raise wrong(f"{name} must be a positive integer")
     return int(text)
