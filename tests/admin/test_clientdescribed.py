@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.admin.clientsupport import OPEN, SECURED, AdminTester
 from tests.admin.support import RIGHT, Answer
 from tunnelsvc.admin import clientadmin, clientapi
+from tunnelsvc.admin.bothsites import SESSION
 from tunnelsvc.admin.clientdescribed import FRP, description
 from tunnelsvc.config.schema import AdminConfig
 
@@ -72,4 +73,4 @@ class DescriptionTests(SynchronousTestCase):
             for path in description(COOKIE, secured=True)["paths"]
             if path.startswith("/api/admin/")
         }
-        self.assertEqual(len(paths), len(clientadmin.ROUTES))
+        self.assertEqual(len(paths), len(clientadmin.ROUTES) + len(SESSION))

@@ -15,6 +15,12 @@ HEALTH: Final[Routes[Endpoint[None]]] = {
         b"GET": Endpoint(None, "200 while the program lives.", content_type=TEXT, is_open=True)
     },
 }
+SESSION: Final[Routes[Endpoint[None]]] = {
+    ("api", "admin", "session"): {
+        b"GET": Endpoint(None, "Who asks, how that is known, and the token for changes.", "Session")
+    },
+}
+"""Which the gate answers, whether a password is asked for or not."""
 LOGIN: Final[Routes[Endpoint[None]]] = {
     ("login",): {
         b"GET": Endpoint(None, "A form for people.", content_type=HTML, is_open=True),

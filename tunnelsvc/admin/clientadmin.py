@@ -23,7 +23,6 @@ from tunnelsvc.admin.clientstatus import status
 from tunnelsvc.admin.clientview import ClientView
 from tunnelsvc.admin.endpoints import Asked, Choice, Endpoint, Text, Whole, wrong
 from tunnelsvc.admin.hidden import Hider
-from tunnelsvc.admin.identity import identity_of
 from tunnelsvc.admin.routing import ANY, APIError, Routes
 from tunnelsvc.admin.stream import Hub, stream_endpoint
 from tunnelsvc.admin.topics import TableTopic, ValueTopic
@@ -85,10 +84,6 @@ class ClientAdminAPI(Resource):
     def render(self, request: Request) -> Any:
         """Answer."""
         return answer_by(ROUTES, self, request)
-
-    def session(self, asked: Asked) -> Any:
-        """Who asks."""
-        return identity_of(asked.request).shape()
 
     def status(self, asked: Asked) -> Any:  # noqa: ARG002
         """How the client is."""
@@ -231,9 +226,6 @@ _FILTER: Final = (
 )
 
 ROUTES: Final[Routes[Endpoint[Handler]]] = {
-    ("session",): {
-        b"GET": Endpoint(ClientAdminAPI.session, "Who asks, and how that is known.", "Session")
-    },
     ("status",): {b"GET": Endpoint(ClientAdminAPI.status, "How the client is.", "Status")},
     ("config",): {
         b"GET": Endpoint(ClientAdminAPI.config, "The client's file.", "Config", errors=(404,)),

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from tunnelsvc.admin import bothsites, clientadmin, clientschemas
-from tunnelsvc.admin.bothsites import HEALTH, LOGIN, TEXT
+from tunnelsvc.admin.bothsites import HEALTH, LOGIN, SESSION, TEXT
 from tunnelsvc.admin.endpoints import Choice, Endpoint, Text
 from tunnelsvc.admin.openapi import Section, describe
 from tunnelsvc.admin.routing import ANY, Routes
@@ -41,7 +41,7 @@ FRP: Final[Routes[Endpoint[None]]] = {
 """frp's, as `tunnelsvc.admin.clientapi` answers it; nothing is kept in a store."""
 
 SECTIONS: Final = (
-    Section("", "site", HEALTH),
+    Section("", "site", {**HEALTH, **SESSION}),
     Section("/api/admin", "client", clientadmin.ROUTES),
     Section("/api", "frp", FRP),
 )

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from tunnelsvc.admin import bothsites, frpschemas, ownapi, ownschemas, serverapi, serverapi2
-from tunnelsvc.admin.bothsites import HEALTH, LOGIN, TEXT
+from tunnelsvc.admin.bothsites import HEALTH, LOGIN, SESSION, TEXT
 from tunnelsvc.admin.endpoints import Endpoint, Schema
 from tunnelsvc.admin.openapi import INTEGER, STRING, Section, describe, record
 from tunnelsvc.admin.routing import Routes
@@ -19,9 +19,7 @@ def enveloped(schema: Schema) -> Schema:
 SITE: Final[Routes[Endpoint[None]]] = {
     **HEALTH,
     **LOGIN,
-    ("api", "admin", "session"): {
-        b"GET": Endpoint(None, "Who asks, and the token for changes.", "Session")
-    },
+    **SESSION,
 }
 """What isn't answered by an API, and still is for programs."""
 METRICS: Final[Routes[Endpoint[None]]] = {
