@@ -21,7 +21,11 @@ PATIENCE: Final = 60
 NOBODY: Final = {
     "_hashlib": "a second OpenSSL, 3.4 MiB: hashlib has functions of its own",
     "_ssl": "the same OpenSSL, and asyncio's TLS, 4 MiB",
+    "asyncio.base_events": "1.7 MiB: Twisted wants three names of asyncio",
+    "bz2": "nobody has a compressed plugin",
     "cramjam": "1.5 MiB: no proxy compresses",
+    "ctypes": "0.4 MiB: this isn't Windows",
+    "difflib": "no key is misspelt",
     "email.parser": "with http.client, 1.5 MiB that http.cookiejar brings along",
     "http.client": "we are a proxy, not a client",
     "h2": "nobody has spoken HTTP/2",

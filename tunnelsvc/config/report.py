@@ -3,7 +3,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import Final, NoReturn
 
@@ -49,6 +48,8 @@ def shorten(text: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant, if any."""
+    from difflib import get_close_matches  # noqa: PLC0415 - most files have no such name
+
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=_ALIKE)), None)
 
 
