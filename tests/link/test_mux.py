@@ -3,7 +3,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hypothesis import given, settings
@@ -38,15 +38,17 @@ from tests.link.muxing import (
 )
 from tests.streams import HIGH_WATER_BYTES, MemoryStream, pair, recorded
 from tunnelsvc.errors import RemoteProtocolError
+from tunnelsvc.link import mux
 from tunnelsvc.link.mux import (
-    ACCEPT_SECONDS,
     CLOSE_SECONDS,
     FRAME_BYTES,
-    PONG_SECONDS,
+    MOST_EVENTS,
+    OPENS_A_TURN,
     UNSENT_CONTROL_BYTES,
     MuxSession,
     MuxStream,
 )
+from tunnelsvc.link.muxalive import ACCEPT_SECONDS, PONG_SECONDS
 from tunnelsvc.link.muxstream import BUFFER_BYTES
 from tunnelsvc.units import MiB
 
@@ -245,6 +247,90 @@ class SessionTests(MuxCase):
         theirs.protocol = Ender()
         self.server.dataReceived(data_frame(ours.number, b"x") + data_frame(other.number, b"y"))
         self.assertEqual(other_reader.events, ["lost"])
+
+
+class ManyStreamsTests(RawCase):
+    """More streams than are begun with in one turn, all in one read."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.readers: list[Reader] = []
+        self.numbers = list(range(1, 6 * OPENS_A_TURN, 2))
+        self.opening = b"".join(
+            frame(CREDIT, SYN, number, 0) + data_frame(number, b"%d" % number)
+            for number in self.numbers
+        )
+
+    def on_stream(self, stream: MuxStream) -> None:
+        """Begin, and say so at once."""
+        self.readers.append(Reader(stream))
+        stream.write(b"!")
+
+    def told(self) -> list[int]:
+        """What the streams have got; the number of its stream each, if all is well."""
+        return [int(reader.received) for reader in self.readers if reader.received]
+
+    def test_some_each_turn(self) -> None:
+        """Answers of the first go out before the last begin."""
+        turns: list[Callable[[], None]] = []
+        self.patch(mux, "soon", lambda _, call: turns.append(call))
+        turns.append(lambda: self.session.dataReceived(self.opening))
+        for begun in OPENS_A_TURN, 2 * OPENS_A_TURN, 3 * OPENS_A_TURN:
+            turns.pop()()
+            self.assertEqual(len(self.readers), begun)
+            self.clock.advance(0)
+            answered = [number for kind, *_, number, _ in self.written() if kind == DATA]
+            self.assertEqual(answered, self.numbers[:begun])
+        while turns:
+            turns.pop()()
+        self.assertEqual(self.told(), self.numbers)
+
+    def written(self) -> list[tuple[int, int, int, int]]:
+        """Headers of what was given to the transport."""
+        return headers(b"".join(item for item in self.wire.out if isinstance(item, bytes)))
+
+    def test_in_order(self) -> None:
+        """What comes later waits for what came before."""
+        self.session.dataReceived(self.opening)
+        self.session.dataReceived(data_frame(1, b"00"))
+        self.assertEqual(self.told()[0], 1)
+        self.settle()
+        self.assertEqual(self.told(), [100, *self.numbers[1:]])
+
+    def test_all_before_the_end(self) -> None:
+        """However the session ends, what came before is told."""
+        ends: tuple[Callable[[MuxSession], None], ...] = (
+            lambda session: session.connectionLost(Failure(error.ConnectionLost())),
+            MuxSession.readConnectionLost,
+            lambda session: session.dataReceived(b"\xff" * 12),
+        )
+        for end in ends:
+            self.setUp()
+            self.session.dataReceived(self.opening)
+            end(self.session)
+            self.assertEqual(self.told(), self.numbers)
+            self.peer.loseConnection()
+            self.settle()
+            self.assertNotIn(None, {reader.why() for reader in self.readers})
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_after_an_abort(self) -> None:
+        self.session.dataReceived(self.opening)
+        begun = len(self.readers)
+        self.session.abort()
+        self.settle()
+        self.assertEqual(len(self.readers), begun)
+
+    def test_one_who_sends_more_than_we_begin(self) -> None:
+        """It isn't read while too much waits, and again afterwards."""
+        frames = self.opening + frame(CREDIT, 0, 1, 1) * MOST_EVENTS
+        self.session.dataReceived(frames)
+        self.assertFalse(self.wire.paused)
+        self.session.dataReceived(data_frame(1, b"0"))
+        self.assertTrue(self.wire.paused)
+        self.settle()
+        self.assertFalse(self.wire.paused)
+        self.assertEqual(self.told(), [10, *self.numbers[1:]])
 
 
 class RawSessionTests(RawCase):

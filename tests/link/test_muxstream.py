@@ -624,7 +624,7 @@ class PeerTests(RawCase):
         stream.loseConnection()
         self.sent()
         self.give(data_frame(1, b"late"))
-        self.session._set_timer(None)
+        self.session._alive.stop()
         self.advance(CLOSE_SECONDS - 1)
         self.assertEqual(self.sent(), [])
         self.advance(1)
@@ -638,12 +638,12 @@ class PeerTests(RawCase):
         stream.loseConnection()
         self.sent()
         self.give(frame(CREDIT, FIN, 1, 0))
-        self.session._set_timer(None)
+        self.session._alive.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.session._streams, {})
 
     def test_peer_that_never_takes_the_rest(self) -> None:
-        self.session._set_timer(None)
+        self.session._alive.stop()
         stream = self.stream()
         reader = Reader(stream)
         stream.write(bytes(SMALL + 2))

@@ -4,14 +4,16 @@
 Whose turn it is
 ================
 
-What is written in a turn of the reactor goes out at its end, in one piece. The session is the
-transport's push producer. While the transport is full nothing is written, not
+What is written in a turn of the reactor goes out at its end, in one piece. Of what was read only
+some is told in a turn: if fifty streams begin at once, the first needn't wait for the last.
+
+The session is the transport's push producer. While the transport is full nothing is written, not
 even control frames, and every stream buffers for itself and pauses its own producer. When the
 transport is empty again, those that have something to send and credit for it take turns, a frame
 each. Control frames go before the next data frame.
 
-The session never stops reading: windows hold back who sends to a slow reader. What a peer can make
-us queue without reading it is bounded by `UNSENT_CONTROL_BYTES`.
+The session stops reading only to catch up with itself: windows hold back who sends to a slow
+reader. What a peer can make us queue without reading it is bounded by `UNSENT_CONTROL_BYTES`.
 """
 
 from collections import deque
@@ -21,7 +23,6 @@ from typing import cast
 from twisted.internet import error
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
@@ -35,23 +36,23 @@ from tunnelsvc.errors import LocalProtocolError, RemoteProtocolError
 from tunnelsvc.handover import host_of
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.cork import Cork, Pipe
+from tunnelsvc.link.muxalive import KEEPALIVE_SECONDS, KeepAlive
 from tunnelsvc.link.muxstream import MuxStream
+from tunnelsvc.timing import Limit, limit, soon
 from tunnelsvc.units import KiB, MiB
 from tunnelsvc.wire import yamux
 from tunnelsvc.wire.yamux import Kind
 
 __all__ = ["MuxSession", "MuxStream"]
 
-KEEPALIVE_SECONDS = 30.0
-"""Between two pings, as frp since 0.58.1."""
-PONG_SECONDS = 10.0
-"""How long the answer may take, as Go's ``ConnectionWriteTimeout``."""
-ACCEPT_SECONDS = 75.0
-"""How long the peer may take to accept a stream, as Go's ``StreamOpenTimeout``."""
 CLOSE_SECONDS = 10.0
 """How long a closing session may take to write the rest."""
 FRAME_BYTES = 64 * KiB
 """The longest data frame we send: a stream's turn, and how long a ping may have to wait."""
+OPENS_A_TURN = 8
+"""Streams of the peer that begin in one turn: dialling a service for each takes time."""
+MOST_EVENTS = 4096
+"""Frames that may wait for a turn; their payload is bounded by the windows of their streams."""
 UNSENT_CONTROL_BYTES = 1 * MiB
 """Control frames for a peer that doesn't read. All streams it may have, opened and reset at once,
 need 0.6 MiB."""
@@ -95,21 +96,24 @@ class MuxSession(Protocol):
         self.core = yamux.Session(client=client, first_window=first_window)
         self.on_lost: Callable[[Failure], None] = _ignore_loss
         self._on_stream = on_stream
-        self._keepalive_seconds = keepalive_seconds
         self._first_bytes = first_bytes
         self._transport: Stream
         self._cork: Cork
         self._streams: dict[int, MuxStream] = {}
+        self._events: deque[yamux.Event] = deque()
+        """What the peer has sent, and nobody was told yet."""
+        self._behind = False  # the next turn tells some of them
+        self._waits = False  # and there are so many that we don't read
         self._ready: deque[MuxStream] = deque()
         self._blocked = True
         self._pumping = False
         self._closing = False
         self._over = False
         self._failure: Failure | None = None
-        self._timer: IDelayedCall | None = None
-        self._last_ping = 0
-        self._progress = False
-        self._unaccepted: tuple[int | None, float] = (None, 0.0)
+        self._alive = KeepAlive(
+            self.core, clock, keepalive_seconds, flush=self.flush, give_up=self._give_up
+        )
+        self._closing_time: Limit | None = None
 
     # What the application asks for.
 
@@ -136,13 +140,13 @@ class MuxSession(Protocol):
         if self._over or self._closing:
             return
         self._closing = True
-        self._set_timer(CLOSE_SECONDS, self.abort)
+        self._limit_closing()
         self._close_if_flushed()
 
     def abort(self) -> None:
         """Close the transport now."""
         self._over = self._blocked = True
-        self._set_timer(None)
+        self._stop_timers()
         self._cork.drop()
         self._transport.abortConnection()
 
@@ -154,7 +158,7 @@ class MuxSession(Protocol):
         self._cork = Cork(cast("Pipe", self.transport), self.clock)
         self._blocked = False
         self._transport.registerProducer(self, True)
-        self._schedule_ping()
+        self._alive.start()
         first_bytes, self._first_bytes = self._first_bytes, b""
         self.dataReceived(first_bytes)
 
@@ -162,20 +166,46 @@ class MuxSession(Protocol):
         """Read frames."""
         if self._over:
             return
-        self._progress = True
+        self._alive.progress = True
         try:
             events = self.core.receive(data)
         except RemoteProtocolError as violation:
+            self._tell()
             self._fail(violation)
             return
-        for kind, number, payload in events:
+        self._events.extend(events)
+        if not self._behind:
+            self._tell_some()
+        elif not self._waits and len(self._events) > MOST_EVENTS:
+            self._waits = True
+            self._transport.pauseProducing()
+
+    def _tell_some(self) -> None:
+        """Tell a turn's worth of what the peer has sent, the rest in the next turn."""
+        if self._over:
+            return
+        self._tell(OPENS_A_TURN)
+        self._behind = bool(self._events)
+        if self._behind:
+            soon(self.clock, self._tell_some)
+        elif self._waits:
+            self._waits = False
+            self._transport.resumeProducing()
+
+    def _tell(self, opens: int = -1) -> None:
+        """Tell what the peer has sent, until so many streams are opened; less than 0: all."""
+        events = self._events
+        while events and opens:
             if self._over:
+                events.clear()
                 return
+            kind, number, payload = events.popleft()
             if kind is Kind.DATA:
                 stream = self._streams.get(number)
                 if stream is not None:
                     stream.data_arrived(payload)
             else:
+                opens -= kind is Kind.OPENED
                 self._event(kind, number)
         self._pump()
         if self.core.unsent_bytes > UNSENT_CONTROL_BYTES:
@@ -183,6 +213,7 @@ class MuxSession(Protocol):
 
     def readConnectionLost(self) -> None:
         """Close: without the peer's frames no stream can go on."""
+        self._tell()
         self._lose_transport()
 
     def writeConnectionLost(self) -> None:
@@ -193,11 +224,12 @@ class MuxSession(Protocol):
 
         For them no end of the session is a clean one, so none is told ``ConnectionDone``.
         """
-        self._over = self._blocked = True
-        self._set_timer(None)
+        self._blocked = True
+        self._tell()
+        self._over = True
+        self._stop_timers()
         self._cork.drop()
-        reason = self._failure or reason
-        cut = reason
+        cut = reason = self._failure or reason
         if reason.check(error.ConnectionDone):
             cut = Failure(error.ConnectionLost("the session was closed"))
         for stream in list(self._streams.values()):
@@ -213,7 +245,7 @@ class MuxSession(Protocol):
         """Write what has come together."""
         if self._over:
             return
-        self._progress = True
+        self._alive.progress = True
         self._blocked = False
         self._pump()
 
@@ -226,7 +258,7 @@ class MuxSession(Protocol):
         if kind is Kind.OPENED:
             self._opened(number)
         elif kind is Kind.PONG:
-            self._ponged(number)
+            self._alive.ponged(number)
         elif kind is Kind.GOING_AWAY:
             self._going_away(number)
         elif (stream := self._streams.get(number)) is None:
@@ -326,45 +358,6 @@ class MuxSession(Protocol):
         self._enqueue(stream)
         stream.some_sent()
 
-    # Keeping alive.
-
-    def _set_timer(self, seconds: float | None, call: Callable[[], None] = lambda: None) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None if seconds is None else self.clock.callLater(seconds, call)
-
-    def _schedule_ping(self) -> None:
-        if self._keepalive_seconds > 0:
-            self._set_timer(self._keepalive_seconds, self._ping)
-
-    def _ping(self) -> None:
-        if self._accepting_stalled():
-            self._give_up(error.TimeoutError("the peer accepts no streams"))
-            return
-        self._last_ping = (self._last_ping + 1) & 0xFFFFFFFF
-        self._progress = False
-        self._set_timer(PONG_SECONDS, self._look_for_pong)
-        self.core.ping(self._last_ping)
-        self.flush()
-
-    def _ponged(self, number: int) -> None:
-        if number == self._last_ping and not self._closing and not self._over:
-            self._schedule_ping()
-
-    def _look_for_pong(self) -> None:
-        """Give up on a peer that is silent; on a slow line the answer may be behind much data."""
-        if not self._progress:
-            self._give_up(error.TimeoutError(f"no answer to a ping within {PONG_SECONDS:g} s"))
-            return
-        self._progress = False
-        self._set_timer(PONG_SECONDS, self._look_for_pong)
-
-    def _accepting_stalled(self) -> bool:
-        oldest, since = self.core.oldest_unaccepted, self.clock.seconds()
-        if oldest is None or oldest != self._unaccepted[0]:
-            self._unaccepted = oldest, since
-        return since - self._unaccepted[1] >= ACCEPT_SECONDS and oldest is not None
-
     # Ending.
 
     def _fail(self, why: Exception) -> None:
@@ -383,6 +376,15 @@ class MuxSession(Protocol):
             "mux session with {peer} ends: {why}", peer=host_of(self._transport), why=why
         )
 
+    def _limit_closing(self) -> None:
+        self._stop_timers()
+        self._closing_time = limit(self.clock, CLOSE_SECONDS, self.abort)
+
+    def _stop_timers(self) -> None:
+        self._alive.stop()
+        if self._closing_time is not None:
+            self._closing_time.cancel()
+
     def _close_if_flushed(self) -> None:
         if not self._blocked and not any(stream.unsent for stream in self._streams.values()):
             self._lose_transport()
@@ -392,7 +394,7 @@ class MuxSession(Protocol):
         if self._over:
             return
         self._over = self._blocked = True
-        self._set_timer(CLOSE_SECONDS, self.abort)
+        self._limit_closing()
         self._cork.write(self.core.data_to_send())
         self._cork.flush()
         self._transport.unregisterProducer()

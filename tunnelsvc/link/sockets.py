@@ -29,8 +29,8 @@ S = TypeVar("S", bound=TCPStream)
 
 BACKLOG = 1024
 """Connections that may wait to be accepted; the kernel cuts it to ``somaxconn``."""
-MOST_AT_ONCE = 64
-"""Connections accepted in one turn."""
+MOST_AT_ONCE = 16
+"""Connections accepted in one turn: the other program can begin with them meanwhile."""
 _log = Logger()
 _CONNECTED = (0, errno.EISCONN)
 _UNDER_WAY = (errno.EINPROGRESS, errno.EALREADY)
