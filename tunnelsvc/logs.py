@@ -22,6 +22,7 @@ from twisted.logger import (
     Logger,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
 )
 from twisted.python.logfile import DailyLogFile
@@ -240,11 +241,23 @@ class Observer(FilteringLogObserver):
         writer = FileLogObserver(target, lambda event: format_line(event, color=color))
         self._filter = LogLevelFilterPredicate()
         super().__init__(writer, [self._filter])
+        self._writer = writer
+        self._shown: dict[tuple[Any, Level], bool] = {}
         self._target = target
         self.show_from(level)
 
+    def __call__(self, event: LogEvent) -> None:
+        """Show an event, or don't; for events like earlier ones that is known."""
+        like = event.get("log_namespace"), event.get("log_level")
+        shown = self._shown.get(like)
+        if shown is None:
+            shown = self._shown[like] = self._filter(event) is not PredicateResult.no
+        if shown:
+            self._writer(event)
+
     def show_from(self, level: Level) -> None:
         """Choose the lowest level that is shown."""
+        self._shown.clear()
         self._filter.defaultLogLevel = level
         self._filter.clearLogLevels()
         if level == LogLevel.info:

@@ -6,19 +6,18 @@ keep: the reactor sorts its calls. All connections of a program want the same fe
 """
 
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+
+from tunnelsvc.perclock import PerClock
 
 _log = Logger()
 
 
 def soon(clock: IReactorTime, call: Callable[..., object], *args: object) -> None:
     """Call in the next turn of the reactor, after what was asked for before."""
-    turn = _turns.get(clock)
-    if turn is None:
-        turn = _turns[clock] = _Turn()
+    turn = _shared.of(clock).turn
     turn.calls.append((call, args))
     if len(turn.calls) == 1:
         clock.callLater(0, turn.run)
@@ -27,7 +26,7 @@ def soon(clock: IReactorTime, call: Callable[..., object], *args: object) -> Non
 class _Turn:
     """What one turn has to do."""
 
-    __slots__ = ("__weakref__", "calls")
+    __slots__ = ("calls",)
 
     def __init__(self) -> None:
         self.calls: list[tuple[Callable[..., object], tuple[object, ...]]] = []
@@ -40,9 +39,6 @@ class _Turn:
                 call(*args)
             except Exception:  # noqa: BLE001
                 _log.failure("a call of the next turn failed")
-
-
-_turns: "WeakKeyDictionary[IReactorTime, _Turn]" = WeakKeyDictionary()
 
 
 class Limit:
@@ -72,7 +68,7 @@ def limit(clock: IReactorTime, seconds: float, call: Callable[[], object]) -> Li
         seconds: from now; one of a few values that many use.
         call: what to do then.
     """
-    of_clock = _limits.setdefault(clock, {})
+    of_clock = _shared.of(clock).limits
     limits = of_clock.get(seconds)
     if limits is None:
         limits = of_clock[seconds] = _Limits(clock, seconds)
@@ -121,4 +117,14 @@ class _Limits:
             self._pending = self._clock.callLater(first.due - now, self._look)
 
 
-_limits: "WeakKeyDictionary[IReactorTime, dict[float, _Limits]]" = WeakKeyDictionary()
+class _Shared:
+    """What all share who have the same clock."""
+
+    __slots__ = ("limits", "turn")
+
+    def __init__(self, _: IReactorTime) -> None:
+        self.turn = _Turn()
+        self.limits: dict[float, _Limits] = {}
+
+
+_shared = PerClock(_Shared)

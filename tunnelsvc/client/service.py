@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,10 @@ LOOK_SECONDS = 0.01
 """Between two looks whether they are gone."""
 MOST_SPARES = 100
 """A server that wants more direct connections than that is out of order."""
+
+
+def _only_once(message: Message) -> None:
+    """Nobody starts a work connection twice."""
 
 
 class TunnelClient(Service):
@@ -333,12 +338,12 @@ class TunnelClient(Service):
     def _opened(self, session: Session, stream: Stream) -> None:
         """Hop 4, by the server: it says at once which proxy the stream is for."""
         work = MessageProtocol(stream, self._reactor, session.dialect)
-        first = work.expect(FIRST_MESSAGE_SECONDS)
-        first.addCallbacks(lambda message: self._started(session, work, message), lambda _: None)
-        first.addErrback(lambda failure: self.log.failure("work connection broken", failure))
+        work.on_message = partial(self._started, session, work)
+        work.limit(FIRST_MESSAGE_SECONDS)
         work.start()
 
     def _started(self, session: Session, work: MessageProtocol, message: Message) -> None:
+        work.on_message = _only_once
         if not isinstance(message, StartWorkConn) or message.error:
             why = getattr(message, "error", "") or f"unexpected {type(message).__name__}"
             tell = self.log.debug if POOL_FULL in why else self.log.warn

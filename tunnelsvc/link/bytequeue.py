@@ -2,12 +2,16 @@
 """Bytes that wait: for credit on the way out, for a paused reader on the way in."""
 
 from collections import deque
+from typing import Final
 
 from tunnelsvc.units import KiB
 
 MERGE_BYTES = 4 * KiB
 """Pieces are joined up to this size. Otherwise a peer that sends single bytes would make us spend
 fifty on each; much larger, and joining would cost more than it saves."""
+
+_NONE: Final[deque[bytes]] = deque()
+"""Of all queues that never held anything, as most of those of streams: one takes 0.6 KiB."""
 
 
 class ByteQueue:
@@ -19,7 +23,7 @@ class ByteQueue:
     __slots__ = ("_length", "_pieces", "_taken")
 
     def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
+        self._pieces = _NONE
         self._length = 0
         self._taken = 0
         """How much of the first piece is gone already."""
@@ -32,7 +36,9 @@ class ByteQueue:
         self._length += len(data)
         # The first piece may be partly taken, so it is left as it is.
         pieces = self._pieces
-        if len(pieces) > 1 and len(pieces[-1]) + len(data) <= MERGE_BYTES:
+        if pieces is _NONE:
+            self._pieces = deque((data,))
+        elif len(pieces) > 1 and len(pieces[-1]) + len(data) <= MERGE_BYTES:
             pieces[-1] += data
         else:
             pieces.append(data)
@@ -60,6 +66,6 @@ class ByteQueue:
     def clear(self) -> int:
         """Remove everything; return how many bytes that was."""
         length = self._length
-        self._pieces.clear()
+        self._pieces = _NONE
         self._length = self._taken = 0
         return length

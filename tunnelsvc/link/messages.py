@@ -138,8 +138,13 @@ class MessageProtocol:
             waiting.callback(message)
 
         self.on_message, self.on_lost = arrived, waiting.errback
-        self._deadline = limit(self._clock, seconds, partial(self._too_late, seconds))
+        self.limit(seconds)
         return waiting
+
+    def limit(self, seconds: float) -> None:
+        """Lose a stream that isn't handed over, closed or given another limit in time."""
+        self._forget_deadline()
+        self._deadline = limit(self._clock, seconds, partial(self._too_late, seconds))
 
     def detach(self) -> tuple[Stream, bytes]:
         """Stop reading messages and give the stream away, parked, with its unread bytes."""

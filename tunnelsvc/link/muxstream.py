@@ -33,7 +33,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.handover import Parked
+from tunnelsvc.handover import park
 from tunnelsvc.interfaces import StreamReader
 from tunnelsvc.link.bytequeue import ByteQueue
 from tunnelsvc.timing import Limit, limit, soon
@@ -94,6 +94,7 @@ class MuxStream:
 
     def __init__(self, carrier: Carrier, number: int) -> None:
         self.protocol: StreamReader
+        self._paused: bool
         self.number = number
         self.below = carrier.transport
         self.unsent = ByteQueue()
@@ -102,7 +103,6 @@ class MuxStream:
         self._core = carrier.core
         self._clock = carrier.clock
         # Reading.
-        self._paused = False
         self._held = ByteQueue()
         self._delivering = False
         self._peer_finished = False
@@ -121,7 +121,7 @@ class MuxStream:
         self._released = False
         self._moved = False
         self._deadline: Limit | None = None
-        Parked().makeConnection(self)
+        park(self)
 
     # Reading: what the session tells.
 

@@ -8,13 +8,14 @@ reactor is told that something has happened, and what it is we ask ourselves, on
 
 import select
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from tunnelsvc.perclock import PerClock
 
 MOST_AT_ONCE = 256
 """Sockets served in one turn; the others are the first in the next."""
@@ -63,10 +64,7 @@ def watcher(reactor: Any) -> Watcher:
     if not isinstance(reactor, PosixReactorBase) or not hasattr(select, "epoll"):
         found: Watcher = reactor
         return found
-    poller = _pollers.get(reactor)
-    if poller is None:
-        poller = _pollers[reactor] = Poller(reactor)
-    return poller
+    return _pollers.of(reactor)
 
 
 @implementer(IReadDescriptor)
@@ -171,4 +169,4 @@ class Poller:
             self.log.failure("the end of a connection failed")
 
 
-_pollers: "WeakKeyDictionary[Any, Poller]" = WeakKeyDictionary()
+_pollers = PerClock(Poller)

@@ -123,6 +123,8 @@ class DailyTraffic:
 
     def _enter(self, day: int) -> None:
         """Move what was counted into the past. A clock that was put back only renames today."""
+        if day == self._day:
+            return
         passed = min(max(day - self._day, 0), DAYS)
         if passed:
             self._in = (_no_days(passed) + self._in)[:DAYS]
