@@ -11,7 +11,8 @@ from zope.interface import implementer
 from tests.streams import MemoryStream, pair, pump, recorded
 from tunnelsvc.handover import attach
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.mux import MuxSession, MuxStream
+from tunnelsvc.link.mux import MuxSession
+from tunnelsvc.link.muxstream import MuxStream
 from tunnelsvc.wire import yamux
 
 DATA, CREDIT, PING, GO_AWAY = range(4)

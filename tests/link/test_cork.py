@@ -53,6 +53,24 @@ class CorkTests(SynchronousTestCase):
         self.cork.flush()
         self.assertEqual(self.pipe.written, [b"a"])
 
+    def test_the_rest(self) -> None:
+        """It is what there is to say when all goes out, and goes behind what was written."""
+        rest = [b""]
+        cork = Cork(self.pipe, self.clock, lambda: rest.pop() if rest else b"")
+        cork.write_rest()
+        self.clock.advance(0)
+        self.assertEqual(self.pipe.written, [])
+        cork.write_rest()
+        cork.write(b"a")
+        rest.append(b"z")
+        cork.write(b"b")
+        self.clock.advance(0)
+        self.assertEqual(self.pipe.written, [b"abz"])
+        rest.append(b"z")
+        cork.write_rest()
+        self.clock.advance(0)
+        self.assertEqual(self.pipe.written, [b"abz", b"z"])
+
     def test_drop(self) -> None:
         self.cork.drop()
         self.cork.write(b"a")

@@ -46,10 +46,9 @@ from tunnelsvc.link.mux import (
     OPENS_A_TURN,
     UNSENT_CONTROL_BYTES,
     MuxSession,
-    MuxStream,
 )
 from tunnelsvc.link.muxalive import ACCEPT_SECONDS, PONG_SECONDS
-from tunnelsvc.link.muxstream import BUFFER_BYTES
+from tunnelsvc.link.muxstream import BUFFER_BYTES, MuxStream
 from tunnelsvc.units import MiB
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 
 from twisted.internet import error
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IListeningPort, IWriteDescriptor
 from twisted.internet.protocol import ServerFactory
@@ -98,7 +98,7 @@ class SocketsTestCase(LoopbackTestCase):
     def connect(
         self, host: str, port: int, *, timeout: float = PATIENCE_SECONDS, source: str = ""
     ) -> Deferred[TCPStream]:
-        connecting = connect(reactor, host, port, timeout=timeout, source=source)
+        connecting = ensureDeferred(connect(reactor, host, port, timeout=timeout, source=source))
         connecting.addCallback(self.keep)
         return connecting
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet import interfaces
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionLost
 from zope.interface.verify import verifyObject
 
@@ -479,7 +480,7 @@ class DescriptorTests(LoopbackTestCase):
 
         def close_and_connect() -> None:
             second.abortConnection()
-            connecting = connect(reactor, "127.0.0.1", number, timeout=60)
+            connecting = ensureDeferred(connect(reactor, "127.0.0.1", number, timeout=60))
             connecting.addCallback(begin)
 
         def begin(stream: TCPStream) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from tunnelsvc.client.proxyset import ProxySet
 from tunnelsvc.client.spares import Spares
@@ -357,6 +358,10 @@ class TunnelClient(Service):
             return
         name = proxy.config.name
         session.users += 1
-        ensureDeferred(proxy.serve(session, work, message)).addErrback(
-            lambda failure: self.log.failure("[{proxy}] broken", failure, proxy=name)
-        ).addBoth(lambda _: session.user_gone())
+        serving = ensureDeferred(proxy.serve(session, work, message))
+        serving.addBoth(self._served, session, name)
+
+    def _served(self, result: Failure | None, session: Session, name: str) -> None:
+        session.user_gone()
+        if result is not None:
+            self.log.failure("[{proxy}] broken", result, proxy=name)

@@ -5,7 +5,7 @@ Many streams that share a connection each write a little in a turn. A system cal
 record, for each would cost more than all the rest of their way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -25,13 +25,20 @@ class Pipe(Protocol):
 
 
 class Cork:
-    """Gathers pieces until the end of the turn."""
+    """Gathers pieces until the end of the turn.
 
-    __slots__ = ("_bytes", "_clock", "_due", "_pieces", "_pipe")
+    Args:
+        pipe: takes them.
+        clock: whose turns they are.
+        rest: gives what goes behind them, when they go.
+    """
 
-    def __init__(self, pipe: Pipe, clock: IReactorTime) -> None:
+    __slots__ = ("_bytes", "_clock", "_due", "_pieces", "_pipe", "_rest")
+
+    def __init__(self, pipe: Pipe, clock: IReactorTime, rest: Callable[[], bytes] = bytes) -> None:
         self._pipe = pipe
         self._clock = clock
+        self._rest = rest
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._due = False
@@ -43,12 +50,19 @@ class Cork:
             self._bytes += len(piece)
         if self._bytes >= ENOUGH_BYTES:
             self.flush()
-        elif not self._due:
+        else:
+            self.write_rest()
+
+    def write_rest(self) -> None:
+        """Write the rest at the end of the turn, even if there is nothing before it."""
+        if not self._due:
             self._due = True
             soon(self._clock, self._end_of_turn)
 
     def flush(self) -> None:
         """Write now."""
+        if rest := self._rest():
+            self._pieces.append(rest)
         if self._pieces:
             pieces, self._pieces, self._bytes = self._pieces, [], 0
             self._pipe.writeSequence(pieces)

@@ -43,8 +43,6 @@ from tunnelsvc.units import KiB, MiB
 from tunnelsvc.wire import yamux
 from tunnelsvc.wire.yamux import Kind
 
-__all__ = ["MuxSession", "MuxStream"]
-
 CLOSE_SECONDS = 10.0
 """How long a closing session may take to write the rest."""
 FRAME_BYTES = 64 * KiB
@@ -155,7 +153,7 @@ class MuxSession(Protocol):
     def connectionMade(self) -> None:
         """Start."""
         self._transport = cast("Stream", self.transport)
-        self._cork = Cork(cast("Pipe", self.transport), self.clock)
+        self._cork = Cork(cast("Pipe", self.transport), self.clock, self._control_frames)
         self._blocked = False
         self._transport.registerProducer(self, True)
         self._alive.start()
@@ -208,7 +206,7 @@ class MuxSession(Protocol):
                 opens -= kind is Kind.OPENED
                 self._event(kind, number)
         self._pump()
-        if self.core.unsent_bytes > UNSENT_CONTROL_BYTES:
+        if self._blocked and self.core.unsent_bytes > UNSENT_CONTROL_BYTES:
             self._give_up(error.ConnectionLost("the peer asks much and reads nothing"))
 
     def readConnectionLost(self) -> None:
@@ -301,8 +299,7 @@ class MuxSession(Protocol):
             or length > self.core.send_window(number)
         ):
             return False
-        header = self.core.data_header(number, length)
-        self._cork.write(self.core.data_to_send() + header, data)
+        self._cork.write(self.core.data_header(number, length), data)
         return True
 
     def send_soon(self, stream: MuxStream) -> None:
@@ -312,10 +309,11 @@ class MuxSession(Protocol):
 
     def flush(self) -> None:
         """Send queued control frames."""
-        if not self._blocked:
-            data = self.core.data_to_send()
-            if data:
-                self._cork.write(data)
+        if self.core.unsent_bytes and not self._blocked:
+            self._cork.write_rest()
+
+    def _control_frames(self) -> bytes:
+        return b"" if self._blocked else self.core.data_to_send()
 
     def release(self, number: int) -> None:
         """Forget a stream."""
@@ -353,8 +351,7 @@ class MuxSession(Protocol):
         pieces = stream.unsent.take(min(FRAME_BYTES, self.core.send_window(stream.number)))
         if not pieces:
             return
-        header = self.core.data_header(stream.number, sum(map(len, pieces)))
-        self._cork.write(self.core.data_to_send() + header, *pieces)
+        self._cork.write(self.core.data_header(stream.number, sum(map(len, pieces))), *pieces)
         self._enqueue(stream)
         stream.some_sent()
 

@@ -288,10 +288,11 @@ class MuxStream:
             return
         self._closing = self._finishing = True
         self._core.consumed(self.number, self._held.clear())
-        self._watch_closing()
         if self._finished:
             soon(self._clock, self._tell_finished)
         self._finish_if_flushed()
+        if self._deadline is None:
+            self._watch_closing()
         self._carrier.flush()
 
     def abortConnection(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twisted.internet import error, tcp
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IWriteDescriptor
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import ServerFactory
@@ -62,8 +62,10 @@ class _Port(tcp.Port):
         accepted = 0
         try:
             while accepted < self._burst and not self.disconnecting:
-                sock, peer = self.socket.accept()
+                # Not `accept`, which takes as long again to name the constants of each socket.
+                descriptor, peer = self.socket._accept()  # type: ignore[union-attr]
                 accepted += 1
+                sock = socket.socket(self.addressFamily, self.socketType, fileno=descriptor)
                 self._accepted(sock, peer)
         except BlockingIOError:
             pass
@@ -132,9 +134,9 @@ def listen(
     return lean
 
 
-def connect(
+async def connect(
     reactor: Any, host: str, port: int, *, timeout: float, source: str = ""
-) -> Deferred[TCPStream]:
+) -> TCPStream:
     """Connect to an address, no name.
 
     Args:
@@ -145,16 +147,34 @@ def connect(
         source: local address to come from; empty: the system's choice.
 
     Returns:
-        Fires with the connected stream, parked; at once where the kernel connects at once, as on
-        this machine. Fails with ``ConnectError``. Can be cancelled.
+        The connected stream, parked; at once where the kernel connects at once, as on this machine.
+
+    Raises:
+        ConnectError: there is nobody, no way, no answer in time, or no such source.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        attempt = _Attempt(reactor, family, _resolved(host, port), timeout)
+        address = _resolved(host, port)
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as why:  # no more descriptors, no IPv6, no such interface
-        return fail(_refusal(why))
-    attempt.start(source)
-    return attempt.result
+        raise _refusal(why) from why
+    try:
+        sock.setblocking(False)
+        if source:
+            sock.bind(_resolved(source, 0))
+        code = sock.connect_ex(address)
+        if code in _UNDER_WAY:  # it always says so first; on this machine it is done by now
+            code = sock.connect_ex(address)
+        if code in _UNDER_WAY:
+            await _Attempt(reactor, sock, address, timeout).result
+        elif code not in _CONNECTED:
+            raise _failure(code)
+    except BaseException as why:
+        # Not at once, for the reason that `TCPStream` has.
+        soon(reactor, sock.close)
+        if isinstance(why, OSError | OverflowError):
+            raise _refusal(why) from why
+        raise
+    return parked_stream(TCPStream, sock, address, reactor)
 
 
 def _resolved(host: str, port: int) -> tuple[Any, ...]:
@@ -169,45 +189,32 @@ def _resolved(host: str, port: int) -> tuple[Any, ...]:
 
 @implementer(IWriteDescriptor)
 class _Attempt:
-    """A connection that the kernel is making."""
+    """A connection that the kernel is making.
 
-    def __init__(self, reactor: Any, family: int, address: tuple[Any, ...], timeout: float) -> None:
-        self.result: Deferred[TCPStream] = Deferred(lambda _: self._give_up(error.UserError()))
+    Attributes:
+        result: fires when it is made; fails with ``ConnectError``. Can be cancelled.
+    """
+
+    def __init__(
+        self, reactor: Any, sock: socket.socket, address: tuple[Any, ...], timeout: float
+    ) -> None:
+        self.result: Deferred[None] = Deferred(lambda _: self._give_up(error.UserError()))
         self._reactor = reactor
+        self._socket = sock
         self._address = address
-        self._timeout = timeout
-        self._deadline: IDelayedCall | None = None
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setblocking(False)
-
-    def start(self, source: str) -> None:
-        """Ask the kernel."""
-        try:
-            if source:
-                self._socket.bind(_resolved(source, 0))
-            code = self._socket.connect_ex(self._address)
-        except (OSError, OverflowError) as why:
-            self._give_up(_refusal(why))
-            return
-        if code in _UNDER_WAY:  # it always says so first; on this machine it is done by now
-            code = self._socket.connect_ex(self._address)
-        self._answered(code)
+        reactor.addWriter(self)
+        self._deadline: IDelayedCall = reactor.callLater(
+            timeout, self._give_up, error.TimeoutError()
+        )
 
     def doWrite(self) -> None:
         """Ask what came of it."""
-        self._answered(self._socket.connect_ex(self._address))
-
-    def _answered(self, code: int) -> None:
+        code = self._socket.connect_ex(self._address)
         if code in _CONNECTED:
             self._stop_waiting()
-            self._succeed()
+            self.result.callback(None)
         elif code not in _UNDER_WAY:
             self._give_up(_refusal(_failure(code)))
-        elif self._deadline is None:
-            self._reactor.addWriter(self)
-            self._deadline = self._reactor.callLater(
-                self._timeout, self._give_up, error.TimeoutError()
-            )
 
     def connectionLost(self, reason: Failure) -> None:
         """Fail: the kernel reports an error; the reactor has looked before `doWrite` could."""
@@ -220,22 +227,15 @@ class _Attempt:
     def logPrefix(self) -> str:
         return "connecting"
 
-    def _succeed(self) -> None:
-        self.result.callback(parked_stream(TCPStream, self._socket, self._address, self._reactor))
-
     def _give_up(self, why: BaseException) -> None:
         self._stop_waiting()
-        # Not at once, for the reason that `TCPStream` has.
-        soon(self._reactor, self._socket.close)
         if not self.result.called:
             self.result.errback(Failure(why))
 
     def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._reactor.removeWriter(self)
-            if self._deadline.active():
-                self._deadline.cancel()
-            self._deadline = None
+        self._reactor.removeWriter(self)
+        if self._deadline.active():
+            self._deadline.cancel()
 
 
 def parked_stream(kind: type[S], sock: socket.socket, peer: tuple[Any, ...], reactor: Any) -> S:

@@ -22,7 +22,8 @@ from tunnelsvc.errors import RemoteProtocolError
 from tunnelsvc.handover import Parked, attach, host_of
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
-from tunnelsvc.link.mux import MuxSession, MuxStream
+from tunnelsvc.link.mux import MuxSession
+from tunnelsvc.link.muxstream import MuxStream
 from tunnelsvc.link.switch import Route, Switch
 from tunnelsvc.link.tls import TLSError, start_tls_server
 from tunnelsvc.server.client import REFUSED_SECONDS

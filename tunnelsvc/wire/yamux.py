@@ -90,8 +90,8 @@ class _Stream:
 class Session:
     """One end of a yamux session: bytes in, events and bytes out.
 
-    After each call that may queue something, send what `data_to_send` returns; it always goes
-    before a data frame.
+    After each call that may queue something, send what `data_to_send` returns; `data_header` does
+    so by itself, as what is queued goes before a data frame.
     """
 
     def __init__(
@@ -322,6 +322,8 @@ class Session:
     def data_header(self, number: int, length: int) -> bytes:
         """Make the header of a data frame; send it with exactly `length` bytes after it.
 
+        What is queued comes first, as from `data_to_send`.
+
         Raises:
             LocalProtocolError: the stream is finished or forgotten, or has less credit.
         """
@@ -331,7 +333,8 @@ class Session:
         if length > stream.send_window:
             raise LocalProtocolError(f"stream {number}: {length} bytes for {stream.send_window}")
         stream.send_window -= length
-        return _HEADER.pack(_VERSION, _DATA, 0, number, length)
+        header = _HEADER.pack(_VERSION, _DATA, 0, number, length)
+        return self.data_to_send() + header if self._control or self._urgent else header
 
     def consumed(self, number: int, length: int) -> None:
         """Say that the reader took bytes; half a window of them is granted anew.
