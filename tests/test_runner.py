@@ -2,6 +2,7 @@
 """Tests of `tunnelsvc.runner`."""
 
 import atexit
+import gc
 import io
 import os
 import resource
@@ -25,6 +26,7 @@ from tunnelsvc import __version__, runner
 from tunnelsvc.config.schema import LogConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.runner import (
+    ALLOCATIONS,
     STOP_SECONDS,
     Program,
     ProgramOptions,
@@ -243,6 +245,18 @@ class RunTests(ProgramCase):
         self.patch(resource, "setrlimit", refuse)
         raise_open_files_limit()
         self.assertEqual(run(self.program()), 0)
+
+    def test_garbage(self) -> None:
+        """Looked for less often than Python would, unless somebody wants it even less."""
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        for before, after in (
+            ((700, 10, 9), (ALLOCATIONS, 10, 9)),
+            ((0, 10, 10), (0, 10, 10)),
+            ((50_000, 5, 5), (50_000, 5, 5)),
+        ):
+            gc.set_threshold(*before)
+            run(self.program())
+            self.assertEqual(gc.get_threshold(), after)
 
 
 class ServiceTests(ProgramCase):

@@ -2,6 +2,7 @@
 """What both programs do around their services, under twistd or from our own command line."""
 
 import atexit
+import gc
 import os
 import resource
 import signal
@@ -31,6 +32,12 @@ systemd 90 s), so that the pid file is removed even if a peer doesn't answer."""
 
 TWISTD_LOG: Final = "twistd.log"
 """Where twistd logs as a daemon unless told otherwise."""
+
+
+ALLOCATIONS: Final = 2500
+"""New objects that may come together before Python looks for garbage among them. A connection has
+some sixty, which refer to each other; with Python's 700, looking takes a twentieth of the time of a
+new connection, and saves 0.3 MiB."""
 
 
 class ProgramOptions(Options):
@@ -65,6 +72,13 @@ def raise_open_files_limit() -> None:
     # Some containers show a limit that they don't grant.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def look_for_garbage_less_often() -> None:
+    """See `ALLOCATIONS`; who has asked for more, or for none, is left alone."""
+    first, *others = gc.get_threshold()
+    if 0 < first < ALLOCATIONS:
+        gc.set_threshold(ALLOCATIONS, *others)
 
 
 def log_under_twistd(log: LogConfig, twistd: Mapping[str, Any]) -> LogConfig | None:
@@ -180,6 +194,7 @@ class Program(MultiService):
         """Tell what is strange about the configuration; listen."""
         self._prepared = True
         raise_open_files_limit()
+        look_for_garbage_less_often()
         for warning in self._warnings:
             self.log.warn("{text}", text=warning)
         super().privilegedStartService()

@@ -120,7 +120,7 @@ def from_json(kind: type[M], body: bytes) -> M:
     """
     try:
         # Not json.loads(body): that would take UTF-16 and UTF-32 too.
-        document = _DECODER.decode(body.decode())
+        document = _parsed(body.decode())
     except RecursionError:
         raise RemoteProtocolError(f"{kind.__name__}: nested too deep") from None
     except ValueError as error:
@@ -131,6 +131,15 @@ def from_json(kind: type[M], body: bytes) -> M:
         raise RemoteProtocolError(f"{kind.__name__}{error}") from None
 
 
+def _parsed(text: str) -> object:
+    """Read JSON; without spaces around it, as peers write it, quicker than ``decode``."""
+    try:
+        document, end = _DECODER.raw_decode(text)
+    except json.JSONDecodeError:  # or it begins with spaces
+        end = -1
+    return document if end == len(text) else _DECODER.decode(text)
+
+
 def to_json(message: Message) -> bytes:
     """Write a message as compact JSON, without the fields that have their zero value.
 
@@ -138,7 +147,7 @@ def to_json(message: Message) -> bytes:
         LocalProtocolError: an integer is out of range, or a text isn't Unicode.
     """
     try:
-        return _write_text(_write_struct(message)).encode()
+        return _write_struct(message).encode()
     except UnicodeEncodeError:
         raise LocalProtocolError(f"{type(message).__name__}: a text isn't Unicode") from None
 
@@ -237,45 +246,35 @@ def _json_name(attribute: "Attribute[Any]") -> str:
     return name
 
 
-def _write_text(document: dict[str, Any]) -> str:
-    """Write an object. `json` builds an encoder each time; texts and numbers need none."""
-    members = []
-    for name, value in document.items():
-        if type(value) is str:
-            text = encode_basestring(value)
-        else:
-            text = str(value) if type(value) is int else _ENCODER.encode(value)
-        members.append(f'"{name}":{text}')
-    return "{" + ",".join(members) + "}"
-
-
 @cache
 def _writers(kind: Any) -> tuple[tuple[str, str, range | None], ...]:
-    """Attribute name, JSON name and limits of each field."""
-    return tuple((a.name, _json_name(a), _LIMITS.get(a.type)) for a in fields(kind))
+    """Attribute name, JSON name with its colon, and limits of each field."""
+    return tuple((a.name, f'"{_json_name(a)}":', _LIMITS.get(a.type)) for a in fields(kind))
 
 
-def _write_struct(struct: Any) -> dict[str, Any]:
+def _write_struct(struct: Any) -> str:
     kind: Any = type(struct)
-    document = {}
-    for name, json_name, limits in _writers(kind):
+    members = []
+    for name, head, limits in _writers(kind):
         value = getattr(struct, name)
         if not value:
             continue
         if limits is not None and value not in limits:
             where = f"{kind.__name__}.{name}"
             raise LocalProtocolError(f"{where}: {limits[0]} to {limits[-1]} expected")
-        document[json_name] = value if isinstance(value, _PLAIN) else _write_value(value)
-    return document
+        members.append(head + _write_value(value))
+    return "{" + ",".join(members) + "}"
 
 
-_PLAIN: Final = (str, int)
-"""Types that JSON has as they are; int includes bool."""
-
-
-def _write_value(value: Any) -> Any:
+def _write_value(value: Any) -> str:
+    # An encoder of `json` builds another for each value. Most are texts and numbers, and need none.
+    kind: Any = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if kind is int:
+        return str(value)
     if isinstance(value, tuple):
-        return [_write_value(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    return _write_struct(value) if has(type(value)) else value
+        return "[" + ",".join(map(_write_value, value)) + "]"
+    if has(kind):
+        return _write_struct(value)
+    return _ENCODER.encode(dict(value) if isinstance(value, Mapping) else value)
