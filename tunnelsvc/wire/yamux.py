@@ -320,9 +320,7 @@ class Session:
         return 0 if stream is None else stream.send_window
 
     def data_header(self, number: int, length: int) -> bytes:
-        """Make the header of a data frame; send it with exactly `length` bytes after it.
-
-        What is queued comes first, as from `data_to_send`.
+        """Make the header of a data frame, behind what is queued; send it with `length` bytes.
 
         Raises:
             LocalProtocolError: the stream is finished or forgotten, or has less credit.
