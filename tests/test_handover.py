@@ -17,6 +17,7 @@ from tunnelsvc.handover import (
     Parked,
     ParkingFactory,
     attach,
+    last_reader,
     park,
 )
 from tunnelsvc.interfaces import Stream
@@ -48,6 +49,21 @@ class HandoverTests(SynchronousTestCase):
         self.assertEqual(streams, [transport])
         self.assertEqual(transport.producerState, "paused")
         self.assertIs(streams[0].protocol, protocol)
+
+    def test_the_last_reader(self) -> None:
+        """It is told the loss, and nobody anything more; who attaches later hears no old news."""
+        a, _ = pair("stream")
+        reader = Recorder()
+        attach(a, reader)
+        self.assertIs(last_reader(a), reader)
+        nobody = a.protocol
+        self.assertTrue(verifyObject(IHalfCloseableProtocol, nobody))
+        nobody.dataReceived(b"late")
+        nobody.readConnectionLost()
+        nobody.writeConnectionLost()
+        nobody.connectionLost(Failure(ConnectionLost()))
+        attach(a, reader)
+        self.assertEqual((bytes(reader.received), reader.finished, reader.lost), (b"", False, None))
 
     def test_events_are_replayed_in_order(self) -> None:
         a, b = pair("stream")

@@ -8,7 +8,7 @@ way by which a new reader takes over.
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 from weakref import WeakSet
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IReactorTime, ITransport
@@ -80,6 +80,36 @@ class Parked(Protocol):
             stream.protocol.connectionLost(self._lost)
         elif self._finished:
             stream.protocol.readConnectionLost()
+
+
+@implementer(IHalfCloseableProtocol)
+class _Nobody:
+    """Reads of a lost stream, which has nothing more to tell."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """See `StreamReader`."""
+
+    def readConnectionLost(self) -> None:
+        """Likewise."""
+
+    def writeConnectionLost(self) -> None:
+        """Likewise."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Likewise."""
+
+
+_NOBODY: Final[StreamReader] = _Nobody()
+
+
+def last_reader(stream: Stream) -> StreamReader:
+    """Take the reader of a stream that is lost, to tell it so.
+
+    A lost stream that keeps its reader, which knows its stream, is garbage that Python has to look
+    for; else all of a connection is gone with the last who uses it.
+    """
+    reader, stream.protocol = stream.protocol, _NOBODY
+    return reader
 
 
 def park(stream: Stream) -> None:

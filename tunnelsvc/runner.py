@@ -36,8 +36,8 @@ TWISTD_LOG: Final = "twistd.log"
 
 ALLOCATIONS: Final = 2500
 """New objects that may come together before Python looks for garbage among them. A connection has
-some sixty, which refer to each other; with Python's 700, looking takes a twentieth of the time of a
-new connection, and saves 0.3 MiB."""
+some sixty, and leaves none behind; with Python's 700, looking for it takes a twentieth of the time
+of new connections."""
 
 
 class ProgramOptions(Options):

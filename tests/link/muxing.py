@@ -46,6 +46,7 @@ class Reader:
         self.received = bytearray()
         self.events: list[str] = []
         self.reasons: list[Failure] = []
+        self.knows = stream
         if stream is not None:
             attach(stream, self)
             stream.resumeProducing()

@@ -1,10 +1,12 @@
 # -*- test-case-name: tests.link.test_mux -*-
 """Tests of `tunnelsvc.link.mux`."""
 
+import gc
 import hashlib
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -226,6 +228,21 @@ class SessionTests(MuxCase):
         self.assertEqual(our_reader.events, [])
         self.advance(1)
         self.assertEqual(our_reader.why(), error.ConnectionAborted)
+
+    def test_nothing_is_left_of_a_stream(self) -> None:
+        """It is gone at once, without a look for garbage, though its reader knows it."""
+        self.addCleanup(gc.enable)
+        gc.disable()
+        for end in MuxStream.loseConnection, MuxStream.abortConnection:
+            ours, our_reader, theirs, their_reader = self.read()
+            our_reader.knows, their_reader.knows = ours, theirs
+            gone = ref(ours), ref(theirs)
+            end(ours)
+            end(theirs)
+            self.accepted.clear()
+            del ours, theirs, our_reader, their_reader
+            self.settle()
+            self.assertEqual([stream() for stream in gone], [None, None])
 
     def test_closing_twice_and_aborting(self) -> None:
         self.client.abort()

@@ -2,11 +2,13 @@
 """Tests of `tunnelsvc.relay.sockets`, on real sockets: what a kernel does is the point."""
 
 import errno
+import gc
 import hashlib
 import socket
 from pathlib import Path
 from random import Random
 from typing import Any
+from weakref import ref
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -172,6 +174,18 @@ class EndTests(SocketsCase):
             except BlockingIOError:
                 await deferToThread(self.service.recv, MiB)
         self.user.settimeout(PATIENCE)
+
+    async def test_nothing_is_left(self) -> None:
+        """Both streams are gone with the pair, without a look for garbage."""
+        gone = ref(self.near), ref(self.far)
+        del self.near, self.far
+        self.addCleanup(gc.enable)
+        gc.disable()
+        self.user.close()
+        self.service.close()
+        await self.closed
+        await deferLater(clock, 0)
+        self.assertEqual([stream() for stream in gone], [None, None])
 
     async def test_answer_after_a_half_close(self) -> None:
         await self.bulk()

@@ -33,7 +33,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.handover import park
+from tunnelsvc.handover import last_reader, park
 from tunnelsvc.interfaces import StreamReader
 from tunnelsvc.link.bytequeue import ByteQueue
 from tunnelsvc.timing import Limit, limit, soon
@@ -371,7 +371,7 @@ class MuxStream:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
-        self._tell(self.protocol.connectionLost, reason)
+        self._tell(last_reader(self).connectionLost, reason)
 
     def _tell(self, event: Callable[..., None], *args: Failure) -> None:
         try:

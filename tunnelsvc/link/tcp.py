@@ -43,6 +43,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.handover import last_reader
 from tunnelsvc.interfaces import ISocketStream, StreamReader
 from tunnelsvc.link.poller import watcher
 from tunnelsvc.link.tcpfacts import TCPFacts
@@ -205,7 +206,7 @@ class TCPStream(TCPFacts):
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
-        self.protocol.connectionLost(reason)
+        last_reader(self).connectionLost(reason)
 
     def logPrefix(self) -> str:
         """Name what fails in the log."""

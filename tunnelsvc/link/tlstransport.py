@@ -43,7 +43,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.handover import attach, untaken_bytes
+from tunnelsvc.handover import attach, last_reader, untaken_bytes
 from tunnelsvc.interfaces import ILingering, IViewConsumer, Stream, StreamReader
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import Engine
@@ -240,7 +240,7 @@ class TLSTransport:
             self._delivery.cancel()
         self._writer.lost()
         self._answer_waiting(self._failure)
-        self.protocol.connectionLost(self._failure)
+        last_reader(self).connectionLost(self._failure)
 
     # The handshake.
 
