@@ -17,7 +17,7 @@ _log = Logger()
 
 def soon(clock: IReactorTime, call: Callable[..., object], *args: object) -> None:
     """Call in the next turn of the reactor, after what was asked for before."""
-    turn = _shared.of(clock).turn
+    turn = _turns.of(clock)
     turn.calls.append((call, args))
     if len(turn.calls) == 1:
         clock.callLater(0, turn.run)
@@ -68,7 +68,7 @@ def limit(clock: IReactorTime, seconds: float, call: Callable[[], object]) -> Li
         seconds: from now; one of a few values that many use.
         call: what to do then.
     """
-    of_clock = _shared.of(clock).limits
+    of_clock = _limits.of(clock)
     limits = of_clock.get(seconds)
     if limits is None:
         limits = of_clock[seconds] = _Limits(clock, seconds)
@@ -117,14 +117,5 @@ class _Limits:
             self._pending = self._clock.callLater(first.due - now, self._look)
 
 
-class _Shared:
-    """What all share who have the same clock."""
-
-    __slots__ = ("limits", "turn")
-
-    def __init__(self, _: IReactorTime) -> None:
-        self.turn = _Turn()
-        self.limits: dict[float, _Limits] = {}
-
-
-_shared = PerClock(_Shared)
+_turns: PerClock[_Turn] = PerClock(lambda _: _Turn())
+_limits: PerClock[dict[float, _Limits]] = PerClock(lambda _: {})
