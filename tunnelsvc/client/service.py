@@ -31,7 +31,7 @@ from tunnelsvc.errors import LoginFailed
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.links import servers
-from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol
+from tunnelsvc.link.messages import FIRST_MESSAGE_SECONDS, MessageProtocol, ignore_message
 from tunnelsvc.wire.messages import Message, NewProxyResp, StartWorkConn
 
 if TYPE_CHECKING:
@@ -47,10 +47,6 @@ LOOK_SECONDS = 0.01
 """Between two looks whether they are gone."""
 MOST_SPARES = 100
 """A server that wants more direct connections than that is out of order."""
-
-
-def _only_once(message: Message) -> None:
-    """Nobody starts a work connection twice."""
 
 
 class TunnelClient(Service):
@@ -344,7 +340,7 @@ class TunnelClient(Service):
         work.start()
 
     def _started(self, session: Session, work: MessageProtocol, message: Message) -> None:
-        work.on_message = _only_once
+        work.on_message = ignore_message
         if not isinstance(message, StartWorkConn) or message.error:
             why = getattr(message, "error", "") or f"unexpected {type(message).__name__}"
             tell = self.log.debug if POOL_FULL in why else self.log.warn

@@ -47,7 +47,7 @@ class Cipher(Protocol):
         """
 
 
-def _ignore_message(message: Message) -> None:
+def ignore_message(message: Message) -> None:
     """Drop a message that nobody expects; known but unexpected ones are harmless."""
 
 
@@ -70,7 +70,7 @@ class MessageProtocol:
     def __init__(self, stream: Stream, clock: IReactorTime, dialect: Dialect = V1) -> None:
         self.stream = stream
         self.dialect = dialect
-        self.on_message: Callable[[Message], None] = _ignore_message
+        self.on_message: Callable[[Message], None] = ignore_message
         self.on_lost: Callable[[Failure], None] = _ignore_loss
         self._clock = clock
         self.negotiated: Negotiated | None = None
@@ -127,14 +127,14 @@ class MessageProtocol:
             return fail(self._failure or Failure(error.ConnectionLost()))
 
         def given_up(_: object) -> None:
-            self.on_message, self.on_lost = _ignore_message, _ignore_loss
+            self.on_message, self.on_lost = ignore_message, _ignore_loss
             self.abort()
 
         waiting: Deferred[Message] = Deferred(given_up)
 
         def arrived(message: Message) -> None:
             self._forget_deadline()
-            self.on_message, self.on_lost = _ignore_message, _ignore_loss
+            self.on_message, self.on_lost = ignore_message, _ignore_loss
             waiting.callback(message)
 
         self.on_message, self.on_lost = arrived, waiting.errback
