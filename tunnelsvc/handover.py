@@ -83,8 +83,8 @@ class Parked(Protocol):
 
 
 @implementer(IHalfCloseableProtocol)
-class _Nobody:
-    """Reads of a lost stream, which has nothing more to tell."""
+class Nobody:
+    """Reads, and does nothing with it."""
 
     def dataReceived(self, data: bytes) -> None:
         """See `StreamReader`."""
@@ -99,7 +99,7 @@ class _Nobody:
         """Likewise."""
 
 
-_NOBODY: Final[StreamReader] = _Nobody()
+_NOBODY: Final[StreamReader] = Nobody()
 
 
 def last_reader(stream: Stream) -> StreamReader:

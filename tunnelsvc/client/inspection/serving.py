@@ -9,11 +9,8 @@ from typing import ClassVar, Final
 
 from attrs import define, field
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from tunnelsvc.client.inspection import Inspector
 from tunnelsvc.client.inspection.replay import (
@@ -26,7 +23,7 @@ from tunnelsvc.client.inspection.request import CannotReplayError
 from tunnelsvc.client.local import dial_local, introduce
 from tunnelsvc.client.plugins import Place, Plugin
 from tunnelsvc.errors import LocalServiceUnavailable
-from tunnelsvc.handover import attach
+from tunnelsvc.handover import Nobody, attach
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay import Closed, Reason, dress, join
 from tunnelsvc.timing import limit
@@ -189,7 +186,7 @@ class Inspected:
     async def _hear_out(self, stream: Stream, ledger: _OfProxy) -> None:
         """Read a request that nobody answers, so that it is seen."""
         clock = self._reactor
-        attach(stream, _Nobody())
+        attach(stream, Nobody())
         stream.resumeProducing()
         until = clock.seconds() + HEAR_OUT_SECONDS
         while ledger.first is None and clock.seconds() < until:
@@ -201,13 +198,3 @@ def _why_cut(closed: Closed | None) -> str:
     if closed is None or not (closed.cut or closed.reason in _LOST):
         return ""
     return closed.because(near="the local service", far="the user or the server")
-
-
-@implementer(IHalfCloseableProtocol)
-class _Nobody:
-    """Reads, and does nothing with it."""
-
-    def dataReceived(self, data: bytes) -> None: ...
-    def readConnectionLost(self) -> None: ...
-    def writeConnectionLost(self) -> None: ...
-    def connectionLost(self, reason: Failure) -> None: ...
