@@ -17,7 +17,7 @@ from typing import IO, Any, Final, TypeAlias
 
 from twisted.logger import (
     FileLogObserver,
-    FilteringLogObserver,
+    ILogObserver,
     LogEvent,
     Logger,
     LogLevel,
@@ -26,6 +26,7 @@ from twisted.logger import (
     formatEvent,
 )
 from twisted.python.logfile import DailyLogFile
+from zope.interface import implementer
 
 from tunnelsvc.errors import ConfigError
 
@@ -227,7 +228,8 @@ class DailyFile(DailyLogFile):
                     path.unlink()
 
 
-class Observer(FilteringLogObserver):
+@implementer(ILogObserver)
+class Observer:
     """Shows the events of a level, and those above, on the console or in a file.
 
     Args:
@@ -238,10 +240,8 @@ class Observer(FilteringLogObserver):
     log = Logger()
 
     def __init__(self, target: Any, level: Level, *, color: bool = False) -> None:
-        writer = FileLogObserver(target, lambda event: format_line(event, color=color))
+        self._writer = FileLogObserver(target, lambda event: format_line(event, color=color))
         self._filter = LogLevelFilterPredicate()
-        super().__init__(writer, [self._filter])
-        self._writer = writer
         self._shown: dict[tuple[Any, Level], bool] = {}
         self._target = target
         self.show_from(level)
