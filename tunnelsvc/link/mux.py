@@ -100,8 +100,7 @@ class MuxSession(Protocol):
         self._streams: dict[int, MuxStream] = {}
         self._events: deque[yamux.Event] = deque()
         """What the peer has sent, and nobody was told yet."""
-        self._behind = False  # the next turn tells some of them
-        self._waits = False  # and there are so many that we don't read
+        self._waits = False  # there are so many that we don't read
         self._ready: deque[MuxStream] = deque()
         self._blocked = True
         self._pumping = False
@@ -171,8 +170,9 @@ class MuxSession(Protocol):
             self._tell()
             self._fail(violation)
             return
+        is_behind = bool(self._events)  # the next turn tells some of them
         self._events.extend(events)
-        if not self._behind:
+        if not is_behind:
             self._tell_some()
         elif not self._waits and len(self._events) > MOST_EVENTS:
             self._waits = True
@@ -183,8 +183,7 @@ class MuxSession(Protocol):
         if self._over:
             return
         self._tell(OPENS_A_TURN)
-        self._behind = bool(self._events)
-        if self._behind:
+        if self._events:
             soon(self.clock, self._tell_some)
         elif self._waits:
             self._waits = False
