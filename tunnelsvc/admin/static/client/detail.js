@@ -142,7 +142,7 @@ export class Detail {
         copyButton(() => detail.url, t("detail.theUrl"))),
       h("dl", { class: "detail-facts" },
         fact(t("detail.status"), h("span", { class: `status ${tone(detail)}` }, status)),
-        fact(t("detail.time"), detail.done ? span(detail.ms) : t("detail.underWay")),
+        fact(t("detail.time"), detail.done ? span(detail.ms) : t("detail.waiting")),
         fact(t("detail.sizes"), t("detail.inOut", { in: bytes(detail.in), out: bytes(detail.out) })),
         fact(t("detail.at"), h("span", { title: moment(detail.at) }, clock(detail.at))),
         fact(t("detail.user"), detail.user || "–"),
