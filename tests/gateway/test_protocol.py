@@ -1,12 +1,15 @@
 # -*- test-case-name: tests.gateway.test_protocol -*-
 """Tests of `tunnelsvc.gateway.protocol`."""
 
+import gc
 from itertools import pairwise
+from weakref import ref
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from tests.gateway.support import OK, VhostCase, telling_pair
@@ -22,7 +25,7 @@ from tunnelsvc.gateway.protocol import (
     VhostProtocol,
 )
 from tunnelsvc.gateway.taking import LOOK_SECONDS, STALL_SECONDS
-from tunnelsvc.handover import park
+from tunnelsvc.handover import last_reader, park
 from tunnelsvc.wire.httphead import MAX_HEAD_BYTES
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=60)
@@ -69,6 +72,19 @@ class ServeTests(VhostCase):
             self.assertEqual(self.take(), OK)
         self.assertEqual(len(self.service.ends), 1)
         self.assertEqual(self.service.received().count(b"GET / "), 3)
+
+    def test_nothing_is_left(self) -> None:
+        """A user who has gone is forgotten at once, without a look for garbage."""
+        self.get(b"/", b"Connection: close")
+        self.answer()
+        self.user.loseConnection()
+        self.pump()
+        gone = ref(self.near.protocol)
+        self.addCleanup(gc.enable)
+        gc.disable()
+        last_reader(self.near).connectionLost(Failure(ConnectionDone()))
+        self.route.underway.clear()
+        self.assertIsNone(gone())
 
     def test_each_request_has_its_own_host(self) -> None:
         other = self.add_site("b.example")

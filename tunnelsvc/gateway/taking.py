@@ -2,6 +2,7 @@
 """Whether a user takes what was written to him: slowly is well, not at all isn't."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from tunnelsvc.gateway.deadline import Deadline
@@ -19,11 +20,7 @@ LOOK_SECONDS: Final = STALL_SECONDS / 2
 class Taking(Deadline):
     """A time limit that is put off as long as something is taken from one look to the next."""
 
-    __slots__ = ("_on_stall", "_stream", "_untaken_bytes")
-
-    _stream: Stream
-    _on_stall: Callable[[], None]
-    _untaken_bytes: int
+    __slots__ = ()
 
     def watch(self, stream: Stream, on_stall: Callable[[], None]) -> None:
         """Begin to look.
@@ -33,14 +30,16 @@ class Taking(Deadline):
             on_stall: called when nothing was taken for half of `STALL_SECONDS` at least, and for
                 all of it at most.
         """
-        self._stream, self._on_stall = stream, on_stall
-        self._untaken_bytes = -1  # nearly always there is no first look
-        self.set(LOOK_SECONDS, self._see)
+        # Nearly always there is no first look, and so nothing to compare it with. Nor is the
+        # stream kept here: a limit that is cancelled must know nobody who knows it.
+        self._look_again(stream, on_stall, -1)
 
-    def _see(self) -> None:
-        untaken = untaken_bytes(self._stream)
-        if 0 <= self._untaken_bytes <= untaken:
-            self._on_stall()
+    def _look_again(self, stream: Stream, on_stall: Callable[[], None], untaken: int) -> None:
+        self.set(LOOK_SECONDS, partial(self._see, stream, on_stall, untaken))
+
+    def _see(self, stream: Stream, on_stall: Callable[[], None], before: int) -> None:
+        untaken = untaken_bytes(stream)
+        if 0 <= before <= untaken:
+            on_stall()
         else:
-            self._untaken_bytes = untaken
-            self.set(LOOK_SECONDS, self._see)
+            self._look_again(stream, on_stall, untaken)
