@@ -95,6 +95,13 @@ NOT_THE_CLIENT: Final = {
     "tunnelsvc.server": "of the other program",
 }
 
+WITHOUT_TLS: Final = {
+    "OpenSSL": "there is no TLS",
+    "cffi": "1.5 MiB: pycryptodome does without",
+    "cryptography": "9 MiB: the control connection's cipher is in pycryptodome too",
+}
+"""What a client that uses no TLS doesn't need even when it has logged in."""
+
 # Runs the program given by its arguments until its reactor waits, and lists its modules.
 SHOW: Final = """
 import json, sys
@@ -104,6 +111,14 @@ reactor.callLater(0, reactor.stop)
 status = main(sys.argv[1:])
 sys.__stdout__.write("\\n" + json.dumps(sorted(sys.modules)) + "\\n")
 sys.exit(status)
+"""
+
+# Before it: what a client does when it has logged in.
+ENCRYPT: Final = """
+import tunnelsvc.cli
+from twisted.internet import reactor
+from tunnelsvc.wire.cfb import Encryptor, derive_key
+reactor.callLater(0, lambda: Encryptor(derive_key("secret")).feed(b"hello"))
 """
 
 SERVER_FILE: Final = """\
@@ -132,12 +147,12 @@ custom_domains = web.example
 class ImportTests(SynchronousTestCase):
     """The modules of the programs at rest."""
 
-    def modules(self, role: str, content: str) -> list[str]:
+    def modules(self, role: str, content: str, before: str = "") -> list[str]:
         """Run a program; return the names of what it has imported."""
         path = Path(self.mktemp())
         path.write_text(content, encoding="utf-8")
         ended = subprocess.run(
-            [sys.executable, "-P", "-c", SHOW, role, "-c", str(path)],
+            [sys.executable, "-P", "-c", before + SHOW, role, "-c", str(path)],
             capture_output=True,
             check=False,
             text=True,
@@ -193,3 +208,8 @@ class ImportTests(SynchronousTestCase):
         for tls in ("true", "false"):
             names = self.modules("client", CLIENT_FILE.format(tls=tls))
             self.check(names, NOBODY | NOT_THE_CLIENT)
+
+    def test_cipher(self) -> None:
+        names = self.modules("client", CLIENT_FILE.format(tls="false"), ENCRYPT)
+        self.assertIn("Crypto.Cipher.AES", names)
+        self.check(names, WITHOUT_TLS)

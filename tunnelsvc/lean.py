@@ -53,14 +53,14 @@ _OWN_HASHES: Final = ("_md5", "_sha1", "_sha3", "_blake2")
 @contextmanager
 def lean_imports() -> Iterator[None]:
     """Imports in this block, as far as they are the first, do without `DISPENSABLE`."""
-    with _hidden(*_dispensable()), _in_part(IN_PART, _PARTS):
+    with without(*_dispensable()), _in_part(IN_PART, _PARTS):
         _postpone(POSTPONED)
         import_module("hmac")  # and hashlib with it
         yield
 
 
 @contextmanager
-def _hidden(*names: str) -> Iterator[None]:
+def without(*names: str) -> Iterator[None]:
     """In this block these modules are missing, but those that are imported already."""
     hidden = [name for name in names if name not in sys.modules]
     # What the import system takes for "not found" (docs.python.org, "The module cache").
@@ -143,7 +143,7 @@ class _Completing:
 
 def import_web() -> None:
     """Import twisted.web for the pages of a program of ours, without `WEB_DISPENSABLE`."""
-    with _hidden(WEB_DISPENSABLE):
+    with without(WEB_DISPENSABLE):
         import_module("twisted.web.server")
 
 

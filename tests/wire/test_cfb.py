@@ -1,17 +1,22 @@
 # -*- test-case-name: tests.wire.test_cfb -*-
 """Tests of `tunnelsvc.wire.cfb`."""
 
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.errors import LocalProtocolError
+from tunnelsvc.wire import cfb
 from tunnelsvc.wire.cfb import IV_BYTES, KEY_BYTES, Decryptor, Encryptor, derive_key
 from tunnelsvc.wire.framing import encode
 from tunnelsvc.wire.messages import Ping
 
 STEADY = settings(derandomize=True, deadline=None)
 IV = bytes(range(IV_BYTES))
+LONELY = "tests.wire.lonely"
+"""A module that isn't loaded."""
 PING_ON_THE_WIRE = bytes.fromhex("000102030405060708090a0b0c0d0e0f4498a24026e4cf47613434")
 
 
@@ -29,6 +34,13 @@ class DeriveKeyTests(SynchronousTestCase):
     def test_text_is_utf8(self) -> None:
         """Text and its UTF-8 bytes give the same key."""
         self.assertEqual(derive_key("пароль"), derive_key("пароль".encode()))
+
+    @STEADY
+    @given(st.binary(max_size=200))
+    def test_pbkdf2(self, secret: bytes) -> None:
+        """A library that has all of it comes to the same."""
+        other = PBKDF2HMAC(SHA1(), KEY_BYTES, b"frp", 64)
+        self.assertEqual(derive_key(secret), other.derive(secret))
 
 
 class EncryptorTests(SynchronousTestCase):
@@ -82,12 +94,62 @@ class DecryptorTests(SynchronousTestCase):
         self.assertEqual(len(plain), len(encode(Ping())))
         self.assertNotEqual(plain, encode(Ping()))
 
+
+class WithoutOpenSSL:
+    """Where nobody has loaded it, a small library has the cipher."""
+
+    def setUp(self) -> None:
+        super().setUp()  # type: ignore[misc]
+        self.patch(cfb, "_OPENSSL", LONELY)  # type: ignore[attr-defined]
+
+
+class SmallEncryptorTests(WithoutOpenSSL, EncryptorTests):
+    """As above."""
+
+
+class SmallDecryptorTests(WithoutOpenSSL, DecryptorTests):
+    """As above."""
+
+
+class LibraryTests(WithoutOpenSSL, SynchronousTestCase):
+    """Whose cipher it is makes no difference but of speed and memory."""
+
+    def test_choice(self) -> None:
+        """The small one, unless the other is there already or there is much to do."""
+        started: list[str] = []
+
+        def note(name: str) -> None:
+            start = getattr(cfb, name)
+
+            def noting(*arguments: object) -> object:
+                started.append(name)
+                return start(*arguments)
+
+            self.patch(cfb, name, noting)
+
+        small, large = "_start_pycryptodome", "_start_openssl"
+        note(small)
+        note(large)
+        key = derive_key("token")
+        for bulk in (False, True):
+            wire = Encryptor(key, bulk=bulk).feed(b"data")
+            self.assertEqual(Decryptor(key, bulk=bulk).feed(wire), b"data")
+        self.patch(cfb, "_OPENSSL", "sys")
+        Encryptor(key)
+        self.assertEqual(started, [small] * 2 + [large] * 3)
+
     @STEADY
-    @given(st.lists(st.binary(max_size=100)), st.integers(1, 40))
-    def test_any_split(self, writes: list[bytes], step: int) -> None:
+    @given(st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES), st.lists(st.binary(max_size=100)))
+    def test_same(self, key: bytes, writes: list[bytes]) -> None:
+        small, large = (Encryptor(key, IV, bulk=bulk) for bulk in (False, True))
+        self.assertEqual(list(map(small.feed, writes)), list(map(large.feed, writes)))
+
+    @STEADY
+    @given(st.lists(st.binary(max_size=100)), st.integers(1, 40), st.booleans())
+    def test_any_split(self, writes: list[bytes], step: int, bulk: bool) -> None:
         """What was encrypted in some pieces is decrypted in any others."""
         key = derive_key("token")
-        encryptor, decryptor = Encryptor(key), Decryptor(key)
+        encryptor, decryptor = Encryptor(key, bulk=bulk), Decryptor(key, bulk=not bulk)
         wire = b"".join(map(encryptor.feed, writes))
         pieces = [wire[i : i + step] for i in range(0, len(wire), step)]
         self.assertEqual(b"".join(map(decryptor.feed, pieces)), b"".join(writes))

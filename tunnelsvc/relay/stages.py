@@ -47,8 +47,8 @@ def codecs(key: bytes, *, encryption: bool, compression: bool) -> Stages:
     inbound: list[Stage] = []
     outbound: list[Stage] = []
     if encryption:
-        inbound.append(Decryptor(key))
-        outbound.append(Encryptor(key))
+        inbound.append(Decryptor(key, bulk=True))
+        outbound.append(Encryptor(key, bulk=True))
     if compression:
         inbound.append(Decompressor())
         outbound.insert(0, Compressor())
