@@ -41,6 +41,10 @@ class _Turn:
                 _log.failure("a call of the next turn failed")
 
 
+def _nothing() -> None:
+    """Do what a limit that is over does: who has set it may still know it, and it knew him."""
+
+
 class Limit:
     """A time limit that was set; see `limit`."""
 
@@ -56,8 +60,9 @@ class Limit:
         return self in self.limits.waiting
 
     def cancel(self) -> None:
-        """Forget it; nothing happens if it is over."""
+        """Forget it, and whom it would call; nothing happens if it is over."""
         self.limits.forget(self)
+        self.call = _nothing
 
 
 def limit(clock: IReactorTime, seconds: float, call: Callable[[], object]) -> Limit:
@@ -106,8 +111,9 @@ class _Limits:
         now = self._clock.seconds()
         while self.waiting and (first := next(iter(self.waiting))).due <= now:
             del self.waiting[first]
+            call, first.call = first.call, _nothing
             try:
-                first.call()
+                call()
             except Exception:  # noqa: BLE001
                 _log.failure("what a time limit leads to failed")
         if self._pending is not None:  # for one that was set just now: not the first

@@ -1,6 +1,11 @@
 # -*- test-case-name: tests.link.test_messages -*-
 """Tests of `tunnelsvc.link.messages`."""
 
+import gc
+from collections.abc import Callable
+from functools import partial
+from weakref import ref
+
 from twisted.internet import error
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -266,6 +271,27 @@ class DetachTests(MessageCase):
         self.assertIsNotNone(reader.lost)
         self.assertEqual(self.losses, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_is_left(self) -> None:
+        """Whoever is over is gone at once, without a look for garbage; its owner may know it."""
+        self.addCleanup(gc.enable)
+        gc.disable()
+        ends: list[Callable[[MessageProtocol], object]] = [
+            MessageProtocol.detach,
+            lambda messages: messages.connectionLost(Failure(ConnectionDone())),
+        ]
+        for over in ends:
+            messages = MessageProtocol(self.ours, self.clock)
+            messages.on_message = partial(self.ignore, messages)
+            messages.on_lost = partial(self.ignore, messages)
+            messages.limit(10.0)
+            over(messages)
+            gone = ref(messages)
+            del messages
+            self.assertIsNone(gone())
+
+    def ignore(self, *_: object) -> None:
+        pass
 
     def test_detach_before_the_stream_is_read(self) -> None:
         got: list[tuple[object, bytes]] = []

@@ -1,11 +1,15 @@
 # -*- test-case-name: tests.link.test_tlsends -*-
 """Tests of TLS on streams in memory: every way to end."""
 
+import gc
+from weakref import ref
+
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 from tests.link.tlspair import BULK, PairTestCase, Reader, Whole
 from tests.streams import Producer
+from tunnelsvc.handover import last_reader
 from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import CHUNK_BYTES
 from tunnelsvc.link.tlstransport import FLUSH_SECONDS, LINGER_SECONDS, TLSTransport
@@ -48,6 +52,22 @@ class HalfCloseTests(PairTestCase):
         for reader in (self.client_reader, self.server_reader):
             self.assertIsInstance(self.reason(reader), ConnectionDone)
         self.assert_over()
+
+    def test_nothing_is_left(self) -> None:
+        """Both are gone at once, without a look for garbage."""
+        self.addCleanup(gc.enable)
+        gc.disable()
+        self.client.write(BULK)
+        self.client.loseConnection()
+        self.pump()
+        self.server.loseConnection()
+        self.pump()
+        self.assert_over()
+        gone = ref(self.client), ref(self.server)
+        for low in (self.low_client, self.low_server):
+            last_reader(low)  # as of a stream of TCP
+        del self.client, self.server, low
+        self.assertEqual([transport() for transport in gone], [None, None])
 
     def test_end_while_paused(self) -> None:
         """The end waits behind the data before it."""

@@ -127,14 +127,14 @@ class MessageProtocol:
             return fail(self._failure or Failure(error.ConnectionLost()))
 
         def given_up(_: object) -> None:
-            self.on_message, self.on_lost = ignore_message, _ignore_loss
+            self._forget_owner()
             self.abort()
 
         waiting: Deferred[Message] = Deferred(given_up)
 
         def arrived(message: Message) -> None:
             self._forget_deadline()
-            self.on_message, self.on_lost = ignore_message, _ignore_loss
+            self._forget_owner()
             waiting.callback(message)
 
         self.on_message, self.on_lost = arrived, waiting.errback
@@ -150,6 +150,7 @@ class MessageProtocol:
         """Stop reading messages and give the stream away, parked, with its unread bytes."""
         self._detached = True
         self._forget_deadline()
+        self._forget_owner()
         self.stream.unregisterProducer()
         park(self.stream)
         return self.stream, self._reader.take_unread()
@@ -202,7 +203,8 @@ class MessageProtocol:
         """Tell the owner why the stream is gone."""
         self._lost = True
         self._forget_deadline()
-        on_lost, self.on_lost = self.on_lost, _ignore_loss
+        on_lost = self.on_lost
+        self._forget_owner()
         on_lost(self._failure or reason)
 
     def _feed(self, data: bytes) -> None:
@@ -217,6 +219,10 @@ class MessageProtocol:
 
     def _too_late(self, seconds: float) -> None:
         self._fail(Failure(error.TimeoutError(f"no message within {seconds:g} s")))
+
+    def _forget_owner(self) -> None:
+        """Call nobody any more: who is called mostly knows us, and both would stay for that."""
+        self.on_message, self.on_lost = ignore_message, _ignore_loss
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:

@@ -16,6 +16,10 @@ HELD_BYTES = 64 * KiB
 """Writes kept until the handshake is over, before their producer is paused; as Twisted's TCP."""
 
 
+def _nobody_hears(error: TLSError) -> None:
+    """Take an error of a connection that is gone."""
+
+
 class Writer:
     """Encrypts writes for the stream below; holds them, and their producer, until `open`.
 
@@ -97,7 +101,11 @@ class Writer:
         self.unregister()
 
     def lost(self) -> None:
-        """The stream below is gone. It has told its producer; one that is held hears it here."""
+        """The stream below is gone. It has told its producer; one that is held hears it here.
+
+        Whom an error is for knows us: he is forgotten, so that nobody has to look for us both.
+        """
+        self._on_error = _nobody_hears
         producer, self._producer = self._producer, None
         self.stop()
         if producer is not None and not self._opened:
