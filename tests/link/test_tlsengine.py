@@ -2,7 +2,7 @@
 """Tests of TLS between bytes and bytes, in both versions."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import cast
 
@@ -68,6 +68,15 @@ def connected(sides: Sides = SIDES[0]) -> tuple[Engine, Engine]:
     return accepting, connecting
 
 
+def both_ways() -> Iterator[tuple[Engine, Engine]]:
+    """Make connected pairs, one to read and one to write, of all kinds."""
+    for sides in SIDES:
+        accepting, connecting = connected(sides)
+        yield accepting, connecting
+        accepting, connecting = connected(sides)
+        yield connecting, accepting
+
+
 def read_all(engine: Engine) -> bytes:
     data = b""
     while not engine.hungry and not engine.finished:
@@ -81,26 +90,24 @@ class EngineTests(SynchronousTestCase):
     @STEADY
     @given(st.lists(st.binary(min_size=1, max_size=300), max_size=20), st.integers(1, 500))
     def test_any_cuts(self, writes: list[bytes], cut: int) -> None:
-        for sides in SIDES:
-            for reading, writing in (connected(sides), reversed(connected(sides))):
-                wire = b"".join(writing.encrypt(data) for data in writes) + writing.close()
-                received = b""
-                for start in range(0, len(wire), cut):
-                    reading.feed(wire[start : start + cut])
-                    received += read_all(reading)
-                self.assertEqual(received, b"".join(writes))
-                self.assertTrue(reading.finished)
+        for reading, writing in both_ways():
+            wire = b"".join(writing.encrypt(data) for data in writes) + writing.close()
+            received = b""
+            for start in range(0, len(wire), cut):
+                reading.feed(wire[start : start + cut])
+                received += read_all(reading)
+            self.assertEqual(received, b"".join(writes))
+            self.assertTrue(reading.finished)
 
     def test_chunks(self) -> None:
         """Records that came together are read together, up to a chunk."""
-        for sides in SIDES:
-            for reading, writing in (connected(sides), reversed(connected(sides))):
-                for _ in range(3):
-                    reading.feed(writing.encrypt(bytes(CHUNK_BYTES)))
-                self.assertEqual(len(reading.read()), CHUNK_BYTES)
-                self.assertFalse(reading.hungry)
-                self.assertEqual(len(read_all(reading)), 2 * CHUNK_BYTES)
-                self.assertTrue(reading.hungry)
+        for reading, writing in both_ways():
+            for _ in range(3):
+                reading.feed(writing.encrypt(bytes(CHUNK_BYTES)))
+            self.assertEqual(len(reading.read()), CHUNK_BYTES)
+            self.assertFalse(reading.hungry)
+            self.assertEqual(len(read_all(reading)), 2 * CHUNK_BYTES)
+            self.assertTrue(reading.hungry)
 
     def test_overhead_covers_a_chunk(self) -> None:
         """One read of OpenSSL's buffer takes all; nothing stays behind."""
@@ -128,9 +135,8 @@ class EngineTests(SynchronousTestCase):
 
     def test_half_close(self) -> None:
         """Each direction ends alone, in both orders and versions."""
-        for sides in SIDES:
-            self.half_close(*connected(sides))
-            self.half_close(*reversed(connected(sides)))
+        for first, second in both_ways():
+            self.half_close(first, second)
 
     def half_close(self, first: Engine, second: Engine) -> None:
         second.feed(first.close())
@@ -142,47 +148,42 @@ class EngineTests(SynchronousTestCase):
 
     def test_close_before_all_is_read(self) -> None:
         """What has come stays readable, and what comes is."""
-        for sides in SIDES:
-            for reading, writing in (connected(sides), reversed(connected(sides))):
-                reading.feed(writing.encrypt(b"before ") + writing.encrypt(b"it "))
-                end = reading.close()
-                reading.feed(writing.encrypt(b"and after") + writing.close())
-                self.assertEqual(read_all(reading), b"before it and after")
-                self.assertTrue(reading.finished)
-                writing.feed(end)
-                self.assertEqual(read_all(writing), b"")
-                self.assertTrue(writing.finished)
+        for reading, writing in both_ways():
+            reading.feed(writing.encrypt(b"before ") + writing.encrypt(b"it "))
+            end = reading.close()
+            reading.feed(writing.encrypt(b"and after") + writing.close())
+            self.assertEqual(read_all(reading), b"before it and after")
+            self.assertTrue(reading.finished)
+            writing.feed(end)
+            self.assertEqual(read_all(writing), b"")
+            self.assertTrue(writing.finished)
 
     def test_close_after_the_peer(self) -> None:
-        for sides in SIDES:
-            for reading, writing in (connected(sides), reversed(connected(sides))):
-                reading.feed(writing.close())
-                self.assertEqual(read_all(reading), b"")
-                writing.feed(reading.close())
-                self.assertEqual(read_all(writing), b"")
-                self.assertTrue(writing.finished)
+        for reading, writing in both_ways():
+            reading.feed(writing.close())
+            self.assertEqual(read_all(reading), b"")
+            writing.feed(reading.close())
+            self.assertEqual(read_all(writing), b"")
+            self.assertTrue(writing.finished)
 
     def test_data_before_the_end(self) -> None:
-        for sides in SIDES:
-            for reading, writing in (connected(sides), reversed(connected(sides))):
-                reading.feed(writing.encrypt(b"last words") + writing.close())
-                self.assertEqual(reading.read(), b"last words")
-                self.assertEqual(reading.read(), b"")
-                self.assertTrue(reading.finished)
+        for reading, writing in both_ways():
+            reading.feed(writing.encrypt(b"last words") + writing.close())
+            self.assertEqual(reading.read(), b"last words")
+            self.assertEqual(reading.read(), b"")
+            self.assertTrue(reading.finished)
 
     def test_bytes_after_the_end(self) -> None:
-        for sides in SIDES:
-            for reading, writing in (connected(sides), reversed(connected(sides))):
-                reading.feed(writing.close())
-                reading.read()
-                reading.feed(b"whatever" * 1000)
-                self.assertEqual(reading.read(), b"")
+        for reading, writing in both_ways():
+            reading.feed(writing.close())
+            reading.read()
+            reading.feed(b"whatever" * 1000)
+            self.assertEqual(reading.read(), b"")
 
     def test_forged_record(self) -> None:
         """What was authentic is read; then the error, as often as asked, and an alert."""
-        for sides in SIDES:
-            for reading, writing in (connected(sides), reversed(connected(sides))):
-                self.forged(reading, writing)
+        for reading, writing in both_ways():
+            self.forged(reading, writing)
 
     def forged(self, reading: Engine, writing: Engine) -> None:
         good = writing.encrypt(b"authentic")
