@@ -24,6 +24,7 @@ from tunnelsvc.config.schema import LogConfig
 from tunnelsvc.errors import ConfigError
 from tunnelsvc.hangup import Hangup
 from tunnelsvc.logs import CONSOLE, LEVELS, Observer, make_observer
+from tunnelsvc.memory import Trimmer
 from tunnelsvc.notify import Notifier
 
 STOP_SECONDS: Final = 5.0
@@ -143,6 +144,7 @@ class Program(MultiService):
         self._observer: Observer | None = None
         self._hangup = Hangup(reactor, self._stop_reactor)
         self.on_hangup = self._hangup.hooks
+        self._trimmer = Trimmer(reactor)
 
     def setServiceParent(self, parent: Any) -> None:
         """Let the application of twistd log as our file says, and end with our exit status.
@@ -204,6 +206,7 @@ class Program(MultiService):
         if not self._prepared:  # The twist runner knows no privileges.
             self.privilegedStartService()
         self._hangup.listen()
+        self._trimmer.start()
         super().startService()
         if self.on_started is not None:
             self.on_started()
@@ -220,6 +223,7 @@ class Program(MultiService):
 
     def _stopped(self, result: object) -> object:
         self._hangup.unlisten()
+        self._trimmer.stop()
         return result
 
     def ready(self, status: str) -> None:
