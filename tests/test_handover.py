@@ -1,6 +1,10 @@
 # -*- test-case-name: tests.test_handover -*-
 """Tests of `tunnelsvc.handover`."""
 
+import gc
+from collections.abc import Callable
+from weakref import ref
+
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
@@ -9,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.streams import Recorder, pair, pump
+from tests.streams import MemoryStream, Producer, Recorder, pair, pump
 from tunnelsvc.handover import (
     SWEEP_SECONDS,
     TCP_CLOSE,
@@ -21,6 +25,10 @@ from tunnelsvc.handover import (
     park,
 )
 from tunnelsvc.interfaces import Stream
+from tunnelsvc.link.websocket import WebSocketStream
+from tunnelsvc.relay.accounted import Accounted
+from tunnelsvc.relay.bandwidth import BandwidthLimit
+from tunnelsvc.relay.stages import codecs, dress
 
 
 class _Handle:
@@ -152,3 +160,51 @@ class HandoverTests(SynchronousTestCase):
         attach(b, reader)
         self.assertFalse(reader.finished)
         self.assertIsNotNone(reader.lost)
+
+
+class LayerTests(SynchronousTestCase):
+    """Streams that lie over others."""
+
+    def test_nothing_is_left(self) -> None:
+        """They are gone with them, without a look for garbage, though their readers know them."""
+        self.addCleanup(gc.enable)
+        gc.disable()
+        clock = Clock()
+        limit = BandwidthLimit(1000, clock)
+        layers: dict[str, Callable[[MemoryStream], Stream]] = {
+            "codecs": lambda low: dress(
+                low, b"", codecs(bytes(16), encryption=True, compression=True)
+            )[0],
+            "limit": lambda low: limit.put_on(low, b"")[0],
+            "account": lambda low: Accounted(low, b"", clock=clock),
+            "websocket": lambda low: started(WebSocketStream(low, clock, client=True)),
+        }
+        for name, put_on in layers.items():
+            far, low = pair("low")
+            stream = put_on(low)
+            reader = Knowing()
+            attach(stream, reader)
+            reader.stream = stream
+            stream.resumeProducing()
+            stream.registerProducer(Producer(), True)
+            stream.write(b"a word")
+            pump(far)
+            far.abortConnection()
+            pump(far)
+            self.assertIsNotNone(reader.lost)
+            last_reader(low)  # one of TCP forgets both
+            low.producer = None
+            gone = ref(stream)
+            del stream, reader
+            self.assertIsNone(gone(), name)
+
+
+class Knowing(Recorder):
+    """A reader that knows its stream."""
+
+    stream: Stream
+
+
+def started(stream: WebSocketStream) -> Stream:
+    stream.start()
+    return stream

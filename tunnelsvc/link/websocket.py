@@ -33,7 +33,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.handover import Parked, attach, untaken_bytes
+from tunnelsvc.handover import Parked, attach, last_reader, untaken_bytes
 from tunnelsvc.interfaces import ILingering, IViewConsumer, Stream, StreamReader
 from tunnelsvc.timing import Limit, limit, soon
 from tunnelsvc.units import MINUTE, KiB
@@ -234,7 +234,7 @@ class WebSocketStream:
         """Tell the reader that, and why, everything is over."""
         self._lost = True
         self._stop_clock()
-        self.protocol.connectionLost(self._explain(reason))
+        last_reader(self).connectionLost(self._explain(reason))
 
     # Delivery.
 

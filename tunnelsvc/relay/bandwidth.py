@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tunnelsvc.handover import untaken_bytes
+from tunnelsvc.handover import last_reader, untaken_bytes
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.relay.lanes import Lane, Lanes
 from tunnelsvc.relay.stages import Dressed
@@ -50,7 +50,6 @@ class LimitedStream(Dressed):
         self._in = Lane(limit, self._deliver, stream.pauseProducing, self._read_all, self._abort)
         self._in.blocked = True  # parked
         self._out = Lane(limit, stream.write, self._hold_producer, self._sent_all, self._abort)
-        self._valve = _Valve(self)
         self._producer: Any = None
         self._producer_held = False
         self._stop_producer = False
@@ -102,7 +101,9 @@ class LimitedStream(Dressed):
         if reason is not None:
             if self._stop_producer and self._producer is not None:
                 self._producer.stopProducing()
-            self.protocol.connectionLost(reason)
+            last_reader(self).connectionLost(reason)
+            self._in.end()
+            self._out.end()
 
     # As a stream: reading.
 
@@ -137,7 +138,7 @@ class LimitedStream(Dressed):
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """See `Stream`."""
         self._producer, self._producer_held = producer, False
-        self._stream.registerProducer(self._valve, streaming)
+        self._stream.registerProducer(_Valve(self), streaming)
 
     def unregisterProducer(self) -> None:
         """See `Stream`. What is held has no more to wait for than its turn."""

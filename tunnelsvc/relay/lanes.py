@@ -214,6 +214,10 @@ class Lanes:
         self._bucket.spend(length)
 
 
+def _nothing(*_: object) -> None:
+    """Do what a lane does that has ended."""
+
+
 class Lane:
     """One direction of one connection.
 
@@ -303,3 +307,8 @@ class Lane:
         data = bytes(self.held)
         self.held.clear()
         return data
+
+    def end(self) -> None:
+        """Call nobody any more: the stream that is called knows us."""
+        self.clear()
+        self.abort = self._deliver = self._pause = self._emptied = _nothing

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tunnelsvc.errors import RemoteProtocolError
-from tunnelsvc.handover import Parked, attach, untaken_bytes
+from tunnelsvc.handover import Parked, attach, last_reader, untaken_bytes
 from tunnelsvc.interfaces import Stream, StreamReader
 from tunnelsvc.wire.cfb import Decryptor, Encryptor
 from tunnelsvc.wire.snappy import Compressor, Decompressor
@@ -96,7 +96,9 @@ class Dressed:
         self._inbound = tuple(inbound)
         self._outbound = tuple(outbound)
         self._failure: Failure | None = None
-        self.protocol: StreamReader = Parked()
+        parked = Parked()
+        parked.transport = self
+        self.protocol: StreamReader = parked
         attach(stream, self)
 
     # As the reader of the bare stream.
@@ -122,7 +124,7 @@ class Dressed:
 
     def connectionLost(self, reason: Failure) -> None:
         """Pass on, with the codec's error where that was the cause."""
-        self.protocol.connectionLost(self._failure or reason)
+        last_reader(self).connectionLost(self._failure or reason)
 
     # As a stream.
 
