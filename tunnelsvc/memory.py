@@ -7,31 +7,17 @@ of up to 256 KiB. ``malloc_trim`` gives back what is free wherever it is, in a m
 """
 
 from collections.abc import Callable
-from pathlib import Path
-from resource import getpagesize
+from time import process_time
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from tunnelsvc.units import MiB
-
 LOOK_SECONDS: Final = 5.0
-"""Between two looks at how much we have, which take some microseconds."""
+"""Between two looks whether the process has done something."""
 
-GROWTH_BYTES: Final = MiB
-"""As much more than the least since the last time is worth it."""
-
-_STATUS: Final = Path("/proc/self/statm")
-
-
-def resident_bytes() -> int:
-    """Tell how much memory the process has (proc(5), statm).
-
-    Raises:
-        OSError: the system doesn't say.
-    """
-    return int(_STATUS.read_bytes().split()[1]) * getpagesize()
+BUSY_SECONDS: Final = 0.05
+"""As much processor time in between is more than heartbeats."""
 
 
 def trim() -> None:
@@ -40,35 +26,36 @@ def trim() -> None:
     Raises:
         AttributeError: this C library can't, or does by itself.
     """
-    from ctypes import CDLL  # noqa: PLC0415 - 0.4 MiB, for those that have had a burst
+    from ctypes import CDLL  # noqa: PLC0415 - 0.4 MiB, for those that do something
 
     CDLL(None).malloc_trim(0)
 
 
 class Trimmer:
-    """Looks from time to time whether the process has grown.
+    """Gives memory back from time to time while the process does something, and once afterwards.
 
     Args:
         clock: says when.
-        resident: tells how much memory there is, in bytes; fails like `resident_bytes`.
-        give_back: gives back what it can of it; fails like `trim`.
+        used: tells how much processor time the process has had, in seconds.
+        give_back: gives back what it can; fails like `trim`.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
-        resident: Callable[[], int] = resident_bytes,
+        used: Callable[[], float] = process_time,
         give_back: Callable[[], None] = trim,
     ) -> None:
-        self._resident = resident
+        self._used = used
         self._give_back = give_back
-        self._least = 0
+        self._used_before = 0.0
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
     def start(self) -> None:
         """Begin to look."""
-        self._looking.start(LOOK_SECONDS)
+        self._used_before = self._used()
+        self._looking.start(LOOK_SECONDS, now=False)
 
     def stop(self) -> None:
         """Look no more."""
@@ -76,11 +63,11 @@ class Trimmer:
             self._looking.stop()
 
     def _look(self) -> None:
-        try:
-            grown = self._resident() - self._least
-            if self._least and grown >= GROWTH_BYTES:
+        used = self._used()
+        busy = used - self._used_before >= BUSY_SECONDS
+        self._used_before = used
+        if busy:
+            try:
                 self._give_back()
-            if grown < 0 or grown >= GROWTH_BYTES:
-                self._least = self._resident()
-        except (OSError, ValueError, AttributeError):  # it's nothing that one can't live without
-            self._looking.stop()
+            except (OSError, AttributeError):  # it's nothing that one can't live without
+                self._looking.stop()
