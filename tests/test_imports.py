@@ -20,7 +20,6 @@ PATIENCE: Final = 60
 
 NOBODY: Final = {
     "_hashlib": "a second OpenSSL, 3.4 MiB: hashlib has functions of its own",
-    "_ssl": "the same OpenSSL, and asyncio's TLS, 4 MiB",
     "asyncio.base_events": "1.7 MiB: Twisted wants three names of asyncio",
     "bz2": "nobody has a compressed plugin",
     "cramjam": "1.5 MiB: no proxy compresses",
@@ -67,6 +66,7 @@ NOT_FOR_PAGES: Final = (
 """Those of them that don't come with the pages of a program either."""
 
 NOT_THE_SERVER: Final = {
+    "_ssl": "a second OpenSSL, 5 MiB: certificates are cryptography's",
     "tunnelsvc.admin": "no dashboard",
     "tunnelsvc.client": "of the other program",
     "tunnelsvc.config.changes": "its file hasn't changed",
@@ -81,6 +81,8 @@ NOT_THE_SERVER: Final = {
     "twisted.internet.endpoints": "the server dials nobody",
 }
 NOT_THE_CLIENT: Final = {
+    "OpenSSL": "Python's own TLS does for who shows and verifies nothing",
+    "cryptography": "14 MiB with OpenSSL: likewise, and pycryptodome has the other cipher",
     "tunnelsvc.admin": "the server's dashboard",
     "tunnelsvc.client.health": "no health checks",
     "tunnelsvc.client.httpcheck": "likewise",
@@ -95,12 +97,11 @@ NOT_THE_CLIENT: Final = {
     "tunnelsvc.server": "of the other program",
 }
 
-WITHOUT_TLS: Final = {
-    "OpenSSL": "there is no TLS",
+NOT_TO_LOG_IN: Final = {
     "cffi": "1.5 MiB: pycryptodome does without",
-    "cryptography": "9 MiB: the control connection's cipher is in pycryptodome too",
+    **{name: NOT_THE_CLIENT[name] for name in ("OpenSSL", "cryptography")},
 }
-"""What a client that uses no TLS doesn't need even when it has logged in."""
+WITHOUT_TLS: Final = {"_ssl": "5 MiB", "tunnelsvc.link.tlsengine": "there is no TLS"}
 
 # Runs the program given by its arguments until its reactor waits, and lists its modules.
 SHOW: Final = """
@@ -208,8 +209,10 @@ class ImportTests(SynchronousTestCase):
         for tls in ("true", "false"):
             names = self.modules("client", CLIENT_FILE.format(tls=tls))
             self.check(names, NOBODY | NOT_THE_CLIENT)
-
-    def test_cipher(self) -> None:
-        names = self.modules("client", CLIENT_FILE.format(tls="false"), ENCRYPT)
-        self.assertIn("Crypto.Cipher.AES", names)
         self.check(names, WITHOUT_TLS)
+
+    def test_logged_in(self) -> None:
+        for tls in ("true", "false"):
+            names = self.modules("client", CLIENT_FILE.format(tls=tls), ENCRYPT)
+            self.assertIn("Crypto.Cipher.AES", names)
+            self.check(names, NOT_TO_LOG_IN)

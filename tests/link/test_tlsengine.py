@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.link.test_tlsengine -*-
-"""Tests of TLS between bytes and bytes, in both versions."""
+"""Tests of TLS between bytes and bytes, by either OpenSSL, in both versions."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,10 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc.config.schema import TLSConfig
-from tunnelsvc.link.certificates import TLSError, client_context, self_signed, server_context
+from tunnelsvc.errors import TLSError
+from tunnelsvc.link.certificates import client_context, self_signed, server_context
+from tunnelsvc.link.opensslengine import OpenSSLEngine
+from tunnelsvc.link.sslengine import unverified_client
 from tunnelsvc.link.tlsengine import CHUNK_BYTES, OVERHEAD_BYTES, RECORD_BYTES, Engine, RecordCount
 
 STEADY = settings(derandomize=True, deadline=None)
@@ -42,13 +45,28 @@ def old_server() -> SSL.Connection:
     return connection
 
 
+def server() -> Engine:
+    """Make a server."""
+    return OpenSSLEngine(SERVER())
+
+
+def client() -> Engine:
+    """Make a client by pyOpenSSL."""
+    return OpenSSLEngine(CLIENT())
+
+
+small_client = unverified_client("server.example")
+"""Makes a client by Python's ssl."""
+
 Sides = Callable[[], tuple[Engine, Engine]]
 """Makes a server and a client."""
 
 SIDES: tuple[Sides, ...] = (
-    lambda: (Engine(SERVER()), Engine(CLIENT())),
-    lambda: (Engine(SERVER()), Engine(old_client())),
-    lambda: (Engine(old_server()), Engine(CLIENT())),
+    lambda: (server(), client()),
+    lambda: (server(), small_client()),
+    lambda: (server(), OpenSSLEngine(old_client())),
+    lambda: (OpenSSLEngine(old_server()), client()),
+    lambda: (OpenSSLEngine(old_server()), small_client()),
 )
 """In TLS 1.3, and in TLS 1.2 because of one or the other."""
 
@@ -119,7 +137,7 @@ class EngineTests(SynchronousTestCase):
                 self.assertEqual(engine.take(), b"")
 
     def test_take_more_than_expected(self) -> None:
-        connecting, accepting = Engine(CLIENT()), Engine(SERVER())
+        connecting, accepting = OpenSSLEngine(CLIENT()), OpenSSLEngine(SERVER())
         connecting.handshake()
         hello = connecting.take(16)
         self.assertGreater(len(hello), 16)
@@ -211,9 +229,9 @@ class EngineTests(SynchronousTestCase):
     @STEADY
     @given(st.binary(min_size=1, max_size=2000))
     def test_any_bytes_instead_of_a_hello(self, garbage: bytes) -> None:
-        for make in (SERVER, CLIENT):
-            engine = Engine(make())
-            if make is CLIENT:
+        for make in (server, client, small_client):
+            engine = make()
+            if make is not server:
                 self.assertFalse(engine.handshake())
             engine.feed(garbage)
             try:
@@ -247,25 +265,30 @@ class EngineTests(SynchronousTestCase):
 
     def test_data_with_the_last_flight(self) -> None:
         """What follows the handshake at once is there to be read."""
-        accepting, connecting = SIDES[0]()
-        connecting.handshake()
-        accepting.feed(connecting.take())
-        accepting.handshake()
-        connecting.feed(accepting.take())
-        self.assertTrue(connecting.handshake())
-        accepting.feed(connecting.take() + connecting.encrypt(b"at once"))
-        self.assertTrue(accepting.handshake())
-        self.assertFalse(accepting.hungry)
-        self.assertEqual(accepting.read(), b"at once")
+        for sides in SIDES[:2]:
+            accepting, connecting = sides()
+            connecting.handshake()
+            accepting.feed(connecting.take())
+            accepting.handshake()
+            connecting.feed(accepting.take())
+            self.assertTrue(connecting.handshake())
+            accepting.feed(connecting.take() + connecting.encrypt(b"at once"))
+            self.assertTrue(accepting.handshake())
+            self.assertFalse(accepting.hungry)
+            self.assertEqual(accepting.read(), b"at once")
 
     def test_no_renegotiation(self) -> None:
         """A peer that asks for it in TLS 1.2 is refused, and the connection lives on."""
-        client = old_client()
-        asked, asking = connected(lambda: (Engine(SERVER()), Engine(client)))
-        self.refused(client, asking, asked)
-        server = old_server()
-        asking, asked = connected(lambda: (Engine(server), Engine(CLIENT())))
-        self.refused(server, asking, asked)
+        old = old_client()
+        asked, asking = connected(lambda: (server(), OpenSSLEngine(old)))
+        self.refused(old, asking, asked)
+        for make in (client, small_client):
+            self.server_is_refused(make)
+
+    def server_is_refused(self, make: Callable[[], Engine]) -> None:
+        old = old_server()
+        asking, asked = connected(lambda: (OpenSSLEngine(old), make()))
+        self.refused(old, asking, asked)
 
     def refused(self, connection: SSL.Connection, asking: Engine, asked: Engine) -> None:
         connection.renegotiate()

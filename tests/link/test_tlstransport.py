@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from tests.link.test_tlsengine import CLIENT, SERVER
+from tests.link.test_tlsengine import CLIENT, client, server
 from tests.link.tlspair import BULK, HANDSHAKE_SECONDS, STEADY, PairTestCase, Reader
 from tests.streams import MemoryStream, Producer, pair, recorded
 from tunnelsvc.link.certificates import TLSError
@@ -238,10 +238,10 @@ class OneSideTests(PairTestCase):
         self.reader = Reader()
 
     def client_side(self) -> TLSTransport:
-        return self.transport(self.low, CLIENT(), self.reader)
+        return self.transport(self.low, client(), self.reader)
 
     def server_side(self) -> TLSTransport:
-        return self.transport(self.low, SERVER(), self.reader)
+        return self.transport(self.low, server(), self.reader)
 
     def assert_failed(self, text: str) -> None:
         error = self.reason(self.reader)

@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.link.test_tlsengine import CLIENT, SERVER
+from tests.link.test_tlsengine import client, server
 from tests.streams import MemoryStream, Recorder, pair, pump
+from tunnelsvc.link.tlsengine import Engine
 from tunnelsvc.link.tlstransport import TLSTransport
 
 HANDSHAKE_SECONDS = 10.0
@@ -61,6 +62,8 @@ class Whole:
 class PairTestCase(SynchronousTestCase):
     """A client and a server on two ends of a stream in memory."""
 
+    make_client = staticmethod(client)
+
     def setUp(self) -> None:
         self.make()
 
@@ -68,13 +71,13 @@ class PairTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.low_server, self.low_client = pair("tcp")
         self.server_reader, self.client_reader = Reader(), Reader()
-        self.server = self.transport(self.low_server, SERVER(), self.server_reader)
-        self.client = self.transport(self.low_client, CLIENT(), self.client_reader)
+        self.server = self.transport(self.low_server, server(), self.server_reader)
+        self.client = self.transport(self.low_client, self.make_client(), self.client_reader)
         if handshake:
             self.start()
 
-    def transport(self, low: MemoryStream, connection: Any, reader: Any) -> TLSTransport:
-        return TLSTransport(low, connection, reader, self.clock, HANDSHAKE_SECONDS)
+    def transport(self, low: MemoryStream, engine: Engine, reader: Any) -> TLSTransport:
+        return TLSTransport(low, engine, reader, self.clock, HANDSHAKE_SECONDS)
 
     def start(self) -> None:
         self.server.start()

@@ -24,6 +24,7 @@ from tunnelsvc.config.reading import read_bytes
 from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.errors import ConfigError, TLSError
 from tunnelsvc.link.peername import PeerName
+from tunnelsvc.link.tlsengine import CIPHERS
 from tunnelsvc.units import MiB
 
 __all__ = [
@@ -50,13 +51,6 @@ CLOCK_SKEW = datetime.timedelta(days=1)
 
 SESSION_ID_BYTES = 16
 """Of the name under which OpenSSL resumes sessions of a context; it takes 32 at most."""
-
-CIPHERS = (
-    b"ECDH+AESGCM:ECDH+CHACHA20:DH+AESGCM:DH+CHACHA20:ECDH+AES256:DH+AES256:ECDH+AES128:DH+AES:"
-    b"RSA+AESGCM:RSA+AES:!aNULL:!MD5:!DSS"
-)
-"""Twisted's: with forward secrecy first, then those that old peers may need. For TLS 1.2; those of
-TLS 1.3 are OpenSSL's choice."""
 
 SITE_CIPHERS = b"ECDH+AESGCM:ECDH+CHACHA20:!aNULL"
 """For browsers, which all have these: with forward secrecy and authenticated (RFC 9325)."""

@@ -66,14 +66,13 @@ def _one_by_one(outer: Dress, inner: Dress) -> Dress:
 def _tls(reactor: DialReactor, config: ClientConfig, *, marked: bool) -> Dress:
     """Make what starts TLS; the handshake goes on while others write already."""
     # Who doesn't want it needn't have it in memory.
-    from tunnelsvc.link.certificates import client_context  # noqa: PLC0415
-    from tunnelsvc.link.tls import start_tls_client  # noqa: PLC0415
+    from tunnelsvc.link.tls import client_tls, start_tls_client  # noqa: PLC0415
 
-    context = client_context(config.tls, config.server_addr)
+    connections = client_tls(config.tls, config.server_addr)
     head_byte = marked and not config.tls.disable_custom_first_byte
 
     async def dress(stream: Stream) -> Stream:
-        return start_tls_client(stream, context, Parked(), reactor, head_byte=head_byte)
+        return start_tls_client(stream, connections, Parked(), reactor, head_byte=head_byte)
 
     return dress
 

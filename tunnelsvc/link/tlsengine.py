@@ -1,9 +1,15 @@
 # -*- test-case-name: tests.link.test_tlsengine -*-
-"""OpenSSL between bytes and bytes: no transport, no reader, no time."""
+"""TLS between bytes and bytes: no transport, no reader, no time.
 
-from OpenSSL import SSL
+There are two engines, of the two OpenSSLs that a Python program can have. pyOpenSSL's
+(`tunnelsvc.link.opensslengine`) brings cryptography along, which reads certificates, and shows and
+verifies them. Python's own (`tunnelsvc.link.sslengine`) takes 8 MiB less.
+"""
 
-from tunnelsvc.link.certificates import TLSError, describe
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from tunnelsvc.errors import TLSError
 from tunnelsvc.units import KiB
 
 RECORD_BYTES = 16 * KiB
@@ -14,6 +20,13 @@ HEADER_BYTES = 5
 
 CHUNK_BYTES = 64 * KiB
 """What is decrypted, and encrypted, in one go: OpenSSL's buffers grow to this and never shrink."""
+
+CIPHERS = (
+    b"ECDH+AESGCM:ECDH+CHACHA20:DH+AESGCM:DH+CHACHA20:ECDH+AES256:DH+AES256:ECDH+AES128:DH+AES:"
+    b"RSA+AESGCM:RSA+AES:!aNULL:!MD5:!DSS"
+)
+"""Twisted's: with forward secrecy first, then those that old peers may need. For TLS 1.2; those of
+TLS 1.3 are OpenSSL's choice."""
 
 OVERHEAD_BYTES = KiB
 """More than what TLS adds to a chunk of five records, whatever the cipher."""
@@ -62,18 +75,17 @@ class RecordCount:
         return self.complete <= 0
 
 
-class Engine:
-    """OpenSSL between bytes and bytes.
+class Engine(ABC):
+    """TLS of one connection, between bytes and bytes.
 
     Attributes:
         hungry: there is nothing to read until more is fed.
         finished: the peer's close_notify was read.
     """
 
-    def __init__(self, connection: SSL.Connection) -> None:
+    def __init__(self) -> None:
         self.hungry = True
         self.finished = False
-        self._connection = connection
         self._error: TLSError | None = None
         self._records = RecordCount()
 
@@ -81,19 +93,8 @@ class Engine:
         """Take bytes from the peer; those after its end don't count."""
         self.hungry = False
         self._records.feed(data)
-        while data and not self.finished:
-            data = data[self._connection.bio_write(data) :]
-
-    def handshake(self) -> bool:
-        """Go on with the handshake; True: it is complete."""
-        try:
-            self._connection.do_handshake()
-        except SSL.WantReadError:
-            self.hungry = True
-            return False
-        except SSL.Error as error:
-            raise TLSError(f"TLS handshake failed: {describe(error)}") from None
-        return True
+        if not self.finished:
+            self._put(data)
 
     def read(self) -> bytes:
         """Decrypt what there is, a chunk at most.
@@ -118,38 +119,57 @@ class Engine:
         if self.finished or self._error is not None:
             return b""
         try:
-            return self._connection.recv(RECORD_BYTES)
-        except SSL.WantReadError:
+            record = self._next()
+        except TLSError as error:
+            self._error = error
+            return b""
+        if record is None:
             self.hungry = True
             self._records.complete = 0
-        except SSL.ZeroReturnError:
-            self.finished = True
-        except SSL.Error as error:
-            self._error = TLSError(f"TLS failed: {describe(error)}")
-        return b""
+            return b""
+        self.finished = not record
+        return record
 
+    @abstractmethod
+    def handshake(self) -> bool:
+        """Go on with the handshake; True: it is complete.
+
+        Raises:
+            TLSError: it failed.
+        """
+
+    @abstractmethod
     def encrypt(self, data: bytes | memoryview) -> bytes:
-        """Return the records of `data`, a chunk at most."""
-        try:
-            self._connection.sendall(data)
-        except SSL.Error as error:
-            raise TLSError(f"TLS failed: {describe(error)}") from None
-        return self.take(len(data) + OVERHEAD_BYTES)
+        """Return the records of `data`, a chunk at most.
 
+        Raises:
+            TLSError: the connection is over.
+        """
+
+    @abstractmethod
     def close(self) -> bytes:
-        """Return close_notify."""
-        try:
-            self._connection.shutdown()
-        except SSL.Error as error:
-            raise TLSError(f"TLS failed: {describe(error)}") from None
-        return self.take()
+        """Return close_notify.
 
-    def take(self, size: int = OVERHEAD_BYTES) -> bytes:
-        """Return what OpenSSL wants to send; more than `size` bytes take longer."""
-        taken: list[bytes] = []
-        try:
-            while not taken or len(taken[-1]) == size:
-                taken.append(self._connection.bio_read(size))
-        except SSL.WantReadError:
-            pass
-        return taken[0] if len(taken) == 1 else b"".join(taken)
+        Raises:
+            TLSError: the connection is over.
+        """
+
+    @abstractmethod
+    def take(self) -> bytes:
+        """Return what is to be sent besides: of a handshake, or an alert."""
+
+    @abstractmethod
+    def _put(self, data: bytes) -> None:
+        """Give bytes from the peer to OpenSSL."""
+
+    @abstractmethod
+    def _next(self) -> bytes | None:
+        """Decrypt a record; empty: the peer's end; None: there is no whole one.
+
+        Raises:
+            TLSError: it isn't what the peer sent, or an alert.
+        """
+
+
+EngineFactory = Callable[[], Engine]
+"""Makes the engine of one connection, its role set."""

@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import cast
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -43,9 +42,9 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tunnelsvc.errors import TLSError
 from tunnelsvc.handover import attach, last_reader, untaken_bytes
 from tunnelsvc.interfaces import ILingering, IViewConsumer, Stream, StreamReader
-from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import Engine
 from tunnelsvc.link.tlswriter import Writer
 from tunnelsvc.timing import limit
@@ -78,14 +77,14 @@ class TLSTransport:
     def __init__(
         self,
         below: Stream,
-        connection: SSL.Connection,
+        engine: Engine,
         protocol: StreamReader,
         clock: IReactorTime,
         handshake_seconds: float,
     ) -> None:
         self.protocol = protocol
         self.below = below
-        self._engine = Engine(connection)
+        self._engine = engine
         self._writer = Writer(below, self._engine, self._fail)
         self._clock = clock
         self._deadline = limit(clock, handshake_seconds, partial(self._too_late, handshake_seconds))

@@ -6,9 +6,8 @@ from typing import cast
 
 from twisted.internet.interfaces import IPushProducer
 
-from tunnelsvc.errors import LocalProtocolError
+from tunnelsvc.errors import LocalProtocolError, TLSError
 from tunnelsvc.interfaces import Stream
-from tunnelsvc.link.certificates import TLSError
 from tunnelsvc.link.tlsengine import CHUNK_BYTES, Engine
 from tunnelsvc.units import KiB
 

@@ -20,6 +20,7 @@ from tunnelsvc.config.schema import TLSConfig
 from tunnelsvc.handover import Connections
 from tunnelsvc.interfaces import Stream
 from tunnelsvc.link.certificates import client_context, self_signed, site_context
+from tunnelsvc.link.opensslengine import OpenSSLEngine
 from tunnelsvc.link.tlstransport import TLSTransport
 from tunnelsvc.relay import Closed
 from tunnelsvc.wire.messages import StartWorkConn
@@ -84,7 +85,7 @@ class PluginCase(SynchronousTestCase):
 
     def tls(self, low: Any, connection: SSL.Connection, reader: Any) -> TLSTransport:
         """Begin TLS on an outer end."""
-        made = TLSTransport(low, connection, reader, self.clock, HANDSHAKE_SECONDS)
+        made = TLSTransport(low, OpenSSLEngine(connection), reader, self.clock, HANDSHAKE_SECONDS)
         made.start()
         return made
 
