@@ -175,6 +175,38 @@ class InPartTests(SynchronousTestCase):
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
+class EntitiesTests(SynchronousTestCase):
+    """HTML, for who reads it after all."""
+
+    def test_found_when_wanted(self) -> None:
+        script = (
+            "import tunnelsvc.cli, sys, html; assert 'html.entities' not in sys.modules\n"
+            "assert html.escape('<') == '&lt;'; assert 'html.entities' not in sys.modules\n"
+            "assert html.unescape('&eacute;&notit;&xyzzy;') == '\\xe9\\xacit;&xyzzy;'\n"
+            "import html.entities; assert html.entities.html5['amp;'] == '&'\n"
+            "assert dict(html._html5) == html.entities.html5\n"
+            "assert len(html._html5) == len(html.entities.html5)\n"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+    def test_for_html_only(self) -> None:
+        """Which it is made for; who imports it finds the real one."""
+        entities = import_module(lean.ENTITIES)
+        html = sys.modules.pop("html")
+        self.addCleanup(sys.modules.update, {"html": html, lean.ENTITIES: entities})
+        del sys.modules[lean.ENTITIES]
+        lean._import_html()
+        self.assertNotIn(lean.ENTITIES, sys.modules)
+        names = vars(sys.modules["html"])["_html5"]
+        self.assertIsInstance(names, lean._Entities)
+        self.assertEqual((dict(names), len(names)), (entities.html5, len(entities.html5)))
+
+    def test_there_already(self) -> None:
+        entities = import_module(lean.ENTITIES)
+        lean._import_html()
+        self.assertIs(sys.modules[lean.ENTITIES], entities)
+
+
 class WebTests(SynchronousTestCase):
     """twisted.web, as users of the programs have it."""
 

@@ -43,6 +43,10 @@ POSTPONED: Final = "http.cookiejar"
 """``twisted.python.compat`` passes it on to whoever asks; ``urllib``, ``http`` and ``email`` come
 with it."""
 
+ENTITIES: Final = "html.entities"
+"""Of these ``html`` wants one dictionary, 0.45 MiB, for who reads HTML; ``twisted.python.compat``
+passes on how to write it."""
+
 WEB_DISPENSABLE: Final = "h2"
 """HTTP/2 of twisted.web; users' sites have their own (`tunnelsvc.gateway.http2`)."""
 
@@ -55,6 +59,7 @@ def lean_imports() -> Iterator[None]:
     """Imports in this block, as far as they are the first, do without `DISPENSABLE`."""
     with without(*_dispensable()), _in_part(IN_PART, _PARTS):
         _postpone(POSTPONED)
+        _import_html()
         import_module("hmac")  # and hashlib with it
         yield
 
@@ -173,6 +178,36 @@ def _postpone(name: str) -> None:
     loader.exec_module(module)
     package, _, child = name.rpartition(".")
     setattr(import_module(package), child, module)
+
+
+class _Entities(Mapping[str, str]):
+    """The names of characters in HTML, loaded when somebody asks for one."""
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> Mapping[str, str]:
+        names: Mapping[str, str] = import_module(ENTITIES).html5
+        return names
+
+
+def _import_html() -> None:
+    """Import ``html`` with `_Entities`, for itself only."""
+    if ENTITIES in sys.modules:
+        return
+    entities = ModuleType(ENTITIES)
+    vars(entities)["html5"] = _Entities()
+    sys.modules[ENTITIES] = entities
+    try:
+        import_module("html")
+    finally:
+        del sys.modules[ENTITIES]
 
 
 def _found(spec: ModuleSpec | None) -> tuple[ModuleSpec, "Loader"]:
