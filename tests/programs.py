@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypeVar
@@ -50,6 +51,14 @@ SYSTEM_PATHS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 # Characters of a program's output that a failed test shows.
 SHOWN_OUTPUT: Final = 6000
+
+# What a server's file may say that it listens on besides its bind_port.
+PUBLIC_PORTS: Final = (
+    "vhost_http_port",
+    "vhost_https_port",
+    "tcpmux_httpconnect_port",
+    "dashboard_port",
+)
 
 T = TypeVar("T")
 
@@ -226,6 +235,17 @@ def accepts_connections(port: int) -> bool:
     return True
 
 
+def is_listened_on(port: int) -> bool:
+    """Whether somebody listens on a port of any address, who isn't disturbed (proc(5))."""
+    ending, listening = f":{port:04X}", "0A"
+    for table in ("tcp", "tcp6"):
+        lines = Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]
+        for fields in map(str.split, lines):
+            if fields[1].endswith(ending) and fields[3] == listening:
+                return True
+    return False
+
+
 def _write_ini(path: Path, sections: Sections) -> Path:
     def shown(value: object) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
@@ -398,7 +418,7 @@ class ProgramTestCase(SynchronousTestCase):
         peer: Peer = OUR_SERVER,
         environ: Mapping[str, str] | None = None,
     ) -> Program:
-        """Start a server with this configuration and wait until it listens."""
+        """Start a server with this configuration and wait until it listens on all its ports."""
         config = self.write_config("frps.ini", sections)
         server = self.run_program(
             (*peer.command, "-c", str(config)), name=peer.name, environ=environ
@@ -406,6 +426,10 @@ class ProgramTestCase(SynchronousTestCase):
         port = sections["common"]["bind_port"]
         assert isinstance(port, int)
         server.wait_until(lambda: accepts_connections(port), f"port {port} listened on")
+        for key in PUBLIC_PORTS:
+            other = sections["common"].get(key)
+            if isinstance(other, int) and other:
+                server.wait_until(partial(is_listened_on, other), f"{key} {other} listened on")
         return server
 
     def run_client(
