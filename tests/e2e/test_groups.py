@@ -268,7 +268,9 @@ class HostTests(GroupTestCase):
             self.assertEqual(self.requests(), {"b": USERS})
             self.start_site("a")
             clients["a"].wait_for("[a] start proxy success", times=2)
-            self.assertIn("a", self.requests())
+            # Two who ask in turn may each get the same machine every time.
+            before = answers["a"]
+            self.assertGreater(self.requests()["a"] + answers["a"], before)
         self.check_answers(answers)
 
     def check_answers(self, answers: Counter[str]) -> None:
