@@ -122,6 +122,10 @@ class ClientTLSTests(SynchronousTestCase):
         for config in (TLSConfig(cert_file="absent"), TLSConfig(key_file="absent")):
             self.assertRaises(ConfigError, client_tls, config, "a.example")
 
+    def test_a_python_without(self) -> None:
+        self.patch(tls, "_SSL", "_lonely")
+        self.assertIsInstance(client_tls(TLSConfig(), "a.example")(), SSL.Connection)
+
     def test_the_other_is_there_anyway(self) -> None:
         self.patch(tls, "_PYOPENSSL", "OpenSSL.SSL")
         self.assertIsInstance(client_tls(TLSConfig(), "a.example")(), SSL.Connection)

@@ -6,6 +6,7 @@ What follows from it is in `tunnelsvc.link.tlstransport`, what it needs in
 """
 
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 from typing import Protocol as TypingProtocol
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["TLSError", "TLSTransport", "client_tls", "start_tls_client", "start_tls_server"]
 
 _PYOPENSSL = "OpenSSL.SSL"
+_SSL = "_ssl"
+"""Python can be built without."""
 
 HEAD_BYTE = b"\x17"
 """frp's mark before a ClientHello (protocol notes 1.2)."""
@@ -44,7 +47,8 @@ def client_tls(tls: TLSConfig, server_addr: str) -> "ConnectionFactory | EngineF
         ConfigError: a file can't be used, or the name can't be verified.
     """
     # Who needs one of them needn't have the other in memory; twistd has this one anyway.
-    if tls.trusted_ca_file or tls.cert_file or tls.key_file or _PYOPENSSL in sys.modules:
+    here = _PYOPENSSL in sys.modules or find_spec(_SSL) is None
+    if here or tls.trusted_ca_file or tls.cert_file or tls.key_file:
         from tunnelsvc.link.certificates import client_context  # noqa: PLC0415
 
         return client_context(tls, server_addr)
