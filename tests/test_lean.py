@@ -18,11 +18,8 @@ from tunnelsvc.lean import forget_sources, lean_imports
 ABSENT = "tests.data_of_nobody"
 
 
-class LeanImportsTests(SynchronousTestCase):
-    """In a process that has imported everything already."""
-
-    def setUp(self) -> None:
-        self.patch(lean, "DISPENSABLE", (*lean.DISPENSABLE, "chunk"))
+class HidingTestCase(SynchronousTestCase):
+    """Hides modules."""
 
     def hide(self, name: str) -> None:
         """Let a module be not imported yet, until the test is over."""
@@ -34,6 +31,13 @@ class LeanImportsTests(SynchronousTestCase):
                 sys.modules[name] = module
 
         self.addCleanup(restore)
+
+
+class LeanImportsTests(HidingTestCase):
+    """In a process that has imported everything already."""
+
+    def setUp(self) -> None:
+        self.patch(lean, "DISPENSABLE", (*lean.DISPENSABLE, "chunk"))
 
     def test_dispensable_in_the_block_only(self) -> None:
         self.hide("chunk")
@@ -175,7 +179,7 @@ class InPartTests(SynchronousTestCase):
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-class EntitiesTests(SynchronousTestCase):
+class EntitiesTests(HidingTestCase):
     """HTML, for who reads it after all."""
 
     def test_found_when_wanted(self) -> None:
@@ -192,9 +196,8 @@ class EntitiesTests(SynchronousTestCase):
     def test_for_html_only(self) -> None:
         """Which it is made for; who imports it finds the real one."""
         entities = import_module(lean.ENTITIES)
-        html = sys.modules.pop("html")
-        self.addCleanup(sys.modules.update, {"html": html, lean.ENTITIES: entities})
-        del sys.modules[lean.ENTITIES]
+        for name in ("html", lean.ENTITIES):
+            self.hide(name)
         lean._import_html()
         self.assertNotIn(lean.ENTITIES, sys.modules)
         names = vars(sys.modules["html"])["_html5"]

@@ -3,8 +3,8 @@
 
 A program at rest is mostly its imports, and half of Twisted's are there for others: its own TLS
 (ours is `tunnelsvc.link.tlstransport`), cookies, nearly all of asyncio. With them comes OpenSSL
-twice, once the system's by ``ssl`` and ``hashlib``, once cryptography's, which is the one that we
-use.
+twice, once the system's by ``ssl`` and ``hashlib``, once cryptography's; a program mostly needs
+one of them (see `tunnelsvc.link.tls`).
 
 Nothing is patched. Who imports a module of `DISPENSABLE` is ready to do without it, by ``except
 ImportError``; while the core is imported they are told that it isn't installed. Afterwards all can

@@ -26,7 +26,7 @@ _ROUNDS: Final = 64
 _CACHED_KEYS: Final = 64
 
 _OPENSSL: Final = "cryptography.hazmat.bindings._rust"
-"""The module of cryptography that takes 9 MiB; loaded by all that do TLS."""
+"""The module of cryptography that takes 9 MiB; loaded by all that show or verify certificates."""
 
 _Update = Callable[[bytes], bytes]
 """Makes the next bytes of a stream of the last ones."""
