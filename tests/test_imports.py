@@ -20,8 +20,7 @@ PATIENCE: Final = 60
 
 NOBODY: Final = {
     "_hashlib": "a second OpenSSL, 3.4 MiB: hashlib has functions of its own",
-    "asyncio.base_events": "1.7 MiB: Twisted wants three names of asyncio",
-    "bz2": "nobody has a compressed plugin",
+    "asyncio": "2 MiB with concurrent.futures: Twisted wants three names of it",
     "cramjam": "1.5 MiB: no proxy compresses",
     "ctypes": "0.4 MiB: this isn't Windows",
     "difflib": "no key is misspelt",
@@ -29,6 +28,10 @@ NOBODY: Final = {
     "html.entities": "0.45 MiB: nobody reads HTML",
     "http.client": "we are a proxy, not a client",
     "h2": "nobody has spoken HTTP/2",
+    "logging": "0.3 MiB: Twisted has a log of its own",
+    "pickle": "0.3 MiB: for plugins that are looked for, and applications in files",
+    "shutil": "0.4 MiB with bz2, lzma and tempfile: for files, and there are none",
+    "subprocess": "0.5 MiB: nobody runs a program",
     "tomllib": "the files are INI files",
     "tunnelsvc.config.document": "likewise",
     "tunnelsvc.config.gotemplate": "likewise",
@@ -50,9 +53,12 @@ NOBODY: Final = {
     "tunnelsvc.link.websocket": "nobody comes or goes by one",
     "twisted.internet._sslverify": "1 MiB, service_identity included: TLS is ours",
     "twisted.protocols.tls": "likewise",
+    "twisted.persisted.styles": "nobody pickles",
+    "twisted.python.modules": "nobody looks for plugins",
     "twisted.names": "no dns_server",
     "twisted.web": "no dashboard",
     "unittest": "for tests",
+    "zipfile": "plugins again",
 }
 """Module to the reason why neither program imports it."""
 
@@ -100,6 +106,7 @@ NOT_THE_CLIENT: Final = {
 
 NOT_TO_LOG_IN: Final = {
     "cffi": "1.5 MiB: pycryptodome does without",
+    **{name: NOBODY[name] for name in ("shutil", "subprocess")},
     **{name: NOT_THE_CLIENT[name] for name in ("OpenSSL", "cryptography")},
 }
 WITHOUT_TLS: Final = {"_ssl": "5 MiB", "tunnelsvc.link.tlsengine": "there is no TLS"}

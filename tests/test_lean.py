@@ -1,19 +1,17 @@
 # -*- test-case-name: tests.test_lean -*-
 """Tests of `tunnelsvc.lean`. What it is for, `tests.test_imports` looks at."""
 
-import http
 import linecache
 import subprocess
 import sys
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
+from unittest.mock import Mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tunnelsvc import lean
-from tunnelsvc.lean import forget_sources, lean_imports
+from tunnelsvc.lean import StandIn, forget_sources, lean_imports, standing_in
 
 ABSENT = "tests.data_of_nobody"
 
@@ -64,123 +62,193 @@ class LeanImportsTests(HidingTestCase):
         self.patch(lean, "_OWN_HASHES", ("_md5", ABSENT.replace(".", "_")))
         self.assertNotIn("_hashlib", lean._dispensable())
 
-    def test_postponed(self) -> None:
-        """Neither the block loads it, nor the next one, nor passing it on: using it does."""
-        self.hide(lean.POSTPONED)
-        self.patch(http, "cookiejar", None)
+    def test_deferreds_with_another_twisted(self) -> None:
+        """It wants what a stand-in can't be, a package: it's left alone, and gets all of it."""
+        self.hide(ABSENT)
+        self.patch(lean, "FOR_DEFERREDS", {ABSENT: {}})
+        self.patch(lean, "import_module", Mock(side_effect=self.importing))
         with lean_imports():
-            cookiejar = vars(http)["cookiejar"]
-        with lean_imports():
-            pass
-        self.assertNotIn("CookieJar", object.__getattribute__(cookiejar, "__dict__"))
-        self.assertEqual(cookiejar.CookieJar.__name__, "CookieJar")
+            self.assertNotIn(ABSENT, sys.modules)
 
-    def test_not_postponed_when_imported(self) -> None:
-        cookiejar = import_module(lean.POSTPONED)
-        with lean_imports():
-            self.assertIs(sys.modules[lean.POSTPONED], cookiejar)
+    def importing(self, name: str) -> ModuleType:
+        """As a Twisted that imports a module of what stands for a package."""
+        return import_module(f"{ABSENT}.part" if name == "twisted.internet.defer" else name)
 
 
-class InPartTests(SynchronousTestCase):
-    """A package of which some names are wanted: here ``one`` of ``first``."""
+class StandInTests(HidingTestCase):
+    """Those of a module, ``quopri``, that isn't loaded."""
 
-    PACKAGE = "package_in_part"
+    NAME = "quopri"
 
     def setUp(self) -> None:
-        files = {
-            "__init__": "from .first import *\nfrom .second import *\nall = first.one + second.two",
-            "first": "one = 1",
-            "second": "from . import first\ntwo = 2 * first.one",
-        }
-        directory = Path(self.mktemp())
-        (directory / self.PACKAGE).mkdir(parents=True)
-        for name, content in files.items():
-            path = directory / self.PACKAGE / f"{name}.py"
-            path.write_text(content, encoding="utf-8")
-        self.patch(sys, "path", [str(directory), *sys.path])
-        self.patch(sys, "meta_path", list(sys.meta_path))
-        self.addCleanup(self.forget)
+        self.hide(self.NAME)
 
-    def forget(self) -> None:
-        for name in [name for name in sys.modules if name.startswith(self.PACKAGE)]:
-            del sys.modules[name]
+    def test_given_names(self) -> None:
+        with standing_in({self.NAME: {"one": 1}}):
+            self.assertEqual(import_module(self.NAME).one, 1)
+            self.assertIsInstance(sys.modules[self.NAME], StandIn)
+        self.assertNotIn(self.NAME, sys.modules)
 
-    def in_part(self) -> ModuleType:
-        """Import it in part; return what there is of it in the block."""
-        with lean._in_part(self.PACKAGE, {"first": "one"}):
-            return import_module(self.PACKAGE)
+    def test_others_in_the_block(self) -> None:
+        """They load it, and it stays."""
+        with standing_in({self.NAME: {}}):
+            stand_in = sys.modules[self.NAME]
+            self.assertEqual(stand_in.ESCAPE, b"=")
+            loaded = sys.modules[self.NAME]
+            self.assertIsNot(loaded, stand_in)
+        self.assertIs(import_module(self.NAME), loaded)
 
-    def test_those_names_only(self) -> None:
-        package = self.in_part()
-        self.assertEqual(package.one, 1)
-        self.assertNotIn("all", vars(package))
-        self.assertNotIn(self.PACKAGE, sys.modules)
-        self.assertNotIn(f"{self.PACKAGE}.second", sys.modules)
+    def test_afterwards(self) -> None:
+        """All are the module's own, also those that were given; nothing is loaded before."""
+        with standing_in({self.NAME: {"ESCAPE": b"+"}}):
+            stand_in = import_module(self.NAME)
+        self.assertNotIn(self.NAME, sys.modules)
+        self.assertEqual(stand_in.ESCAPE, b"=")
+        self.assertIs(stand_in.encode, import_module(self.NAME).encode)
 
-    def test_more_is_wanted(self) -> None:
-        """A newer Twisted may want other names."""
-        finders = list(sys.meta_path)
-        with lean._in_part(self.PACKAGE, {"first": "one"}):
-            package = import_module(self.PACKAGE)
-            self.assertEqual(package.all, 3)
-        self.assertIs(import_module(self.PACKAGE), package)
-        self.assertEqual(sys.meta_path, finders)
+    def test_no_such_name(self) -> None:
+        with standing_in({self.NAME: {}}):
+            stand_in = import_module(self.NAME)
+        with self.assertRaisesRegex(AttributeError, "quopri.*nothing_like_it"):
+            _ = stand_in.nothing_like_it
 
-    def test_not_where_it_was(self) -> None:
-        for parts in {"first": "absent"}, {"absent": "one"}:
-            with lean._in_part(self.PACKAGE, parts):
-                self.assertEqual(import_module(self.PACKAGE).one, 1)
-            self.forget()
-
-    def test_a_module_is_wanted(self) -> None:
-        with lean._in_part(self.PACKAGE, {"first": "one"}):
-            second = import_module(f"{self.PACKAGE}.second")
-        self.assertIs(import_module(self.PACKAGE).second, second)
-
-    def test_all_of_it_later(self) -> None:
-        """Whoever was given a part has the same objects, and nothing of the way is left."""
-        finders = list(sys.meta_path)
-        first = self.in_part().first
-        package = import_module(self.PACKAGE)
-        self.assertEqual(package.all, 3)
-        self.assertIs(package.first, first)
-        self.assertIs(import_module(f"{self.PACKAGE}.first"), first)
-        self.assertEqual(sys.meta_path, finders)
-        assert package.__spec__ is not None
-        self.assertIs(package.__spec__.loader, package.__loader__)
-        self.assertNotIsInstance(package.__loader__, lean._Completing)
-
-    def test_a_module_of_it_later(self) -> None:
-        self.in_part()
-        second = import_module(f"{self.PACKAGE}.second")
-        self.assertEqual(second.two, 2)
-        self.assertEqual(sys.modules[self.PACKAGE].all, 3)
-
-    def test_looked_for_only(self) -> None:
-        """Who asks where it is doesn't use up what completes it."""
-        self.in_part()
-        self.assertIsNotNone(find_spec(self.PACKAGE))
-        self.assertIsNone(find_spec(ABSENT.replace(".", "_")))
-        self.assertEqual(import_module(self.PACKAGE).all, 3)
+    def test_no_package(self) -> None:
+        with standing_in({self.NAME: {}}), self.assertRaises(ModuleNotFoundError):
+            import_module(f"{self.NAME}.part")
 
     def test_imported_already(self) -> None:
-        package = import_module(self.PACKAGE)
-        self.assertIs(self.in_part(), package)
-        self.assertIs(sys.modules[self.PACKAGE], package)
+        module = import_module(self.NAME)
+        with standing_in({self.NAME: {}}):
+            self.assertIs(import_module(self.NAME), module)
+        self.assertIs(sys.modules[self.NAME], module)
 
-    def test_asyncio(self) -> None:
-        """The one that it is for works afterwards, and Twisted's part belongs to it."""
-        script = (
-            "import tunnelsvc.cli, sys; assert 'asyncio.tasks' not in sys.modules\n"
-            "from twisted.internet.defer import Future\n"
-            "import asyncio; assert Future is asyncio.Future\n"
-            "asyncio.run(asyncio.wait_for(asyncio.sleep(0), 9))\n"
+    def test_before_an_imported_one(self) -> None:
+        """Which is what the other names are of, and is imported again afterwards."""
+        module = import_module(self.NAME)
+        vars(module)["mark"] = object()
+        with standing_in({self.NAME: {"ESCAPE": b"+"}}, imported_too=True):
+            stand_in = import_module(self.NAME)
+            self.assertEqual(stand_in.ESCAPE, b"+")
+            self.assertIs(sys.modules[self.NAME], stand_in)
+            self.assertIs(stand_in.mark, vars(module)["mark"])
+        self.assertEqual(stand_in.ESCAPE, b"=")
+        self.assertIs(sys.modules[self.NAME], module)
+
+    def test_ended_by_an_error(self) -> None:
+        with self.assertRaises(ZeroDivisionError), standing_in({self.NAME: {}}):
+            raise ZeroDivisionError
+        self.assertNotIn(self.NAME, sys.modules)
+
+
+class PostponedTests(SynchronousTestCase):
+    """What the modules are for works after all, in a process that hasn't got them."""
+
+    def run_script(self, script: str, *absent: str) -> None:
+        """Run it in a process of its own where Twisted's core, and not these are imported."""
+        before = f"import tunnelsvc.cli, sys\nassert not set({absent!r}) & set(sys.modules)\n"
+        ended = subprocess.run(
+            [sys.executable, "-c", before + script],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
         )
-        subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+
+    def test_deferreds_in_asyncio(self) -> None:
+        self.run_script(
+            "import asyncio\n"
+            "from twisted.internet.defer import Deferred, ensureDeferred, succeed\n"
+            "async def three():\n"
+            "    return 1 + await succeed(2)\n"
+            "async def main():\n"
+            "    future = ensureDeferred(three()).asFuture(asyncio.get_running_loop())\n"
+            "    assert isinstance(future, asyncio.Future) and await future == 3\n"
+            "    loop = asyncio.get_running_loop(); done = loop.create_future()\n"
+            "    there = Deferred.fromFuture(done); done.set_result(4)\n"
+            "    assert await there.asFuture(loop) == 4\n"
+            "asyncio.run(asyncio.wait_for(main(), 30))\n",
+            "asyncio",
+        )
+
+    def test_coroutines(self) -> None:
+        """Only those, and Twisted's generators are seen to by itself."""
+        self.run_script(
+            "from twisted.internet.defer import ensureDeferred, inlineCallbacks, succeed\n"
+            "@inlineCallbacks\n"
+            "def two():\n"
+            "    return 1 + (yield succeed(1))\n"
+            "async def coroutine():\n"
+            "    return await two()\n"
+            "def generator():\n"
+            "    return (yield from succeed(2).__await__())\n"
+            "results = []\n"
+            "for one in coroutine(), generator():\n"
+            "    ensureDeferred(one).addCallback(results.append)\n"
+            "assert results == [2, 2], results\n"
+            "try: ensureDeferred(2)\n"
+            "except Exception as why: assert 'coroutine' in str(why)\n"
+            "else: raise AssertionError('it took a number')\n"
+            "assert 'asyncio' not in sys.modules\n"
+        )
+
+    def test_plugins(self) -> None:
+        self.run_script(
+            "from twisted.application.service import IServiceMaker\n"
+            "from twisted.plugin import getPlugins\n"
+            "names = [maker.tapname for maker in getPlugins(IServiceMaker)]\n"
+            "assert 'tunnel-client' in names, names\n",
+            "pickle",
+            "twisted.python.modules",
+            "zipfile",
+        )
+
+    def test_pickled_application(self) -> None:
+        self.run_script(
+            "import os, tempfile\n"
+            "from twisted.application.service import Application, loadApplication\n"
+            "from twisted.persisted.sob import IPersistable\n"
+            "application = Application('tried')\n"
+            "path = os.path.join(tempfile.mkdtemp(dir='.'), 'tried.tap')\n"
+            "IPersistable(application).save(filename=path)\n"
+            "assert loadApplication(path, 'pickle') is not None\n",
+            "pickle",
+            "twisted.persisted.styles",
+        )
+
+    def test_logging(self) -> None:
+        """Events get there with their levels, which Twisted has as Python has them."""
+        self.run_script(
+            "from twisted.logger import LogLevel, STDLibLogObserver, Logger\n"
+            "from twisted.logger._stdlib import fromStdlibLogLevelMapping as levels\n"
+            "lines = []\n"
+            "assert 'logging' not in sys.modules\n"
+            "Logger(observer=STDLibLogObserver('tried')).error('it broke')\n"
+            "import logging\n"
+            "for name in 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL':\n"
+            "    number = getattr(logging, name)\n"
+            "    assert levels[number] is levels[logging.getLevelName(number)]\n"
+            "class Keep(logging.Handler):\n"
+            "    def emit(self, record): lines.append((record.levelno, record.getMessage()))\n"
+            "logging.getLogger('tried').addHandler(Keep())\n"
+            "Logger(observer=STDLibLogObserver('tried')).warn('it bends')\n"
+            "assert lines == [(logging.WARNING, 'it bends')], lines\n",
+            "logging",
+        )
+
+    def test_cookies(self) -> None:
+        self.run_script(
+            "from twisted.python.compat import cookielib\n"
+            "import http.cookiejar\n"
+            "assert cookielib.CookieJar is http.cookiejar.CookieJar\n",
+            "http.cookiejar",
+        )
 
 
 class EntitiesTests(HidingTestCase):
     """HTML, for who reads it after all."""
+
+    NAME = "html.entities"
 
     def test_found_when_wanted(self) -> None:
         script = (
@@ -195,19 +263,15 @@ class EntitiesTests(HidingTestCase):
 
     def test_for_html_only(self) -> None:
         """Which it is made for; who imports it finds the real one."""
-        entities = import_module(lean.ENTITIES)
-        for name in ("html", lean.ENTITIES):
+        entities = import_module(self.NAME)
+        for name in ("html", self.NAME):
             self.hide(name)
-        lean._import_html()
-        self.assertNotIn(lean.ENTITIES, sys.modules)
+        with lean_imports():
+            import_module("html")
+        self.assertNotIn(self.NAME, sys.modules)
         names = vars(sys.modules["html"])["_html5"]
         self.assertIsInstance(names, lean._Entities)
         self.assertEqual((dict(names), len(names)), (entities.html5, len(entities.html5)))
-
-    def test_there_already(self) -> None:
-        entities = import_module(lean.ENTITIES)
-        lean._import_html()
-        self.assertIs(sys.modules[lean.ENTITIES], entities)
 
 
 class WebTests(SynchronousTestCase):

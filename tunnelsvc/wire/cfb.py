@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from tunnelsvc.errors import LocalProtocolError
-from tunnelsvc.lean import without
+from tunnelsvc.lean import later, standing_in, without
 
 KEY_BYTES: Final = 16
 IV_BYTES: Final = 16
@@ -27,6 +27,14 @@ _CACHED_KEYS: Final = 64
 
 _OPENSSL: Final = "cryptography.hazmat.bindings._rust"
 """The module of cryptography that takes 9 MiB; loaded by all that show or verify certificates."""
+
+_BY_CTYPES: Final = {
+    # It has the paths of its own code. Who searches needs subprocess and shutil: 1 MiB.
+    "ctypes.util": {"find_library": later("ctypes.util", "find_library")},
+    # It wants to know whether this is Windows, and would have file(1) run to find out.
+    "platform": {"architecture": lambda: ("", "")},
+}
+"""What pycryptodome imports to load its code (`tunnelsvc.lean.StandIn`)."""
 
 _Update = Callable[[bytes], bytes]
 """Makes the next bytes of a stream of the last ones."""
@@ -72,7 +80,8 @@ def _start_openssl(key: bytes, iv: bytes, encrypts: bool) -> _Update:
 
 
 def _start_pycryptodome(key: bytes, iv: bytes, encrypts: bool) -> _Update:
-    with without("cffi"):  # it finds its code by ctypes as well, for 1.5 MiB less
+    # It loads its code by ctypes as well, for 1.5 MiB less.
+    with without("cffi"), standing_in(_BY_CTYPES, imported_too=True):
         from Crypto.Cipher import AES  # noqa: PLC0415 - see above
 
     cipher = AES.new(key, AES.MODE_CFB, iv=iv, segment_size=8 * IV_BYTES)
