@@ -5,6 +5,7 @@ import linecache
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from unittest.mock import Mock
 
@@ -234,6 +235,30 @@ class PostponedTests(SynchronousTestCase):
             "Logger(observer=STDLibLogObserver('tried')).warn('it bends')\n"
             "assert lines == [(logging.WARNING, 'it bends')], lines\n",
             "logging",
+        )
+
+    def test_tracebacks(self) -> None:
+        """They show the line, which is found by the file's encoding."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"# coding: latin-1\n1 / 0  # \xe9\n")
+        self.run_script(
+            "import linecache\n"
+            f"assert linecache.getline({str(path)!r}, 2) == '1 / 0  # \\xe9\\n'\n"
+            "assert 'tokenize' in sys.modules\n",
+            "tokenize",
+        )
+
+    def test_types(self) -> None:
+        """Others get what they expect, and Twisted's are as good as that."""
+        self.run_script(
+            "from twisted.internet.protocol import ClientFactory, Protocol\n"
+            "assert ClientFactory[Protocol].__origin__ is ClientFactory\n"
+            "from typing_extensions import TypeVar, override\n"
+            "assert TypeVar('T', default=int).__default__ is int\n"
+            "@override\n"
+            "def method(): pass\n"
+            "assert method.__override__\n",
+            "typing_extensions",
         )
 
     def test_cookies(self) -> None:

@@ -13,8 +13,8 @@ Afterwards all can be imported as ever. Where Twisted is loaded already, under t
 nothing changes.
 """
 
-import linecache
 import sys
+import typing
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -100,6 +100,16 @@ def _is_coroutine(value: object) -> bool:
     return isinstance(value, Coroutine)
 
 
+def _type_variable(name: str, **_: object) -> object:
+    """Make one without bound and default, which are for type checkers only."""
+    return typing.TypeVar(name)
+
+
+def _same(method: object) -> object:
+    """Do what ``typing.override`` does, since Python 3.12."""
+    return method
+
+
 # Names and numbers as in docs.python.org, "Logging Levels".
 _LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
@@ -113,10 +123,22 @@ POSTPONED: Final[Mapping[str, Mapping[str, object]]] = {
     "logging": {**_LEVELS, "getLevelName": {level: name for name, level in _LEVELS.items()}.get},
     # Of twisted.python.reflect and of who looks for plugins: 0.3 MiB.
     "pickle": {},
+    # For who looks at source text, such as tracebacks: 0.2 MiB.
+    "tokenize": {},
     # twisted.application.service has there how applications are pickled.
     "twisted.persisted.sob": {},
     # twisted.plugin looks for plugins with it, also in zip files: 0.5 MiB.
     "twisted.python.modules": {"getModule": later("twisted.python.modules", "getModule")},
+    # Backports of what is for type checkers, and nothing for who runs it: 0.4 MiB.
+    "typing_extensions": {
+        "Concatenate": typing.Concatenate,
+        "ParamSpec": typing.ParamSpec,
+        "Self": typing.Self,
+        "TypeAlias": typing.TypeAlias,
+        "TypeVar": _type_variable,
+        "TypedDict": typing.TypedDict,
+        "override": _same,
+    },
 }
 """Modules in `lean_imports`, and what there is of them."""
 
@@ -189,7 +211,7 @@ def forget_sources() -> None:
     That of files is read again if it is wanted; that of the methods which attrs has generated,
     0.4 MiB in either program, is gone.
     """
-    linecache.clearcache()
+    import_module("linecache").clearcache()
 
 
 def _dispensable() -> tuple[str, ...]:
