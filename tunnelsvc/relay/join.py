@@ -216,7 +216,7 @@ class _Pair:
         attach(near, up)
         attach(far, down)
         self._movers = (
-            move_sockets(near, far, meter.count_up),
+            move_sockets(near, far, meter.count_up, near=True),
             move_sockets(far, near, meter.count_down),
         )
 

@@ -23,6 +23,11 @@ seen before its last byte is out. A pipe is borrowed while bytes flow in bulk, a
 first lull: an idle connection holds none, and without pipes (no descriptors left) the small gear
 does everything.
 
+In either gear the kernel lets what it has received grow with the speed of who reads, up to 6 or
+32 MiB a connection (``net.ipv4.tcp_rmem``). A distance needs that. If a sender is on this machine,
+as a local service mostly is, it's only memory, and bytes that have left the processor's cache
+before anybody reads them: once it sends in bulk, the kernel shall keep no more than a turn's worth.
+
 The two sockets of a pair are two movers, one for each direction, which know nothing of each other.
 Where `os.splice` is missing there is only the small gear; where streams are no sockets, or the
 reactor watches no descriptors, there is no mover.
@@ -30,6 +35,7 @@ reactor watches no descriptors, there is no mover.
 
 import fcntl
 import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
@@ -45,6 +51,8 @@ BULK_READS = 4
 """So many of them in a row are bulk."""
 PIPE_BYTES = 1 * MiB
 """What a pipe holds and one turn moves in bulk; the most that Linux grants without privileges."""
+NEAR_BYTES = PIPE_BYTES
+"""What the kernel keeps of a sender on this machine; where ``net.core.rmem_max`` is less, that."""
 SPARE_PIPES = 8
 """Pipes kept for the next who need one."""
 
@@ -56,13 +64,16 @@ Count = Callable[[int], None]
 """Takes note of so many bytes moved."""
 
 
-def move_sockets(source: Stream, target: Stream, count: Count) -> "Mover | None":
+def move_sockets(
+    source: Stream, target: Stream, count: Count, *, near: bool = False
+) -> "Mover | None":
     """Let a mover carry `source`'s bytes to `target`, if that is possible.
 
     Args:
         source: whose protocol is told of its end and loss as before, but of no more bytes.
         target: has `source` as its producer.
         count: for the accounts.
+        near: whether `source` is on our side of the tunnel, and who sends may be on this machine.
 
     Returns:
         The mover, to be closed when both are gone; None if there can't be one.
@@ -70,9 +81,19 @@ def move_sockets(source: Stream, target: Stream, count: Count) -> "Mover | None"
     if not (ISocketStream.providedBy(source) and IViewConsumer.providedBy(target)):
         return None
     splices = _CAN_SPLICE and ISocketStream.providedBy(target)
-    mover = Mover(cast("SocketStream", source), cast("SocketStream", target), count, splices)
+    ends = cast("SocketStream", source), cast("SocketStream", target)
+    mover = Mover(*ends, count, splices=splices, near=near)
     mover.source.read_by(mover.readable)
     return mover
+
+
+def _bound(sock: socket.socket) -> None:
+    """Let the kernel keep `NEAR_BYTES` at most, if who sends is on this machine."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with suppress(OSError):  # it is gone already, which is seen by who reads
+        if sock.getpeername()[0] == sock.getsockname()[0]:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NEAR_BYTES)
 
 
 class _Pipe:
@@ -111,14 +132,15 @@ def _give_back(pipe: _Pipe) -> None:
 class Mover:
     """Carries the bytes of one direction."""
 
-    __slots__ = ("_count", "_full_reads", "_pipe", "_splices", "source", "target")
+    __slots__ = ("_count", "_full_reads", "_near", "_pipe", "_splices", "source", "target")
 
     def __init__(
-        self, source: SocketStream, target: SocketStream, count: Count, splices: bool
+        self, source: SocketStream, target: SocketStream, count: Count, *, splices: bool, near: bool
     ) -> None:
         self.source = source
         self.target = target
         self._splices = splices
+        self._near = near
         self._count = count
         self._full_reads = 0
         self._pipe: _Pipe | None = None
@@ -144,14 +166,19 @@ class Mover:
             return
         self._count(length)
         self.target.write(_BUFFER[:length])
-        if not self._splices:
-            return
         self._full_reads = self._full_reads + 1 if length >= BULK_BYTES else 0
-        if self._full_reads >= BULK_READS and not self.target.unsent_bytes:
-            self._full_reads = 0
-            self._pipe = _borrow()
+        if self._full_reads >= BULK_READS:
+            self._bulk_begins()
 
     # Bulk.
+
+    def _bulk_begins(self) -> None:
+        if self._near:
+            self._near = False
+            _bound(self.source.getHandle())
+        if self._splices and not self.target.unsent_bytes:
+            self._full_reads = 0
+            self._pipe = _borrow()
 
     def _splice(self, pipe: _Pipe) -> None:
         try:
