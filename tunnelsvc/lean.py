@@ -211,7 +211,7 @@ def forget_sources() -> None:
     That of files is read again if it is wanted; that of the methods which attrs has generated,
     0.4 MiB in either program, is gone.
     """
-    import_module("linecache").clearcache()
+    import_module("linecache").clearcache()  # at the top it would bring tokenize along
 
 
 def _dispensable() -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import hmac
 import secrets
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import import_module
 from typing import Final
 
 from tunnelsvc.errors import LocalProtocolError
@@ -80,12 +81,18 @@ def _start_openssl(key: bytes, iv: bytes, encrypts: bool) -> _Update:
 
 
 def _start_pycryptodome(key: bytes, iv: bytes, encrypts: bool) -> _Update:
-    # It loads its code by ctypes as well, for 1.5 MiB less.
-    with without("cffi"), standing_in(_BY_CTYPES, imported_too=True):
-        from Crypto.Cipher import AES  # noqa: PLC0415 - see above
+    _load_pycryptodome()
+    from Crypto.Cipher import AES  # noqa: PLC0415 - see above
 
     cipher = AES.new(key, AES.MODE_CFB, iv=iv, segment_size=8 * IV_BYTES)
     return cipher.encrypt if encrypts else cipher.decrypt
+
+
+@cache
+def _load_pycryptodome() -> None:
+    # It loads its code by ctypes as well, for 1.5 MiB less.
+    with without("cffi"), standing_in(_BY_CTYPES, imported_too=True):
+        import_module("Crypto.Cipher.AES")
 
 
 class Encryptor:
